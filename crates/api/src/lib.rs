@@ -1,0 +1,1 @@
+//! The binary: REST, socket, generated OpenAPI, and shell commands over the service.

@@ -1,0 +1,1 @@
+//! How files arrive: ranges, journals, hashes and retries, from a URL to a whole and verified file.

@@ -1,0 +1,1 @@
+//! Which presets exist: the catalogue, its file formats, and the fetch that keeps it fresh.

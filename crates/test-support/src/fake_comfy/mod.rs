@@ -1,0 +1,1 @@
+//! A ComfyUI that answers as the recordings do.

@@ -1,0 +1,8 @@
+//! Servers that misbehave on order, for tests only: files, ComfyUI, a registry, NVML.
+//!
+//! Each module stands in for one thing that cannot run in a test. Nothing here is linked into the binary.
+
+pub mod fake_comfy;
+pub mod fake_nvml;
+pub mod fake_registry;
+pub mod file_server;

@@ -1,0 +1,1 @@
+//! The page: static files, embedded; it knows only the public API.
