@@ -1,1 +1,68 @@
-fn main() {}
+//! Development commands. Owns the list of them and its help; reads `cargo metadata` and runs cargo, and knows no crate of the
+//! workspace.
+
+mod ci;
+mod openapi;
+mod tidy;
+mod workspace;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+use workspace::Workspace;
+
+/// Work on comfyui-dashboard: `cargo xtask ci` is the one gate, the rest are its parts.
+#[derive(Parser)]
+#[command(
+    name = "cargo xtask",
+    after_help = "Before a push: cargo xtask ci. While writing: cargo test -p <crate>, cargo xtask tidy."
+)]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Everything that must hold: format, tidy, clippy, docs, tests, the release binary and its tests, the OpenAPI document.
+    ///
+    /// Stops at the first step that fails and prints the command that repeats it. On a Debian machine where it is root it
+    /// first installs what the tests need (a browser, strace).
+    Ci {
+        /// Only this step: set-up, format, tidy, clippy, doc, test, release, product or openapi.
+        #[arg(long, value_name = "STEP")]
+        only: Option<String>,
+    },
+    /// Check the rules of the house: layers, sizes, file heads, licences, migrations. Takes a second.
+    Tidy,
+    /// Write openapi/openapi.json as the product serves it.
+    Openapi {
+        /// Only compare, and fail if they differ.
+        #[arg(long)]
+        check: bool,
+    },
+    /// Record new migrations in migrations/checksums.txt; recorded ones can no longer change.
+    Migrations,
+}
+
+fn main() -> ExitCode {
+    match start(Arguments::parse().task) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("\nerror: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn start(task: Task) -> Result<()> {
+    let workspace = Workspace::load()?;
+    match task {
+        Task::Ci { only } => ci::check(&workspace, only.as_deref()),
+        Task::Tidy => tidy::check(&workspace),
+        Task::Openapi { check: true } => openapi::check(&workspace, workspace.product()),
+        Task::Openapi { check: false } => openapi::write(&workspace),
+        Task::Migrations => tidy::migrations::record(&workspace.root),
+    }
+}
