@@ -2,7 +2,9 @@
 //!
 //! Each module stands in for one thing that cannot run in a test. Nothing here is linked into the binary.
 
+pub mod fake_civitai;
 pub mod fake_comfy;
+pub mod fake_hub;
 pub mod fake_nvml;
 pub mod fake_registry;
 pub mod file_server;
