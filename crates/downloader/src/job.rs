@@ -71,6 +71,11 @@ pub enum Existing {
     /// SHA-256 asked for (or, where none is known, exactly the size asked for) counts as already arrived.
     #[default]
     Keep,
+    /// A file that is there when this one's turn comes is the one that is wanted: it counts as already arrived. Only a
+    /// SHA-256 that was asked for and does not match makes it [`DestinationExists`](crate::TransferError::DestinationExists).
+    /// A job of this engine that is fetching the same destination is waited for (as for every `Existing`), so that two
+    /// jobs that share a file fetch it once.
+    Share,
     /// It stays in place until the new one is whole, which is then renamed over it. A file that has the SHA-256 asked
     /// for still counts as already arrived.
     Replace,
