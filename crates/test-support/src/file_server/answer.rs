@@ -46,33 +46,20 @@ impl Answer {
             Framing::Chunked => answer.header("Transfer-Encoding", "chunked".to_owned()),
             Framing::UntilClose => answer.header("Connection", "close".to_owned()),
         }
-        answer.headers.retain(|(name, _)| {
-            !plan
-                .left_out
-                .iter()
-                .any(|left| left.eq_ignore_ascii_case(name))
-        });
+        answer.headers.retain(|(name, _)| !plan.left_out.iter().any(|left| left.eq_ignore_ascii_case(name)));
         answer.headers.extend(plan.headers.iter().cloned());
         answer.closes = plan.length_error != 0
             || plan.framing == Framing::UntilClose
-            || answer.headers.iter().any(|(name, value)| {
-                name.eq_ignore_ascii_case("connection") && value.eq_ignore_ascii_case("close")
-            });
+            || answer
+                .headers
+                .iter()
+                .any(|(name, value)| name.eq_ignore_ascii_case("connection") && value.eq_ignore_ascii_case("close"));
         answer
     }
 
     fn new(status: u16, body: Content, first: u64, length: u64) -> Answer {
         let framing = Framing::Length;
-        Answer {
-            status,
-            headers: Vec::new(),
-            body,
-            first,
-            length,
-            extra: 0,
-            framing,
-            closes: false,
-        }
+        Answer { status, headers: Vec::new(), body, first, length, extra: 0, framing, closes: false }
     }
 
     fn from_reply(reply: &Reply) -> Answer {
@@ -83,9 +70,7 @@ impl Answer {
 
     fn compressed(plan: &Plan) -> Answer {
         let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
-        encoder
-            .write_all(&plan.content.to_vec())
-            .expect("a vector takes every byte");
+        encoder.write_all(&plan.content.to_vec()).expect("a vector takes every byte");
         let body = Content::bytes(encoder.finish().expect("a vector takes every byte"));
         let length = body.size();
         let mut answer = Answer::new(200, body, 0, length);
@@ -142,10 +127,7 @@ impl Answer {
         body.extend(format!("\r\n--{BOUNDARY}--\r\n").bytes());
         let length = body.len() as u64;
         let mut answer = Answer::new(206, Content::bytes(body), 0, length);
-        answer.header(
-            "Content-Type",
-            format!("multipart/byteranges; boundary={BOUNDARY}"),
-        );
+        answer.header("Content-Type", format!("multipart/byteranges; boundary={BOUNDARY}"));
         answer
     }
 
@@ -160,15 +142,11 @@ impl Answer {
             Validator::Strong => self.header("ETag", tag),
             Validator::Weak => self.header("ETag", format!("W/{tag}")),
             Validator::Tag(tag) => self.header("ETag", tag.clone()),
-            Validator::TagPerRequest => {
-                self.header("ETag", format!("\"answer-{}\"", request.number))
-            }
+            Validator::TagPerRequest => self.header("ETag", format!("\"answer-{}\"", request.number)),
             Validator::LastModified(_) | Validator::Nothing => {}
         }
         match &plan.validator {
-            Validator::Strong | Validator::Weak => {
-                self.header("Last-Modified", LAST_MODIFIED.to_owned())
-            }
+            Validator::Strong | Validator::Weak => self.header("Last-Modified", LAST_MODIFIED.to_owned()),
             Validator::LastModified(date) => self.header("Last-Modified", date.clone()),
             Validator::Tag(_) | Validator::TagPerRequest | Validator::Nothing => {}
         }

@@ -72,12 +72,7 @@ fn piece_length(answer: &Answer, delivery: &Delivery, done: u64) -> u64 {
 }
 
 /// How many bytes the gates let through, waiting at a closed one. `None`: the client left meanwhile.
-async fn admitted(
-    stream: &TcpStream,
-    delivery: &Delivery,
-    offset: u64,
-    wanted: u64,
-) -> Option<u64> {
+async fn admitted(stream: &TcpStream, delivery: &Delivery, offset: u64, wanted: u64) -> Option<u64> {
     let mut length = wanted;
     for gate in &delivery.gates {
         loop {
@@ -116,9 +111,7 @@ fn make_piece(answer: &Answer, delivery: &Delivery, done: u64, length: u64, buff
         answer.body.fill(answer.first + done, &mut buffer[start..]);
     }
     for corrupted in &delivery.corrupted {
-        let place = corrupted
-            .checked_sub(answer.first + done)
-            .filter(|place| *place < length);
+        let place = corrupted.checked_sub(answer.first + done).filter(|place| *place < length);
         if let Some(place) = place {
             buffer[start + place as usize] ^= 0xff;
         }

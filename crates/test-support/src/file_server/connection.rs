@@ -20,10 +20,7 @@ pub(super) async fn serve(mut stream: TcpStream, shared: Arc<Shared>, number: us
     let mut unread = Vec::new();
     let mut pacer = Pacer::new();
     while let Ok(Some(head)) = read_head(&mut stream, &mut unread).await {
-        let Some(request) = shared
-            .recorder
-            .add(|count| Request::parse(&head, count, number))
-        else {
+        let Some(request) = shared.recorder.add(|count| Request::parse(&head, count, number)) else {
             return;
         };
         let plan = shared.plan(&request);

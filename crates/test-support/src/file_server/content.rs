@@ -39,11 +39,7 @@ impl Content {
     }
 
     fn new(source: Source, size: u64) -> Content {
-        Content(Arc::new(Inner {
-            source,
-            size,
-            sha256: OnceLock::new(),
-        }))
+        Content(Arc::new(Inner { source, size, sha256: OnceLock::new() }))
     }
 
     /// Length in bytes.
@@ -117,11 +113,7 @@ fn mix(value: u64) -> u64 {
 fn fill_pattern(seed: u64, offset: u64, buffer: &mut [u8]) {
     let word = |index: u64| mix(seed.wrapping_add(index)).to_le_bytes();
     let skipped = (offset % 8) as usize;
-    let head_length = if skipped == 0 {
-        0
-    } else {
-        (8 - skipped).min(buffer.len())
-    };
+    let head_length = if skipped == 0 { 0 } else { (8 - skipped).min(buffer.len()) };
     let (head, rest) = buffer.split_at_mut(head_length);
     head.copy_from_slice(&word(offset / 8)[skipped..skipped + head_length]);
     let mut index = offset.div_ceil(8);
@@ -147,11 +139,7 @@ mod tests {
             for length in [0, 1, 3, 7, 8, 9, 16, 200] {
                 let length = length.min(1_000 - first);
                 let stretch = &whole[first as usize..(first + length) as usize];
-                assert_eq!(
-                    content.slice(first, length),
-                    stretch,
-                    "{length} bytes from {first}"
-                );
+                assert_eq!(content.slice(first, length), stretch, "{length} bytes from {first}");
             }
         }
     }

@@ -12,23 +12,17 @@ use std::time::Duration;
 impl Route {
     /// The connection is closed after `bytes` of the body.
     pub fn cut_after(&self, bytes: u64, when: When) -> Route {
-        self.delivery(when, move |delivery| {
-            delivery.ending = Some((bytes, Ending::Cut))
-        })
+        self.delivery(when, move |delivery| delivery.ending = Some((bytes, Ending::Cut)))
     }
 
     /// The connection is reset (RST) after `bytes` of the body.
     pub fn reset_after(&self, bytes: u64, when: When) -> Route {
-        self.delivery(when, move |delivery| {
-            delivery.ending = Some((bytes, Ending::Reset))
-        })
+        self.delivery(when, move |delivery| delivery.ending = Some((bytes, Ending::Reset)))
     }
 
     /// After `bytes` of the body never another byte comes, and the connection stays open. 0: silent between head and body.
     pub fn stall_after(&self, bytes: u64, when: When) -> Route {
-        self.delivery(when, move |delivery| {
-            delivery.ending = Some((bytes, Ending::Stall))
-        })
+        self.delivery(when, move |delivery| delivery.ending = Some((bytes, Ending::Stall)))
     }
 
     /// Not even a head is sent, and the connection stays open.
@@ -38,9 +32,7 @@ impl Route {
 
     /// `bytes` of body per `interval`.
     pub fn trickle(&self, bytes: u64, interval: Duration, when: When) -> Route {
-        self.delivery(when, move |delivery| {
-            delivery.trickle = Some((bytes, interval))
-        })
+        self.delivery(when, move |delivery| delivery.trickle = Some((bytes, interval)))
     }
 
     /// At most so many bytes a second on each connection, without burst.
@@ -63,17 +55,11 @@ impl Route {
     pub fn hold_at(&self, offset: u64) -> Gate {
         let gate = Gate::at_offset(offset);
         let held = gate.clone();
-        self.delivery(When::Always, move |delivery| {
-            delivery.gates.push(held.clone())
-        });
+        self.delivery(When::Always, move |delivery| delivery.gates.push(held.clone()));
         gate
     }
 
-    fn delivery(
-        &self,
-        when: When,
-        change: impl Fn(&mut Delivery) + Send + Sync + 'static,
-    ) -> Route {
+    fn delivery(&self, when: When, change: impl Fn(&mut Delivery) + Send + Sync + 'static) -> Route {
         self.rule(when, move |plan, _| change(&mut plan.delivery))
     }
 }
@@ -92,17 +78,12 @@ impl Route {
 
     /// A status with `Retry-After`.
     pub fn retry_later(&self, status: u16, after: RetryAfter, when: When) -> Route {
-        self.rule(when, move |plan, _| {
-            plan.reply = Some(Reply::status(status).retry_after(after))
-        })
+        self.rule(when, move |plan, _| plan.reply = Some(Reply::status(status).retry_after(after)))
     }
 
     /// Every `HEAD` gets this status.
     pub fn refuse_head(&self, status: u16) -> Route {
-        self.status(
-            status,
-            When::Always.matching(|request| request.method == "HEAD"),
-        )
+        self.status(status, When::Always.matching(|request| request.method == "HEAD"))
     }
 
     /// A 302 to any address: another route's path, or another host.
@@ -118,16 +99,9 @@ impl Route {
     /// `hops` redirects (302) one after the other before the file comes.
     pub fn redirect_hops(&self, hops: u32) -> Route {
         self.rule(When::Always, move |plan, request: &Request| {
-            let hop: u32 = request
-                .query("hop")
-                .and_then(|hop| hop.parse().ok())
-                .unwrap_or(0);
+            let hop: u32 = request.query("hop").and_then(|hop| hop.parse().ok()).unwrap_or(0);
             if hop < hops {
-                plan.reply = Some(Reply::redirect(format!(
-                    "{}?hop={}",
-                    request.path(),
-                    hop + 1
-                )));
+                plan.reply = Some(Reply::redirect(format!("{}?hop={}", request.path(), hop + 1)));
             }
         })
     }
@@ -139,20 +113,12 @@ impl Route {
 
     /// A JSON error with status 200.
     pub fn json_error(&self, when: When) -> Route {
-        self.reply(
-            Reply::json(
-                200,
-                &serde_json::json!({ "error": "the file is not available" }),
-            ),
-            when,
-        )
+        self.reply(Reply::json(200, &serde_json::json!({ "error": "the file is not available" })), when)
     }
 
     /// The git LFS pointer of the file.
     pub fn lfs_pointer(&self, when: When) -> Route {
-        self.rule(when, |plan, _| {
-            plan.reply = Some(Reply::lfs_pointer(&plan.content))
-        })
+        self.rule(when, |plan, _| plan.reply = Some(Reply::lfs_pointer(&plan.content)))
     }
 
     /// Status 200 and nothing else.

@@ -32,11 +32,7 @@ impl Gate {
     }
 
     fn new(place: Place) -> Gate {
-        Gate(Arc::new(Inner {
-            place,
-            reached: watch::Sender::new(false),
-            open: watch::Sender::new(false),
-        }))
+        Gate(Arc::new(Inner { place, reached: watch::Sender::new(false), open: watch::Sender::new(false) }))
     }
 
     /// Returns once an answer is held here; panics after half a minute.
@@ -63,9 +59,8 @@ impl Gate {
             Place::Offset(held) if offset <= *held => wanted.min(held - offset),
             Place::Offset(_) => wanted,
             Place::Budget(left) => {
-                let before = left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| {
-                    Some(left.saturating_sub(wanted))
-                });
+                let before =
+                    left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| Some(left.saturating_sub(wanted)));
                 before.unwrap_or_default().min(wanted)
             }
         };

@@ -10,9 +10,7 @@ pub(super) struct Pacer {
 
 impl Pacer {
     pub(super) fn new() -> Pacer {
-        Pacer {
-            free_at: Instant::now(),
-        }
+        Pacer { free_at: Instant::now() }
     }
 
     /// The largest piece that goes out at once: 5 ms worth, so that the stream is even.

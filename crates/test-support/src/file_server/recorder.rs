@@ -15,10 +15,7 @@ pub(super) struct Recorder {
 
 impl Recorder {
     pub(super) fn new() -> Recorder {
-        Recorder {
-            requests: Mutex::new(Vec::new()),
-            changed: watch::Sender::new(()),
-        }
+        Recorder { requests: Mutex::new(Vec::new()), changed: watch::Sender::new(()) }
     }
 
     /// Keeps the request that `make` builds from its number.
@@ -61,10 +58,7 @@ impl Recorder {
             }
         };
         if tokio::time::timeout(PATIENCE, wait).await.is_err() {
-            panic!(
-                "waited {PATIENCE:?} for requests that did not come; seen: {:#?}",
-                self.read(<[Request]>::to_vec)
-            );
+            panic!("waited {PATIENCE:?} for requests that did not come; seen: {:#?}", self.read(<[Request]>::to_vec));
         }
     }
 

@@ -24,11 +24,7 @@ impl Reply {
     /// A status with an empty body.
     #[must_use]
     pub fn status(status: u16) -> Reply {
-        Reply {
-            status,
-            headers: Vec::new(),
-            body: Content::bytes([]),
-        }
+        Reply { status, headers: Vec::new(), body: Content::bytes([]) }
     }
 
     /// A 302 to `location`.
@@ -40,17 +36,13 @@ impl Reply {
     /// A JSON document.
     #[must_use]
     pub fn json(status: u16, document: &serde_json::Value) -> Reply {
-        Reply::status(status)
-            .header("Content-Type", "application/json; charset=utf-8")
-            .body(document.to_string())
+        Reply::status(status).header("Content-Type", "application/json; charset=utf-8").body(document.to_string())
     }
 
     /// An HTML page.
     #[must_use]
     pub fn page(status: u16, html: &str) -> Reply {
-        Reply::status(status)
-            .header("Content-Type", "text/html; charset=utf-8")
-            .body(html)
+        Reply::status(status).header("Content-Type", "text/html; charset=utf-8").body(html)
     }
 
     /// Adds a header.
@@ -72,9 +64,7 @@ impl Reply {
     pub fn retry_after(self, when: RetryAfter) -> Reply {
         let value = match when {
             RetryAfter::Seconds(seconds) => seconds.to_string(),
-            RetryAfter::DateIn(seconds) => {
-                httpdate::fmt_http_date(SystemTime::now() + Duration::from_secs(seconds))
-            }
+            RetryAfter::DateIn(seconds) => httpdate::fmt_http_date(SystemTime::now() + Duration::from_secs(seconds)),
         };
         self.header("Retry-After", value)
     }
@@ -92,13 +82,8 @@ impl Reply {
     /// The three lines that stand in a git repository for a large file.
     #[must_use]
     pub fn lfs_pointer(of: &Content) -> Reply {
-        let text = format!(
-            "version https://git-lfs.github.com/spec/v1\noid sha256:{}\nsize {}\n",
-            of.sha256(),
-            of.size()
-        );
-        Reply::status(200)
-            .header("Content-Type", "text/plain; charset=utf-8")
-            .body(text)
+        let text =
+            format!("version https://git-lfs.github.com/spec/v1\noid sha256:{}\nsize {}\n", of.sha256(), of.size());
+        Reply::status(200).header("Content-Type", "text/plain; charset=utf-8").body(text)
     }
 }

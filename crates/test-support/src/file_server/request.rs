@@ -70,29 +70,19 @@ impl Request {
     #[must_use]
     pub fn query(&self, name: &str) -> Option<&str> {
         let (_, query) = self.target.split_once('?')?;
-        query
-            .split('&')
-            .filter_map(|pair| pair.split_once('='))
-            .find(|(key, _)| *key == name)
-            .map(|(_, value)| value)
+        query.split('&').filter_map(|pair| pair.split_once('=')).find(|(key, _)| *key == name).map(|(_, value)| value)
     }
 
     /// The first header of that name, in any case.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers
-            .iter()
-            .find(|(key, _)| key.eq_ignore_ascii_case(name))
-            .map(|(_, value)| value.as_str())
+        self.headers.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
     }
 
     /// First and last byte of a `Range: bytes=first-last` or `bytes=first-`. `None` for no range and any other form.
     #[must_use]
     pub fn range(&self) -> Option<(u64, Option<u64>)> {
-        let (first, last) = self
-            .header("range")?
-            .strip_prefix("bytes=")?
-            .split_once('-')?;
+        let (first, last) = self.header("range")?.strip_prefix("bytes=")?.split_once('-')?;
         let first = first.parse().ok()?;
         if last.is_empty() {
             return Some((first, None));
@@ -110,14 +100,10 @@ impl Request {
     #[must_use]
     pub fn mentions(&self, text: &str) -> bool {
         self.target.contains(text)
-            || self
-                .headers
-                .iter()
-                .any(|(name, value)| name.contains(text) || value.contains(text))
+            || self.headers.iter().any(|(name, value)| name.contains(text) || value.contains(text))
     }
 
     pub(super) fn wants_close(&self) -> bool {
-        self.header("connection")
-            .is_some_and(|value| value.eq_ignore_ascii_case("close"))
+        self.header("connection").is_some_and(|value| value.eq_ignore_ascii_case("close"))
     }
 }

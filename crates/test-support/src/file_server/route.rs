@@ -38,13 +38,7 @@ struct Rule {
 
 impl RouteState {
     pub(super) fn new(path: &str, content: Content, handler: Option<Handler>) -> RouteState {
-        RouteState {
-            path: path.to_owned(),
-            content,
-            handler,
-            rules: Mutex::default(),
-            body_bytes: AtomicU64::new(0),
-        }
+        RouteState { path: path.to_owned(), content, handler, rules: Mutex::default(), body_bytes: AtomicU64::new(0) }
     }
 
     /// What the rules want for this request.
@@ -52,12 +46,7 @@ impl RouteState {
         let sent = self.body_bytes.load(Ordering::SeqCst);
         let mut plan = Plan::honest(self.content.clone());
         plan.reply = self.handler.as_ref().and_then(|handler| handler(request));
-        for rule in self
-            .rules
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .iter()
-        {
+        for rule in self.rules.lock().unwrap_or_else(PoisonError::into_inner).iter() {
             if rule.when.applies(request, &rule.seen, sent) {
                 (rule.change)(&mut plan, request);
             }
@@ -89,31 +78,15 @@ impl Route {
     }
 
     /// Adds a rule.
-    pub(super) fn rule(
-        &self,
-        when: When,
-        change: impl Fn(&mut Plan, &Request) + Send + Sync + 'static,
-    ) -> Route {
-        let rule = Rule {
-            when,
-            seen: AtomicUsize::new(0),
-            change: Box::new(change),
-        };
-        self.state
-            .rules
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(rule);
+    pub(super) fn rule(&self, when: When, change: impl Fn(&mut Plan, &Request) + Send + Sync + 'static) -> Route {
+        let rule = Rule { when, seen: AtomicUsize::new(0), change: Box::new(change) };
+        self.state.rules.lock().unwrap_or_else(PoisonError::into_inner).push(rule);
         self.clone()
     }
 
     /// Takes all rules away: the route is honest again.
     pub fn behave(&self) -> Route {
-        self.state
-            .rules
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clear();
+        self.state.rules.lock().unwrap_or_else(PoisonError::into_inner).clear();
         self.clone()
     }
 
@@ -150,11 +123,7 @@ impl Route {
     /// All requests to this route so far, in the order they came.
     #[must_use]
     pub fn requests(&self) -> Vec<Request> {
-        self.server
-            .requests()
-            .into_iter()
-            .filter(|request| self.state.takes(request.path()))
-            .collect()
+        self.server.requests().into_iter().filter(|request| self.state.takes(request.path())).collect()
     }
 
     /// Body bytes that this route has sent.
@@ -166,10 +135,7 @@ impl Route {
     /// Returns once `predicate` holds for the requests to this route; panics after half a minute.
     pub async fn wait_for(&self, predicate: impl Fn(&[&Request]) -> bool) {
         let ours = |all: &[Request]| {
-            let requests: Vec<&Request> = all
-                .iter()
-                .filter(|request| self.state.takes(request.path()))
-                .collect();
+            let requests: Vec<&Request> = all.iter().filter(|request| self.state.takes(request.path())).collect();
             predicate(&requests)
         };
         self.server.wait_for(ours).await;

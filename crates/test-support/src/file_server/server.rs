@@ -44,14 +44,9 @@ impl FileServer {
     /// Starts on this port of 127.0.0.1 (0: a free one). Panics if it is taken.
     #[must_use]
     pub fn start_on(port: u16) -> FileServer {
-        let listener =
-            std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, port)).expect("the port is free");
-        listener
-            .set_nonblocking(true)
-            .expect("a socket can be made non-blocking");
-        let address = listener
-            .local_addr()
-            .expect("a bound socket has an address");
+        let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, port)).expect("the port is free");
+        listener.set_nonblocking(true).expect("a socket can be made non-blocking");
+        let address = listener.local_addr().expect("a bound socket has an address");
         let shared = Arc::new(Shared::new());
         let (stop, stopped) = oneshot::channel();
         let for_thread = Arc::clone(&shared);
@@ -59,12 +54,7 @@ impl FileServer {
             .name(format!("file-server-{}", address.port()))
             .spawn(move || run(listener, for_thread, stopped))
             .expect("a thread can be started");
-        FileServer(Arc::new(Running {
-            shared,
-            address,
-            stop: Some(stop),
-            thread: Some(thread),
-        }))
+        FileServer(Arc::new(Running { shared, address, stop: Some(stop), thread: Some(thread) }))
     }
 
     /// Serves `content` at `path`, honestly until rules are added. A `*` segment stands for any one segment; a path added
@@ -84,16 +74,8 @@ impl FileServer {
     }
 
     /// Answers `path` with what `answer` makes of the request.
-    pub fn handle(
-        &self,
-        path: &str,
-        answer: impl Fn(&Request) -> Reply + Send + Sync + 'static,
-    ) -> Route {
-        self.add(
-            path,
-            Content::bytes([]),
-            Some(Box::new(move |request| Some(answer(request)))),
-        )
+    pub fn handle(&self, path: &str, answer: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Route {
+        self.add(path, Content::bytes([]), Some(Box::new(move |request| Some(answer(request)))))
     }
 
     /// Answers every path that no route has; without it they get a 404.
@@ -193,10 +175,7 @@ impl Drop for Running {
 
 /// Accepts until told to stop; the runtime then drops every connection, held ones included.
 fn run(listener: std::net::TcpListener, shared: Arc<Shared>, stopped: oneshot::Receiver<()>) {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .expect("a runtime can be built");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime can be built");
     runtime.block_on(async move {
         let listener = TcpListener::from_std(listener).expect("the socket is non-blocking");
         let accept = async {

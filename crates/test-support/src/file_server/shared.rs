@@ -50,9 +50,7 @@ impl Table {
     }
 
     fn find(&self, path: &str) -> Option<&Arc<RouteState>> {
-        self.exact
-            .get(path)
-            .or_else(|| self.wildcard.iter().rev().find(|route| route.takes(path)))
+        self.exact.get(path).or_else(|| self.wildcard.iter().rev().find(|route| route.takes(path)))
     }
 }
 
@@ -79,10 +77,7 @@ impl Shared {
     /// What the route, the fallback and the settings want for this request.
     pub(super) fn plan(&self, request: &Request) -> Plan {
         let route = self.table().find(request.path()).cloned();
-        let mut plan = route.map_or_else(
-            || self.plan_without_route(request),
-            |route| route.plan(request),
-        );
+        let mut plan = route.map_or_else(|| self.plan_without_route(request), |route| route.plan(request));
         let settings = self.settings().clone();
         plan.delivery.delay += settings.round_trip;
         plan.delivery.rate = plan.delivery.rate.or(settings.rate);
@@ -96,11 +91,7 @@ impl Shared {
     }
 
     fn plan_without_route(&self, request: &Request) -> Plan {
-        let reply = self
-            .table()
-            .fallback
-            .as_ref()
-            .and_then(|answer| answer(request));
+        let reply = self.table().fallback.as_ref().and_then(|answer| answer(request));
         let mut plan = Plan::honest(Content::bytes([]));
         plan.reply = Some(reply.unwrap_or_else(|| Reply::status(404).body("no such file")));
         plan
