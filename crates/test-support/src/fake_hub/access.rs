@@ -98,10 +98,7 @@ impl Access {
 }
 
 fn error(status: u16, code: Option<&str>, message: &str) -> Reply {
-    let reply = Reply::status(status)
-        .header("Content-Type", "text/plain; charset=utf-8")
-        .header("X-Error-Message", message)
-        .body(message);
+    let reply = Reply::text(status, message).header("X-Error-Message", message);
     match code {
         Some(code) => reply.header("X-Error-Code", code),
         None => reply,

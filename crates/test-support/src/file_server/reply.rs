@@ -39,6 +39,12 @@ impl Reply {
         Reply::status(status).header("Content-Type", "application/json; charset=utf-8").body(document.to_string())
     }
 
+    /// Plain text.
+    #[must_use]
+    pub fn text(status: u16, text: &str) -> Reply {
+        Reply::status(status).header("Content-Type", "text/plain; charset=utf-8").body(text)
+    }
+
     /// An HTML page.
     #[must_use]
     pub fn page(status: u16, html: &str) -> Reply {
@@ -84,6 +90,6 @@ impl Reply {
     pub fn lfs_pointer(of: &Content) -> Reply {
         let text =
             format!("version https://git-lfs.github.com/spec/v1\noid sha256:{}\nsize {}\n", of.sha256(), of.size());
-        Reply::status(200).header("Content-Type", "text/plain; charset=utf-8").body(text)
+        Reply::text(200, &text)
     }
 }
