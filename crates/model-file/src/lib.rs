@@ -1,1 +1,36 @@
 //! What a weight file is, from its own bytes: safetensors, GGUF, pickle and zip structure.
+//!
+//! Nothing here executes, unpickles or loads anything; it reads heads and tails through [`ReadAt`], in bounded memory, and blocks
+//! while it reads. It must not know folders, databases, the registry or who asks.
+//!
+//! | module | owns |
+//! |---|---|
+//! | `inspect` | the one entry: [`inspect`] and its cheap sister [`whole_by_structure`] |
+//! | `kind` | telling formats apart by their first bytes, and what a file name promises |
+//! | `safetensors`, `gguf`, `archive` | whether a structure accounts for every byte of the file |
+//! | `pickle` | which imports a pickle asks for, judged by an allow-list |
+//! | `estimate` | how much video memory a set of weights is likely to need |
+
+mod archive;
+mod cursor;
+mod damage;
+mod error;
+mod estimate;
+mod gguf;
+mod header;
+mod inspect;
+mod kind;
+mod pickle;
+mod read_at;
+mod safetensors;
+mod seen_names;
+
+pub use archive::{Contents, check_zip_contents};
+pub use damage::{Damage, GgufDamage, SafetensorsDamage, ZipDamage};
+pub use error::Error;
+pub use estimate::{BytesKnownFrom, Estimate, Precision, Role, WeightPart, estimate_vram};
+pub use header::Header;
+pub use inspect::{Report, Structure, inspect, whole_by_structure};
+pub use kind::{Kind, WrongFormat};
+pub use pickle::Verdict;
+pub use read_at::ReadAt;

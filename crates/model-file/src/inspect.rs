@@ -1,0 +1,163 @@
+//! The one entry: what a file is, whether it is whole, and whether loading it would run code.
+
+use crate::archive::{self, Directory};
+use crate::cursor::Stop;
+use crate::damage::Damage;
+use crate::error::Error;
+use crate::gguf;
+use crate::header::Header;
+use crate::kind::{HEAD_BYTES, Kind, Promise, WrongFormat};
+use crate::pickle::{self, Verdict};
+use crate::read_at::{ReadAt, read_available};
+use crate::safetensors;
+
+/// What is known of a file after [`inspect`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Report {
+    /// What the bytes are.
+    pub kind: Kind,
+    /// Whether the structure accounts for every byte.
+    pub structure: Structure,
+    /// Set for everything that `torch.load` would be asked to read, and for archives under a weight file's name.
+    pub pickle: Option<Verdict>,
+    /// Set when the name promises another format than the bytes are.
+    pub wrong_format: Option<WrongFormat>,
+    /// What the head declares; safetensors and GGUF only.
+    pub header: Option<Header>,
+}
+
+/// Whether the structure of a file accounts for every byte of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Structure {
+    /// It does. The contents may still be wrong: only a checksum tells.
+    Whole,
+    /// It does not.
+    Damaged {
+        /// What is wrong.
+        reason: Damage,
+    },
+    /// The format does not say, or says it in a way that is not known here.
+    NotJudged,
+}
+
+/// Looks at a file: reads its head, for a zip its tail and the pickles in it, never the weights. Blocks while it reads.
+///
+/// `file_name` may be a path; only its extension counts.
+///
+/// # Errors
+/// [`Error::Read`] when the file cannot be read. A damaged file is no error.
+pub fn inspect(source: &dyn ReadAt, file_name: &str) -> Result<Report, Error> {
+    let promise = Promise::of_name(file_name);
+    let (kind, length) = kind_of(source)?;
+    let mut report = Report { kind, structure: Structure::NotJudged, pickle: None, wrong_format: None, header: None };
+    match kind {
+        Kind::Safetensors => (report.structure, report.header) = safetensors::examine(source, length)?,
+        Kind::Gguf => (report.structure, report.header) = gguf::examine(source, length)?,
+        Kind::Zip | Kind::TorchZip => inspect_zip(source, length, &mut report)?,
+        Kind::Pickle => (report.structure, report.pickle) = inspect_pickle(source, length)?,
+        _ => report.structure = structure_of_others(source, length, kind, promise)?,
+    }
+    if report.pickle.is_none() {
+        report.pickle = verdict_of_others(source, length, report.kind, promise)?;
+    }
+    report.wrong_format = WrongFormat::between(promise, report.kind);
+    Ok(report)
+}
+
+/// The cheap part of [`inspect`]: does the structure account for every byte? `None` where the format cannot say (a bare pickle, an
+/// unknown file); `Some(false)` for an empty file, and for a page or pointer under a weight file's name.
+///
+/// # Errors
+/// [`Error::Read`] when the file cannot be read.
+pub fn whole_by_structure(source: &dyn ReadAt, file_name: &str) -> Result<Option<bool>, Error> {
+    let (kind, length) = kind_of(source)?;
+    let structure = match kind {
+        Kind::Safetensors => safetensors::examine(source, length)?.0,
+        Kind::Gguf => gguf::examine(source, length)?.0,
+        Kind::Zip | Kind::TorchZip => match Directory::read(source, length) {
+            Ok(directory) => archive::structure(source, &directory)?,
+            Err(stop) => stop.into_structure("zip directory")?,
+        },
+        Kind::Pickle => Structure::NotJudged,
+        _ => structure_of_others(source, length, kind, Promise::of_name(file_name))?,
+    };
+    Ok(match structure {
+        Structure::Whole => Some(true),
+        Structure::Damaged { .. } => Some(false),
+        Structure::NotJudged => None,
+    })
+}
+
+fn kind_of(source: &dyn ReadAt) -> Result<(Kind, u64), Error> {
+    let length = source.length()?;
+    let mut head = [0; HEAD_BYTES];
+    let read = read_available(source, &mut head, 0)?;
+    Ok((Kind::of_head(&head[..read], length), length))
+}
+
+fn inspect_zip(source: &dyn ReadAt, length: u64, report: &mut Report) -> Result<(), Error> {
+    match Directory::read(source, length) {
+        Ok(directory) => {
+            if directory.is_torch() {
+                report.kind = Kind::TorchZip;
+            }
+            report.structure = archive::structure(source, &directory)?;
+            let (verdict, checksum) = archive::judge_pickles(source, &directory, length)?;
+            report.pickle = Some(verdict);
+            if let (Structure::Whole, Some(damage)) = (&report.structure, checksum) {
+                report.structure = Structure::Damaged { reason: damage.into() };
+            }
+        }
+        Err(stop) => {
+            report.structure = stop.into_structure("zip directory")?;
+            report.pickle = Some(Verdict::unknown("the zip's directory could not be read"));
+        }
+    }
+    Ok(())
+}
+
+fn inspect_pickle(source: &dyn ReadAt, length: u64) -> Result<(Structure, Option<Verdict>), Error> {
+    let judged = pickle::judge_file(source, length)?;
+    let verdict = match judged.verdict {
+        // A reader that looks for the zip at the end would see other contents than one that starts at the front.
+        Verdict::Clean if archive::has_end_record(source, length)? => {
+            Verdict::unknown("a pickle with the end of a zip behind it")
+        }
+        verdict => verdict,
+    };
+    let structure = match judged.cut_short_at {
+        Some(at) => Stop::Ended { at }.into_structure("pickle")?,
+        None => Structure::NotJudged,
+    };
+    Ok((structure, Some(verdict)))
+}
+
+/// The structure of what is none of the formats that this crate reads, against what the name promised.
+fn structure_of_others(source: &dyn ReadAt, length: u64, kind: Kind, promise: Promise) -> Result<Structure, Error> {
+    Ok(match (kind, promise) {
+        (Kind::Empty, _) => Structure::Damaged { reason: Damage::Empty },
+        (_, Promise::Nothing) => Structure::NotJudged,
+        (Kind::Html | Kind::LfsPointer, _) => Structure::Damaged { reason: Damage::NoWeights { found: kind } },
+        (Kind::Unknown, Promise::Safetensors) => safetensors::examine(source, length)?.0,
+        (Kind::Unknown, Promise::Gguf) => gguf::examine(source, length)?.0,
+        _ => Structure::NotJudged,
+    })
+}
+
+/// The verdict on what does not begin like a pickle: never `Clean`, but what can be recognised as harmful is named.
+fn verdict_of_others(source: &dyn ReadAt, length: u64, kind: Kind, promise: Promise) -> Result<Option<Verdict>, Error> {
+    let archive = matches!(kind, Kind::SevenZip | Kind::Rar | Kind::Compressed);
+    let unrecognised = kind == Kind::Unknown && promise != Promise::Nothing;
+    let would_be_unpickled = matches!(promise, Promise::Pickle | Promise::Binary);
+    if archive {
+        return Ok(Some(Verdict::unknown(format!("{kind} is not looked into"))));
+    }
+    if !unrecognised && !would_be_unpickled {
+        return Ok(None);
+    }
+    // The two oldest pickle protocols have no mark of their own at the front.
+    Ok(Some(match pickle::judge_file(source, length)?.verdict {
+        harmful @ Verdict::Unsafe { .. } => harmful,
+        _ => Verdict::unknown("the bytes do not begin like a pickle"),
+    }))
+}

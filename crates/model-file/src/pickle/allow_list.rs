@@ -1,0 +1,133 @@
+//! The imports that a file of weights may ask for: what torch and numpy themselves write, and containers without behaviour.
+//!
+//! Exact pairs only: neither prefixes nor dotted names, so nothing can be reached through a module that is listed. Each entry,
+//! called with any arguments, builds a value and does nothing else. `torch.storage._load_from_bytes` is missing because it loads
+//! a pickle of its own.
+
+const ALLOWED: &[(&str, &[&str])] = &[
+    ("collections", &["OrderedDict", "Counter", "defaultdict"]),
+    ("builtins", &BUILTINS),
+    ("__builtin__", &BUILTINS),
+    ("_codecs", &["encode"]),
+    ("torch", &TORCH),
+    ("torch._utils", &TORCH_REBUILDERS),
+    ("torch._tensor", &["Tensor", "_rebuild_from_type_v2"]),
+    ("torch.nn.parameter", &["Parameter", "Buffer"]),
+    ("torch.storage", &["UntypedStorage", "TypedStorage"]),
+    ("torch.serialization", &["_get_layout"]),
+    ("numpy", &["dtype", "ndarray"]),
+    ("numpy.dtypes", &NUMPY_DTYPES),
+    ("numpy.core.multiarray", &["_reconstruct", "scalar"]),
+    ("numpy._core.multiarray", &["_reconstruct", "scalar"]),
+    // Checkpoints of Stable Diffusion 1.x carry it as the key of a settings table; ComfyUI puts an empty class in its place.
+    ("pytorch_lightning.callbacks.model_checkpoint", &["ModelCheckpoint"]),
+];
+
+const BUILTINS: [&str; 13] = [
+    "bool",
+    "bytearray",
+    "bytes",
+    "complex",
+    "dict",
+    "float",
+    "frozenset",
+    "int",
+    "list",
+    "set",
+    "slice",
+    "str",
+    "tuple",
+];
+
+const TORCH: [&str; 58] = [
+    "BFloat16Storage",
+    "BoolStorage",
+    "ByteStorage",
+    "CharStorage",
+    "ComplexDoubleStorage",
+    "ComplexFloatStorage",
+    "DoubleStorage",
+    "FloatStorage",
+    "HalfStorage",
+    "IntStorage",
+    "LongStorage",
+    "QInt32Storage",
+    "QInt8Storage",
+    "QUInt2x4Storage",
+    "QUInt4x2Storage",
+    "QUInt8Storage",
+    "ShortStorage",
+    "UntypedStorage",
+    "BFloat16Tensor",
+    "BoolTensor",
+    "ByteTensor",
+    "CharTensor",
+    "DoubleTensor",
+    "FloatTensor",
+    "HalfTensor",
+    "IntTensor",
+    "LongTensor",
+    "ShortTensor",
+    "Size",
+    "Tensor",
+    "device",
+    "bfloat16",
+    "bool",
+    "complex128",
+    "complex32",
+    "complex64",
+    "float16",
+    "float32",
+    "float4_e2m1fn_x2",
+    "float64",
+    "float8_e4m3fn",
+    "float8_e4m3fnuz",
+    "float8_e5m2",
+    "float8_e5m2fnuz",
+    "float8_e8m0fnu",
+    "int16",
+    "int32",
+    "int64",
+    "int8",
+    "per_channel_affine",
+    "per_tensor_affine",
+    "qint32",
+    "qint8",
+    "quint8",
+    "uint16",
+    "uint32",
+    "uint64",
+    "uint8",
+];
+
+const TORCH_REBUILDERS: [&str; 10] = [
+    "_rebuild_device_tensor_from_cpu_tensor",
+    "_rebuild_device_tensor_from_numpy",
+    "_rebuild_meta_tensor_no_storage",
+    "_rebuild_nested_tensor",
+    "_rebuild_parameter",
+    "_rebuild_parameter_with_state",
+    "_rebuild_qtensor",
+    "_rebuild_sparse_tensor",
+    "_rebuild_tensor",
+    "_rebuild_tensor_v2",
+];
+
+const NUMPY_DTYPES: [&str; 11] = [
+    "BoolDType",
+    "Float16DType",
+    "Float32DType",
+    "Float64DType",
+    "Int16DType",
+    "Int32DType",
+    "Int64DType",
+    "Int8DType",
+    "UInt16DType",
+    "UInt32DType",
+    "UInt8DType",
+];
+
+/// Whether a pickle of weights may import `name` from `module`.
+pub(super) fn allows(module: &str, name: &str) -> bool {
+    ALLOWED.iter().any(|(allowed, names)| *allowed == module && names.contains(&name))
+}
