@@ -1,1 +1,31 @@
 //! The core: one facade over catalogue, downloads, models and state, with SQLite beneath it.
+//!
+//! `Dashboard::start` gives the facade and the supervisor of its tasks. A request goes down: facade method, checks against
+//! the catalogue and the disk, one transaction, one message to the downloader, one event. Progress comes up: downloader
+//! update, `tasks::transfers`, SQLite first, then the event. Nothing here knows JSON shapes, HTTP codes or units as text.
+
+mod clock;
+mod dashboard;
+pub mod downloads;
+mod error;
+pub mod events;
+mod fits;
+mod ids;
+mod live;
+mod model_dir;
+pub mod models;
+pub mod page;
+pub mod presets;
+mod settings;
+mod space;
+mod store;
+mod supervisor;
+mod tasks;
+
+pub use clock::{Clock, ManualClock, SystemClock};
+pub use dashboard::Dashboard;
+pub use downloader::{Credentials, PrivateSources, SourceUrl};
+pub use error::{Error, Resource};
+pub use registry::{Catalog, ConfinedPath, Preset, PresetId};
+pub use settings::{DatabasePlace, Settings};
+pub use supervisor::Supervisor;

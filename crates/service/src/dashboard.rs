@@ -1,0 +1,135 @@
+//! The facade: the bundle of what the service can do, and how it is put together. No method here sees all state.
+
+use std::sync::Arc;
+
+use downloader::Downloader;
+use jiff::Timestamp;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    Clock, Error, Settings, Supervisor,
+    downloads::Downloads,
+    events::Bus,
+    live::Live,
+    model_dir::ModelDir,
+    models::{ModelIndex, Models},
+    presets::{Catalogue, InstallOptions, Presets},
+    space::Space,
+    store::Store,
+    tasks,
+};
+
+/// Everything that can be asked of the service. Cheap to clone.
+#[derive(Clone)]
+pub struct Dashboard {
+    /// Presets: list, install, uninstall.
+    pub presets: Presets,
+    /// Downloads: list, add, steer.
+    pub downloads: Downloads,
+    /// Model files: list, delete.
+    pub models: Models,
+    /// The registry in force.
+    pub catalogue: Catalogue,
+    /// What happens, for those who watch.
+    pub bus: Bus,
+    store: Store,
+    clock: Arc<dyn Clock>,
+    started_at: Timestamp,
+}
+
+impl Dashboard {
+    /// Opens the database and the models folder, takes up the unfinished downloads where they stood, and starts what
+    /// runs by itself.
+    pub async fn start(settings: Settings, clock: impl Clock) -> Result<(Self, Supervisor), Error> {
+        let clock: Arc<dyn Clock> = Arc::new(clock);
+        let store = Store::open(&settings.database.0).await?;
+        let catalogue = Catalogue::load(settings.preset_config.as_deref())?;
+        let folder = ModelDir::open(&settings.models).map_err(|cause| {
+            Error::invalid("MODEL_BASE_PATH", format!("{} cannot be used: {cause}", settings.models.display()))
+        })?;
+        let index = ModelIndex::new(folder.clone(), store.file_records().await?, store.source_facts().await?);
+        let (engine, updates, engine_runs) = Downloader::new(settings.downloader.clone()).map_err(Error::internal)?;
+        let downloads = Downloads {
+            store: store.clone(),
+            engine: engine.clone(),
+            live: Live::default(),
+            index: index.clone(),
+            space: Space::new(folder, settings.downloader.min_free_space),
+            bus: Bus::default(),
+            clock: Arc::clone(&clock),
+            planning: Arc::default(),
+            question_timeout: settings.size_question_timeout,
+        };
+        let dashboard = Self {
+            presets: Presets { catalogue: catalogue.clone(), index: index.clone(), downloads: downloads.clone() },
+            models: Models {
+                index,
+                catalogue: catalogue.clone(),
+                store: store.clone(),
+                scanned: watch::Sender::new(false),
+            },
+            bus: downloads.bus.clone(),
+            downloads,
+            catalogue: catalogue.clone(),
+            store: store.clone(),
+            started_at: clock.now(),
+            clock,
+        };
+        let stop = CancellationToken::new();
+        let mut supervisor = Supervisor::new(engine, store, stop.clone());
+        supervisor.spawn("download engine", async {
+            engine_runs.await;
+            Ok(())
+        });
+        supervisor.spawn("transfers", tasks::transfers::run(dashboard.downloads.clone(), catalogue, updates));
+        supervisor
+            .spawn("rescan", tasks::rescan::run(dashboard.models.clone(), settings.rescan_interval, stop.clone()));
+        dashboard.take_up_unfinished().await?;
+        supervisor.spawn_once(dashboard.clone().install_at_start(settings));
+        Ok((dashboard, supervisor))
+    }
+
+    /// When the service started.
+    pub fn started_at(&self) -> Timestamp {
+        self.started_at
+    }
+
+    /// The present time, by the service's clock.
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// Whether the database answers.
+    pub async fn is_ready(&self) -> bool {
+        self.store.ping().await.is_ok()
+    }
+
+    /// The rows are the queue: what a stop or a crash left unfinished goes back to the engine, paused ones paused.
+    async fn take_up_unfinished(&self) -> Result<(), Error> {
+        for stored in self.downloads.store.unfinished_downloads().await? {
+            tracing::info!(download = %stored.row.id, state = stored.row.state.as_str(), "an unfinished download is taken up");
+            self.downloads.hand_over(&stored).await?;
+        }
+        Ok(())
+    }
+
+    /// Presets that the operator wants to be there. What cannot be installed is a warning, never a failed start.
+    async fn install_at_start(self, settings: Settings) {
+        let (wanted, unknown) = settings.presets_at_start();
+        for word in unknown {
+            tracing::warn!(preset = %word, "a preset to install at start is no preset id");
+        }
+        for id in wanted {
+            match self.presets.install(&id, InstallOptions::default()).await {
+                Ok(started) => {
+                    tracing::info!(preset = %id, download = %started.download_id, "a preset is installed at start")
+                }
+                Err(Error::PresetAlreadyInstalled(_)) => {
+                    tracing::debug!(preset = %id, "a preset to install at start is there")
+                }
+                Err(cause) => tracing::warn!(preset = %id, error = %cause, "a preset could not be installed at start"),
+            }
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! Steering a download: pause, resume, cancel, reorder. The engine does it and says so; these wait until that is written.
+
+use downloader::{CommandError, JobId};
+use tokio::time::{Duration, timeout};
+
+use super::{DownloadState, DownloadView, Downloads, PauseReason, Priority, jobs};
+use crate::{Error, store::StoredDownload};
+
+/// How long an answer waits for the engine's own word to be in the database.
+const SETTLING_TIME: Duration = Duration::from_secs(5);
+
+/// What to change of a download; `None` leaves it as it is.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct DownloadChange {
+    /// How urgent it is.
+    pub priority: Option<Priority>,
+    /// Its order within the priority, lowest first.
+    pub position: Option<i64>,
+    /// Bytes a second; `Some(None)` takes the limit away.
+    pub rate_limit: Option<Option<u64>>,
+}
+
+impl Downloads {
+    /// Stops a download where it is. What has arrived stays.
+    pub async fn pause(&self, id: &str) -> Result<DownloadState, Error> {
+        let stored = self.stored(id).await?;
+        match (stored.row.state, stored.row.pause_reason) {
+            (DownloadState::Paused, Some(PauseReason::InsufficientStorage)) => {
+                let _ = self.engine.pause(&JobId::new(id)).await;
+                self.pause_row(id).await?;
+                Ok(DownloadState::Paused)
+            }
+            (DownloadState::Paused, _) => Ok(DownloadState::Paused),
+            (state, _) if state.is_active() => {
+                let command = async { self.engine.pause(&JobId::new(id)).await.map(|_| ()) };
+                match self.settle(id, command, |state| !state.is_active()).await? {
+                    Settled::Unknown => {
+                        self.pause_row(id).await?;
+                        Ok(DownloadState::Paused)
+                    }
+                    Settled::At(DownloadState::Paused) => Ok(DownloadState::Paused),
+                    Settled::At(state) => Err(wrong_state(id, "paused", state)),
+                }
+            }
+            (state, _) => Err(wrong_state(id, "paused", state)),
+        }
+    }
+
+    /// Goes on with a paused or failed download.
+    pub async fn resume(&self, id: &str) -> Result<DownloadState, Error> {
+        let stored = self.stored(id).await?;
+        match stored.row.state {
+            state if state.is_active() => Ok(state),
+            DownloadState::Paused => {
+                let command = async { self.engine.resume(&JobId::new(id)).await.map(|_| ()) };
+                match self.settle(id, command, |state| state != DownloadState::Paused).await? {
+                    Settled::Unknown => self.start_again(id).await,
+                    Settled::At(state) => Ok(state),
+                }
+            }
+            DownloadState::Failed => self.start_again(id).await,
+            state => Err(wrong_state(id, "resumed", state)),
+        }
+    }
+
+    /// Ends a download and removes its partial files; whole files stay. Says whether any partial file was removed.
+    pub async fn cancel(&self, id: &str) -> Result<bool, Error> {
+        let stored = self.stored(id).await?;
+        match stored.row.state {
+            DownloadState::Cancelled => return Ok(false),
+            DownloadState::Completed => return Err(wrong_state(id, "cancelled", DownloadState::Completed)),
+            DownloadState::Failed => self.hand_over_paused(stored).await?,
+            _ => {}
+        }
+        let removed = std::cell::Cell::new(false);
+        let command = async { self.engine.cancel(&JobId::new(id)).await.map(|parts| removed.set(parts)) };
+        match self.settle(id, command, |state| !state.is_unfinished() && state != DownloadState::Failed).await? {
+            Settled::Unknown => {
+                self.store.set_download_state(id, DownloadState::Cancelled, None, None, self.clock.now()).await?;
+                Ok(false)
+            }
+            Settled::At(DownloadState::Completed) => Err(wrong_state(id, "cancelled", DownloadState::Completed)),
+            Settled::At(_) => Ok(removed.get()),
+        }
+    }
+
+    /// Changes priority, position or rate limit of an unfinished download, also while it runs.
+    pub async fn change(&self, id: &str, change: DownloadChange) -> Result<DownloadView, Error> {
+        let stored = self.stored(id).await?;
+        if !stored.row.state.is_unfinished() {
+            return Err(wrong_state(id, "changed", stored.row.state));
+        }
+        self.store.change_download(id, change.priority, change.position, change.rate_limit).await?;
+        let job = JobId::new(id);
+        if let Some(priority) = change.priority {
+            known(self.engine.set_priority(&job, jobs::engine_priority(priority)).await)?;
+        }
+        if let Some(position) = change.position {
+            known(self.engine.set_position(&job, position).await)?;
+        }
+        if let Some(limit) = change.rate_limit {
+            known(self.engine.set_rate_limit(&job, limit).await)?;
+        }
+        self.get(id).await
+    }
+
+    /// Puts a download that the engine does not hold back into the queue, its failed files among those that wait.
+    async fn start_again(&self, id: &str) -> Result<DownloadState, Error> {
+        self.store.retry_failed_files(id).await?;
+        self.store.set_download_state(id, DownloadState::Queued, None, None, self.clock.now()).await.map_err(
+            |cause| match cause {
+                Error::Internal(source) if source.to_string().contains("UNIQUE") => Error::conflict(
+                    format!("Download '{id}' cannot be resumed: another download for the same preset is unfinished"),
+                    vec![("download_id", id.to_owned())],
+                ),
+                other => other,
+            },
+        )?;
+        self.store.tell(id, "resumed", "It was put back into the queue", self.clock.now()).await?;
+        let stored = self.stored(id).await?;
+        self.hand_over(&stored).await?;
+        self.bus.publish(crate::events::Event::DownloadResumed(std::sync::Arc::new(self.view(&stored))));
+        Ok(stored.row.state)
+    }
+
+    /// A failed download is no longer with the engine, but its partial files are on the disk: the engine removes them.
+    async fn hand_over_paused(&self, mut stored: StoredDownload) -> Result<(), Error> {
+        stored.row.state = DownloadState::Paused;
+        self.hand_over(&stored).await
+    }
+
+    async fn pause_row(&self, id: &str) -> Result<(), Error> {
+        let reason = Some(PauseReason::Requested);
+        self.store.set_download_state(id, DownloadState::Paused, reason, None, self.clock.now()).await
+    }
+
+    /// Gives a command and waits until the state that follows from it is in the database.
+    async fn settle(
+        &self,
+        id: &str,
+        command: impl Future<Output = Result<(), CommandError>>,
+        is_settled: impl Fn(DownloadState) -> bool,
+    ) -> Result<Settled, Error> {
+        let mut events = self.bus.subscribe();
+        match command.await {
+            Ok(()) => {}
+            Err(CommandError::UnknownJob(_)) => return Ok(Settled::Unknown),
+            Err(cause) => return Err(Error::internal(cause)),
+        }
+        let settled = async {
+            loop {
+                let state = self.stored(id).await?.row.state;
+                if is_settled(state) {
+                    return Ok(state);
+                }
+                let _ = events.recv().await;
+            }
+        };
+        match timeout(SETTLING_TIME, settled).await {
+            Ok(state) => state.map(Settled::At),
+            Err(_) => Ok(Settled::At(self.stored(id).await?.row.state)),
+        }
+    }
+}
+
+enum Settled {
+    /// The engine does not hold this download.
+    Unknown,
+    At(DownloadState),
+}
+
+/// A job that the engine does not hold takes the new value from its row when it is handed over.
+fn known(outcome: Result<(), CommandError>) -> Result<(), Error> {
+    match outcome {
+        Ok(()) | Err(CommandError::UnknownJob(_)) => Ok(()),
+        Err(cause) => Err(Error::internal(cause)),
+    }
+}
+
+fn wrong_state(id: &str, wish: &str, state: DownloadState) -> Error {
+    Error::conflict(
+        format!("Download '{id}' is {} and cannot be {wish}", state.as_str()),
+        vec![("download_id", id.to_owned()), ("state", state.as_str().to_owned())],
+    )
+}

@@ -1,0 +1,56 @@
+//! A stored download in the engine's words.
+
+use downloader::{Destination, FileJob, Job, JobId, Sha256Digest, SourceUrl};
+
+use super::{DownloadState, FileState, Priority};
+use crate::{
+    Error,
+    models::ModelIndex,
+    store::{Existing, FileRow, StoredDownload},
+};
+
+/// The job that does a stored download: its files in order, those that are whole already marked as done.
+pub(super) fn job_of(stored: &StoredDownload, index: &ModelIndex) -> Result<Job, Error> {
+    let files = stored.files.iter().map(|file| file_job(file, index)).collect::<Result<_, _>>()?;
+    Ok(Job {
+        id: JobId::new(stored.row.id.as_str()),
+        files,
+        priority: engine_priority(stored.row.priority),
+        position: stored.row.position,
+        rate_limit: stored.row.rate_limit,
+        paused: stored.row.state == DownloadState::Paused,
+    })
+}
+
+/// The engine's word for a priority.
+pub(super) fn engine_priority(priority: Priority) -> downloader::Priority {
+    match priority {
+        Priority::Low => downloader::Priority::Low,
+        Priority::Normal => downloader::Priority::Normal,
+        Priority::High => downloader::Priority::High,
+    }
+}
+
+fn file_job(row: &FileRow, index: &ModelIndex) -> Result<FileJob, Error> {
+    let root = index.folder().root();
+    let destination = Destination::new(root, &row.path).map_err(Error::internal)?;
+    let sources =
+        row.sources.iter().map(|url| SourceUrl::parse(url)).collect::<Result<_, _>>().map_err(Error::internal)?;
+    let copies = match &row.sha256 {
+        Some(sha256) => index.copies_of(sha256).into_iter().filter(|path| *path != row.path).collect(),
+        None => Vec::new(),
+    };
+    Ok(FileJob {
+        sha256: row.sha256.as_deref().map(Sha256Digest::parse).transpose().map_err(Error::internal)?,
+        size: row.size_bytes,
+        existing: match row.existing {
+            Existing::Keep => downloader::Existing::Keep,
+            Existing::Share => downloader::Existing::Share,
+            Existing::Verify | Existing::Replace => downloader::Existing::Replace,
+        },
+        local_copies: copies.into_iter().map(|path| root.join(path)).collect(),
+        done: row.state == FileState::Completed,
+        done_bytes: row.size_bytes.unwrap_or(0),
+        ..FileJob::new(destination, sources)
+    })
+}

@@ -1,0 +1,87 @@
+//! Downloads as people see and steer them: the rows in the database, the engine's figures, and the engine's commands.
+//!
+//! It knows no presets. The engine's updates come in through `tasks::transfers`, the only writer of the states they bring.
+
+mod add;
+pub(crate) mod address;
+mod change;
+mod jobs;
+mod list;
+mod state;
+mod view;
+
+use std::sync::Arc;
+
+use downloader::Downloader;
+
+pub use add::{DownloadAdded, NewDownload, Place};
+pub use change::DownloadChange;
+pub use list::{DownloadList, DownloadQuery, DownloadSort, HistoryQuery};
+pub use state::{DownloadState, FileState, PauseReason, Priority};
+pub use view::{DownloadEvent, DownloadFileView, DownloadView, Failure};
+
+use crate::{
+    Clock, Error,
+    events::{Bus, Event},
+    live::Live,
+    models::ModelIndex,
+    space::Space,
+    store::{DownloadInsert, Store, StoredDownload},
+};
+
+/// Every download there is and was. Cheap to clone.
+#[derive(Clone)]
+pub struct Downloads {
+    pub(crate) store: Store,
+    pub(crate) engine: Downloader,
+    pub(crate) live: Live,
+    pub(crate) index: ModelIndex,
+    pub(crate) space: Space,
+    pub(crate) bus: Bus,
+    pub(crate) clock: Arc<dyn Clock>,
+    /// Held from the look at the disk to the row in the database, so that two requests never plan the same file.
+    pub(crate) planning: Arc<tokio::sync::Mutex<()>>,
+    pub(crate) question_timeout: std::time::Duration,
+}
+
+impl Downloads {
+    /// One download as it stands.
+    pub async fn get(&self, id: &str) -> Result<DownloadView, Error> {
+        let stored = self.stored(id).await?;
+        Ok(self.view(&stored))
+    }
+
+    /// The story of a download, in order.
+    pub async fn events(&self, id: &str) -> Result<Vec<DownloadEvent>, Error> {
+        self.stored(id).await?;
+        self.store.story(id).await
+    }
+
+    /// Keeps a download, hands it to the engine, tells everybody.
+    pub(crate) async fn begin(&self, new: &DownloadInsert) -> Result<DownloadView, Error> {
+        self.store.insert_download(new).await?;
+        self.store
+            .tell(&new.id, "queued", &format!("{} files were asked for", new.files.len()), self.clock.now())
+            .await?;
+        let stored = self.stored(&new.id).await?;
+        self.hand_over(&stored).await?;
+        let view = self.view(&stored);
+        self.bus.publish(Event::DownloadQueued(Arc::new(view.clone())));
+        Ok(view)
+    }
+
+    /// Gives a stored download to the engine.
+    pub(crate) async fn hand_over(&self, stored: &StoredDownload) -> Result<(), Error> {
+        let job = jobs::job_of(stored, &self.index)?;
+        self.engine.enqueue(job).await.map_err(Error::internal)
+    }
+
+    pub(crate) async fn stored(&self, id: &str) -> Result<StoredDownload, Error> {
+        self.store.download(id).await?.ok_or_else(|| Error::no_download(id))
+    }
+
+    /// The row and the live figures as one value.
+    pub(crate) fn view(&self, stored: &StoredDownload) -> DownloadView {
+        view::assemble(stored, self.live.get(&stored.row.id).as_ref())
+    }
+}

@@ -1,0 +1,130 @@
+//! Everything that can fail in the service, as one closed list. It knows causes, not status codes or JSON.
+
+use std::path::PathBuf;
+
+use registry::PresetId;
+
+/// What kind of thing was asked for and is not there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Resource {
+    /// A download, by its id.
+    Download,
+    /// A workflow, by its id.
+    Workflow,
+    /// A ComfyUI prompt, by its id.
+    Prompt,
+    /// A background job, by its id.
+    Job,
+}
+
+/// Why the service did not do what was asked.
+///
+/// The message of a variant is for the person who asked; the source, if any, is for the log.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// No preset of this id, in the registry or installed.
+    #[error("Preset '{0}' not found")]
+    PresetNotFound(String),
+    /// All files are there and no newer version is known.
+    #[error("Preset '{0}' is already installed; send {{\"force\": true}} to verify its files again")]
+    PresetAlreadyInstalled(PresetId),
+    /// No such file below the models folder.
+    #[error("Model '{0}' not found")]
+    ModelNotFound(String),
+    /// Something else that is not there.
+    #[error("No {} '{id}'", resource_word(*.resource))]
+    NotFound {
+        /// What was looked for.
+        resource: Resource,
+        /// The id as given.
+        id: String,
+    },
+    /// A value that was given cannot be used.
+    #[error("{message}")]
+    Invalid {
+        /// The parameter, field or header.
+        field: String,
+        /// What is wrong with it and what is accepted.
+        message: String,
+    },
+    /// The present state does not allow it.
+    #[error("{message}")]
+    Conflict {
+        /// What stands in the way.
+        message: String,
+        /// Names and values that a client can act on.
+        details: Vec<(&'static str, String)>,
+    },
+    /// The bytes that are missing do not fit.
+    #[error("Not enough disk space: {needed_bytes} bytes are needed, {available_bytes} are available")]
+    InsufficientStorage {
+        /// Bytes still to be written.
+        needed_bytes: u64,
+        /// Bytes that may be used, after the reserve and what other downloads need.
+        available_bytes: u64,
+    },
+    /// A file could not be fetched; the message says why in words.
+    #[error("{message}")]
+    DownloadFailed {
+        /// What went wrong and what to do about it.
+        message: String,
+        /// The file that failed.
+        file: String,
+    },
+    /// The registry could not be asked.
+    #[error("The registry at {source_url} could not be read: {cause}")]
+    RegistryUnavailable {
+        /// Where it was asked.
+        source_url: String,
+        /// Why it failed.
+        cause: String,
+        /// Seconds since the copy in force was fetched; `None`: it is the built-in or a local one.
+        age_seconds: Option<u64>,
+    },
+    /// The database is from a newer version or cannot be used.
+    #[error("The database {path} cannot be used: {reason}")]
+    DatabaseUnusable {
+        /// The database file.
+        path: PathBuf,
+        /// What is wrong and what to do.
+        reason: String,
+    },
+    /// A fault of ours or of the machine: the cause is for the log only.
+    #[error("internal error")]
+    Internal(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl Error {
+    /// A value that cannot be used: `field` names it, `message` says what is accepted.
+    pub fn invalid(field: impl Into<String>, message: impl Into<String>) -> Self {
+        Self::Invalid { field: field.into(), message: message.into() }
+    }
+
+    /// A conflict with the present state.
+    pub fn conflict(message: impl Into<String>, details: Vec<(&'static str, String)>) -> Self {
+        Self::Conflict { message: message.into(), details }
+    }
+
+    pub(crate) fn internal(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self::Internal(cause.into())
+    }
+
+    pub(crate) fn no_download(id: &str) -> Self {
+        Self::NotFound { resource: Resource::Download, id: id.to_owned() }
+    }
+}
+
+impl From<sqlx::Error> for Error {
+    fn from(cause: sqlx::Error) -> Self {
+        Self::internal(cause)
+    }
+}
+
+fn resource_word(resource: Resource) -> &'static str {
+    match resource {
+        Resource::Download => "download",
+        Resource::Workflow => "workflow",
+        Resource::Prompt => "prompt",
+        Resource::Job => "job",
+    }
+}

@@ -1,0 +1,8 @@
+//! New identifiers: opaque, URL-safe, unique for ever.
+
+use uuid::Uuid;
+
+/// An id for a download. Version 7: it sorts by the time of its making, also in an index.
+pub(crate) fn new_download_id() -> String {
+    format!("dl_{}", Uuid::now_v7().simple())
+}

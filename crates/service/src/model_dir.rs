@@ -1,0 +1,215 @@
+//! The models folder on the disk. Only this turns a name into a path below it, and only this removes a model.
+//!
+//! Every call blocks: callers run it off the async workers. Nothing here knows presets, downloads or the database.
+
+use std::{
+    fs::{self, File},
+    io,
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use registry::ConfinedPath;
+
+/// What tells one state of a file from another without reading it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Stamp {
+    pub size: u64,
+    pub mtime_ns: i64,
+    pub inode: u64,
+}
+
+/// Why a file was not removed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum RemoveError {
+    #[error("there is no such file")]
+    Missing,
+    #[error("a symbolic link on the way leads out of the models folder")]
+    LeadsOutside,
+    #[error("it is a folder, not a file")]
+    NotAFile,
+    #[error("it could not be removed")]
+    Io(#[source] io::Error),
+}
+
+/// The models folder. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(crate) struct ModelDir {
+    root: Arc<PathBuf>,
+}
+
+impl ModelDir {
+    /// Makes the folder where it is missing and pins down where it really is.
+    pub(crate) fn open(root: &Path) -> io::Result<Self> {
+        fs::create_dir_all(root)?;
+        Ok(Self { root: Arc::new(root.canonicalize()?) })
+    }
+
+    /// Where the folder is, without links.
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The stamp of a regular file; `None` where there is none, or where a link leads out of the folder.
+    pub(crate) fn stamp(&self, path: &ConfinedPath) -> Option<Stamp> {
+        let place = self.resolve(path)?;
+        fs::metadata(place).ok().filter(fs::Metadata::is_file).map(|metadata| stamp_of(&metadata))
+    }
+
+    /// Opens a file for reading.
+    pub(crate) fn open_file(&self, path: &ConfinedPath) -> io::Result<File> {
+        let place = self.resolve(path).ok_or(io::ErrorKind::NotFound)?;
+        File::open(place)
+    }
+
+    /// Bytes that the unfinished `.part` of a file already holds on the disk, preallocated ones included.
+    pub(crate) fn part_allocated(&self, path: &ConfinedPath) -> u64 {
+        let Some(place) = self.parent_of(path) else { return 0 };
+        let part = place.join(format!("{}.part", path.file_name()));
+        fs::symlink_metadata(part).map_or(0, |metadata| metadata.blocks() * 512)
+    }
+
+    /// Free bytes on the file system of the folder, for an unprivileged writer.
+    pub(crate) fn free_bytes(&self) -> io::Result<u64> {
+        let figures = rustix::fs::statvfs(self.root.as_path())?;
+        Ok(figures.f_bavail.saturating_mul(figures.f_frsize))
+    }
+
+    /// Removes one file and the folders below the top one that it leaves empty. Returns the bytes that it had.
+    pub(crate) fn remove(&self, path: &ConfinedPath) -> Result<u64, RemoveError> {
+        let lexical = self.root.join(path.as_str());
+        if fs::symlink_metadata(&lexical).is_err() {
+            return Err(RemoveError::Missing);
+        }
+        let place = self.resolve(path).ok_or(RemoveError::LeadsOutside)?;
+        let metadata = fs::symlink_metadata(&place).map_err(RemoveError::Io)?;
+        if metadata.is_dir() {
+            return Err(RemoveError::NotAFile);
+        }
+        fs::remove_file(&place).map_err(RemoveError::Io)?;
+        self.tidy_empty_folders(path);
+        Ok(metadata.len())
+    }
+
+    /// Every model file: path and stamp, in no order. Hidden files, unfinished downloads and ComfyUI's `put_…_here`
+    /// markers are none; folders behind symbolic links are not entered.
+    pub(crate) fn walk(&self) -> Vec<(String, Stamp)> {
+        let mut found = Vec::new();
+        let mut folders = vec![(self.root.as_path().to_owned(), String::new())];
+        while let Some((folder, prefix)) = folders.pop() {
+            let Ok(entries) = fs::read_dir(&folder) else { continue };
+            for entry in entries.flatten() {
+                let Ok(name) = entry.file_name().into_string() else { continue };
+                let path = format!("{prefix}{name}");
+                match entry.file_type() {
+                    Ok(kind) if kind.is_dir() && !name.starts_with('.') => folders.push((entry.path(), path + "/")),
+                    Ok(kind) if !kind.is_dir() && is_model_name(&name) => {
+                        found.extend(
+                            ConfinedPath::parse(&path)
+                                .ok()
+                                .and_then(|path| self.stamp(&path))
+                                .map(|stamp| (path, stamp)),
+                        );
+                    }
+                    _ => {}
+                }
+            }
+        }
+        found
+    }
+
+    /// The path on the disk, if no link on the way or at its end leads out of the folder.
+    fn resolve(&self, path: &ConfinedPath) -> Option<PathBuf> {
+        let place = self.parent_of(path)?.join(path.file_name());
+        match fs::symlink_metadata(&place) {
+            Ok(metadata) if metadata.is_symlink() => {
+                place.canonicalize().ok().filter(|target| target.starts_with(self.root.as_path())).map(|_| place)
+            }
+            _ => Some(place),
+        }
+    }
+
+    fn parent_of(&self, path: &ConfinedPath) -> Option<PathBuf> {
+        let parent = self.root.join(path.as_str()).parent()?.canonicalize().ok()?;
+        parent.starts_with(self.root.as_path()).then_some(parent)
+    }
+
+    fn tidy_empty_folders(&self, path: &ConfinedPath) {
+        let mut folder = Path::new(path.as_str()).parent();
+        while let Some(inner) = folder.filter(|inner| inner.components().count() > 1) {
+            if fs::remove_dir(self.root.join(inner)).is_err() {
+                return;
+            }
+            folder = inner.parent();
+        }
+    }
+}
+
+fn is_model_name(name: &str) -> bool {
+    !(name.starts_with('.')
+        || name.ends_with(".part")
+        || name.ends_with(".part.journal")
+        || (name.starts_with("put_") && name.ends_with("_here")))
+}
+
+fn stamp_of(metadata: &fs::Metadata) -> Stamp {
+    let mtime_ns = metadata.mtime().saturating_mul(1_000_000_000).saturating_add(metadata.mtime_nsec());
+    Stamp { size: metadata.len(), mtime_ns, inode: metadata.ino() }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    fn path(text: &str) -> ConfinedPath {
+        ConfinedPath::parse(text).unwrap()
+    }
+
+    #[test]
+    fn a_removed_file_takes_the_folders_that_it_leaves_empty_but_not_the_top_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let models = ModelDir::open(folder.path()).unwrap();
+        fs::create_dir_all(folder.path().join("loras/styles/old")).unwrap();
+        fs::write(folder.path().join("loras/styles/old/a.safetensors"), b"12345").unwrap();
+        assert_eq!(models.remove(&path("loras/styles/old/a.safetensors")).unwrap(), 5);
+        assert!(!folder.path().join("loras/styles").exists());
+        assert!(folder.path().join("loras").exists());
+    }
+
+    #[test]
+    fn nothing_behind_a_link_that_leads_outside_is_seen_or_removed() {
+        let outside = tempfile::tempdir().unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(outside.path().join("secret.safetensors"), b"keep me").unwrap();
+        let models = ModelDir::open(folder.path()).unwrap();
+        fs::create_dir(folder.path().join("vae")).unwrap();
+        symlink(outside.path(), folder.path().join("loras")).unwrap();
+        symlink(outside.path().join("secret.safetensors"), folder.path().join("vae/link.safetensors")).unwrap();
+        for hostile in ["loras/secret.safetensors", "vae/link.safetensors"] {
+            assert_eq!(models.stamp(&path(hostile)), None, "{hostile}");
+            assert!(matches!(models.remove(&path(hostile)), Err(RemoveError::LeadsOutside)), "{hostile}");
+        }
+        assert!(models.walk().is_empty());
+        assert_eq!(fs::read(outside.path().join("secret.safetensors")).unwrap(), b"keep me");
+    }
+
+    #[test]
+    fn a_walk_finds_models_and_neither_parts_nor_markers_nor_hidden_files() {
+        let folder = tempfile::tempdir().unwrap();
+        for file in
+            ["vae/a.safetensors", "vae/b.part", "vae/b.part.journal", "vae/put_vae_here", "vae/.hidden", "loose.gguf"]
+        {
+            fs::create_dir_all(folder.path().join("vae")).unwrap();
+            fs::write(folder.path().join(file), b"x").unwrap();
+        }
+        let mut found: Vec<String> =
+            ModelDir::open(folder.path()).unwrap().walk().into_iter().map(|(path, _)| path).collect();
+        found.sort();
+        assert_eq!(found, ["loose.gguf", "vae/a.safetensors"]);
+    }
+}

@@ -1,0 +1,182 @@
+//! What lies in the models folder, in memory: stamps of every file and what is known of the contents. Questions are
+//! answered from here without touching the disk; `refresh` and `rescan` look at the disk and block.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
+};
+
+use registry::{ConfinedPath, ModelFile};
+
+use crate::{
+    downloads::address::{full_address, public_address},
+    fits::{Expected, Fit, Structure, judge},
+    model_dir::{ModelDir, Stamp},
+    models::Rescanned,
+    store::{FileRecord, SourceFacts},
+};
+
+/// The index. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(crate) struct ModelIndex {
+    folder: ModelDir,
+    known: Arc<RwLock<Known>>,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    on_disk: BTreeMap<String, Seen>,
+    records: HashMap<String, FileRecord>,
+    facts: HashMap<String, SourceFacts>,
+}
+
+/// A file as it was last seen. Its structure is read only when somebody needs to know it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Seen {
+    stamp: Stamp,
+    structure: Option<Structure>,
+}
+
+impl ModelIndex {
+    /// An index over `folder` that begins with what the database remembers. Nothing is seen before the first `rescan`.
+    pub(crate) fn new(folder: ModelDir, records: Vec<FileRecord>, facts: HashMap<String, SourceFacts>) -> Self {
+        let records = records.into_iter().map(|record| (record.path.clone(), record)).collect();
+        Self { folder, known: Arc::new(RwLock::new(Known { on_disk: BTreeMap::new(), records, facts })) }
+    }
+
+    /// Looks at every file of the folder. Blocks.
+    pub(crate) fn rescan(&self) -> Rescanned {
+        let found = self.folder.walk();
+        let mut known = self.write();
+        let mut fresh = BTreeMap::new();
+        let (mut added, mut bytes) = (0, 0);
+        for (path, stamp) in found {
+            let before = known.on_disk.remove(&path);
+            added += u64::from(before.is_none());
+            bytes += stamp.size;
+            let seen = before.filter(|seen| seen.stamp == stamp).unwrap_or(Seen { stamp, structure: None });
+            fresh.insert(path, seen);
+        }
+        let removed = known.on_disk.len() as u64;
+        known.on_disk = fresh;
+        Rescanned { files: known.on_disk.len() as u64, bytes, added, removed }
+    }
+
+    /// Looks at these files, and into those whose content nothing else proves. Blocks.
+    pub(crate) fn refresh<'a>(&self, paths: impl IntoIterator<Item = &'a ConfinedPath>) {
+        for path in paths {
+            let stamp = self.folder.stamp(path);
+            let before = self.read().on_disk.get(path.as_str()).copied();
+            let Some(stamp) = stamp else {
+                if before.is_some() {
+                    self.write().on_disk.remove(path.as_str());
+                }
+                continue;
+            };
+            if before.is_some_and(|seen| seen.stamp == stamp && seen.structure.is_some()) {
+                continue;
+            }
+            let structure = Some(Structure::read(&self.folder, path));
+            self.write().on_disk.insert(path.as_str().to_owned(), Seen { stamp, structure });
+        }
+    }
+
+    /// Whether the file on the disk is the one that a preset asks for.
+    pub(crate) fn fit(&self, file: &ModelFile) -> Fit {
+        let known = self.read();
+        let Some(seen) = known.on_disk.get(file.path.as_str()) else { return Fit::Missing };
+        let sha256 = known.record(file.path.as_str(), seen.stamp).map(|record| record.sha256.as_str());
+        judge(seen.stamp.size, sha256, seen.structure, &known.expected(file))
+    }
+
+    /// What is known of a preset's file beforehand: hash and exact size, from the registry, a server, or an earlier arrival.
+    pub(crate) fn expected(&self, file: &ModelFile) -> Expected {
+        self.read().expected(file)
+    }
+
+    /// What servers said of an address, if anybody asked.
+    pub(crate) fn facts(&self, address: &str) -> Option<SourceFacts> {
+        self.read().facts.get(address).cloned()
+    }
+
+    /// What we know of a file's content, if it has not changed since.
+    pub(crate) fn record(&self, path: &str) -> Option<FileRecord> {
+        let known = self.read();
+        let stamp = known.on_disk.get(path)?.stamp;
+        known.record(path, stamp).cloned()
+    }
+
+    /// The size of a file on the disk, as last seen.
+    pub(crate) fn size(&self, path: &str) -> Option<u64> {
+        self.read().on_disk.get(path).map(|seen| seen.stamp.size)
+    }
+
+    /// Every file as last seen, sorted by path, with its hash where it is known.
+    pub(crate) fn snapshot(&self, wanted: impl Fn(&str) -> bool) -> Vec<(String, Stamp, Option<String>)> {
+        let known = self.read();
+        let row = |(path, seen): (&String, &Seen)| {
+            let sha256 = known.record(path, seen.stamp).map(|record| record.sha256.clone());
+            (path.clone(), seen.stamp, sha256)
+        };
+        known.on_disk.iter().filter(|(path, _)| wanted(path)).map(row).collect()
+    }
+
+    /// Paths of files whose content has this hash, to link instead of fetching.
+    pub(crate) fn copies_of(&self, sha256: &str) -> Vec<String> {
+        let known = self.read();
+        let same = |(path, seen): (&String, &Seen)| {
+            known.record(path, seen.stamp).filter(|record| record.sha256 == sha256).map(|_| path.clone())
+        };
+        known.on_disk.iter().filter_map(same).collect()
+    }
+
+    /// Takes in a file that has just arrived.
+    pub(crate) fn arrived(&self, record: FileRecord) {
+        let mut known = self.write();
+        let seen = Seen { stamp: record.stamp, structure: None };
+        known.on_disk.insert(record.path.clone(), seen);
+        known.records.insert(record.path.clone(), record);
+    }
+
+    /// Takes in what a server said.
+    pub(crate) fn learned(&self, address: String, facts: SourceFacts) {
+        self.write().facts.insert(address, facts);
+    }
+
+    /// Takes out a file that was removed.
+    pub(crate) fn removed(&self, path: &str) {
+        let mut known = self.write();
+        known.on_disk.remove(path);
+        known.records.remove(path);
+    }
+
+    /// The folder beneath.
+    pub(crate) fn folder(&self) -> &ModelDir {
+        &self.folder
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, Known> {
+        self.known.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Known> {
+        self.known.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Known {
+    fn record(&self, path: &str, stamp: Stamp) -> Option<&FileRecord> {
+        self.records.get(path).filter(|record| record.stamp == stamp)
+    }
+
+    fn expected(&self, file: &ModelFile) -> Expected {
+        let facts = self.facts.get(&full_address(&file.url));
+        let arrived = public_address(&file.url).and_then(|address| {
+            self.records.get(file.path.as_str()).filter(|record| record.source.as_ref() == Some(&address))
+        });
+        Expected {
+            sha256: file.sha256.map(hex::encode).or_else(|| facts.and_then(|facts| facts.sha256.clone())),
+            size_bytes: facts.and_then(|facts| facts.size_bytes).or_else(|| arrived.map(|record| record.size_bytes)),
+        }
+    }
+}

@@ -1,0 +1,46 @@
+//! Model files as people see them: what lies in the models folder, by type, and how it is removed.
+
+mod delete;
+mod index;
+mod list;
+mod view;
+
+pub(crate) use index::ModelIndex;
+pub use view::{ModelList, ModelQuery, ModelSort, ModelType, ModelView, ModelsDeleted, NotDeleted, Rescanned};
+
+use tokio::sync::watch;
+
+use crate::{Error, presets::Catalogue, store::Store, tasks::blocking};
+
+/// Every model file there is. Cheap to clone.
+#[derive(Clone)]
+pub struct Models {
+    pub(crate) index: ModelIndex,
+    pub(crate) catalogue: Catalogue,
+    pub(crate) store: Store,
+    /// Turns true when the whole folder has been looked at once.
+    pub(crate) scanned: watch::Sender<bool>,
+}
+
+impl Models {
+    /// Looks at the whole models folder now.
+    pub async fn rescan(&self) -> Result<Rescanned, Error> {
+        let this = self.clone();
+        blocking(move || this.look_at_everything()).await
+    }
+
+    /// Scans the folder, then looks into the files that presets claim. Blocks.
+    pub(crate) fn look_at_everything(&self) -> Rescanned {
+        let found = self.index.rescan();
+        let catalog = self.catalogue.current();
+        let claimed = catalog.iter().flat_map(|preset| &preset.files).map(|file| &file.path);
+        self.index.refresh(claimed);
+        self.scanned.send_replace(true);
+        found
+    }
+
+    /// Waits until the folder has been looked at once.
+    pub(crate) async fn first_look(&self) {
+        let _ = self.scanned.subscribe().wait_for(|scanned| *scanned).await;
+    }
+}

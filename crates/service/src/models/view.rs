@@ -1,0 +1,109 @@
+//! What a model file looks like to those who ask.
+
+use jiff::Timestamp;
+use registry::PresetId;
+
+use crate::page::{Order, Page, PageRequest};
+
+/// A file below the models folder.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ModelView {
+    /// Below the models folder, `/` between the parts.
+    pub path: String,
+    /// The top folder: `checkpoints`, `loras`, …; empty for a file that lies in none.
+    pub kind: String,
+    /// Its size.
+    pub size_bytes: u64,
+    /// When it was last written.
+    pub modified: Timestamp,
+    /// The installed preset that it belongs to, the first by id where there are several.
+    pub preset: Option<PresetId>,
+    /// Its SHA-256 where we computed it and the file has not changed since.
+    pub sha256: Option<String>,
+}
+
+/// A list of models, and what all that match weigh.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ModelList {
+    /// The page.
+    pub page: Page<ModelView>,
+    /// Bytes of all that match, on every page.
+    pub total_size_bytes: u64,
+}
+
+/// A folder of models.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ModelType {
+    /// The folder's name.
+    pub id: String,
+    /// A readable name.
+    pub name: String,
+    /// How many files it has.
+    pub count: u64,
+    /// Their bytes.
+    pub size_bytes: u64,
+}
+
+/// What a list of models is sorted by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ModelSort {
+    /// By path.
+    #[default]
+    Path,
+    /// By size.
+    Size,
+    /// By when it was last written.
+    Modified,
+    /// By folder, then path.
+    Kind,
+}
+
+/// Which models are wanted.
+#[derive(Debug, Clone, Default)]
+pub struct ModelQuery {
+    /// Exactly this folder.
+    pub kind: Option<String>,
+    /// In the path, case aside.
+    pub search: Option<String>,
+    /// What to sort by.
+    pub sort: ModelSort,
+    /// Which way.
+    pub order: Order,
+    /// Which part.
+    pub page: PageRequest,
+}
+
+/// A path that was not deleted, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NotDeleted {
+    /// As given.
+    pub path: String,
+    /// `MODEL_NOT_FOUND`, `INVALID_REQUEST`, `CONFLICT` or `INTERNAL_ERROR`.
+    pub code: &'static str,
+    /// Why, as a sentence.
+    pub error: String,
+}
+
+/// What a deletion did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ModelsDeleted {
+    /// How many files are gone.
+    pub deleted: u64,
+    /// Bytes that are free again.
+    pub freed_bytes: u64,
+    /// Those that stayed.
+    pub errors: Vec<NotDeleted>,
+}
+
+/// What a scan of the models folder found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rescanned {
+    /// Files in all.
+    pub files: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Files that were not known before.
+    pub added: u64,
+    /// Known files that are gone.
+    pub removed: u64,
+}

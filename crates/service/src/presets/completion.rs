@@ -1,0 +1,45 @@
+//! What a completed download means for presets: which are installed by it, and whose files it replaced.
+
+use registry::{Catalog, PresetId};
+
+use super::definition;
+use crate::{
+    fits::Fit,
+    models::ModelIndex,
+    store::{Existing, InstallRow, ReplacedFile, StoredDownload},
+};
+
+/// The installs that a completed download brings about: the preset as it was when the download began, and its
+/// dependencies.
+pub(crate) fn install_rows(stored: &StoredDownload, catalog: &Catalog) -> Vec<InstallRow> {
+    let Some(preset) = stored.row.definition.as_deref().and_then(definition::from_json) else { return Vec::new() };
+    let dependencies = preset.dependencies.iter().flat_map(|id| catalog.install_order(id)).cloned();
+    dependencies
+        .chain([preset.clone()])
+        .map(|preset| InstallRow {
+            preset_id: preset.id.to_string(),
+            version: preset.version.to_string(),
+            definition: definition::to_json(&preset),
+            installed_at: stored.row.created_at,
+        })
+        .collect()
+}
+
+/// Files of other installed presets that this download put something else in the place of.
+pub(crate) fn replaced_by(stored: &StoredDownload, installs: &[InstallRow], index: &ModelIndex) -> Vec<ReplacedFile> {
+    let Some(own) = stored.row.preset_id.as_deref().and_then(|id| PresetId::parse(id).ok()) else { return Vec::new() };
+    let replaced_paths: Vec<&str> =
+        stored.files.iter().filter(|file| file.existing == Existing::Replace).map(|file| file.path.as_str()).collect();
+    installs
+        .iter()
+        .filter_map(|install| definition::from_json(&install.definition))
+        .filter(|other| other.id != own)
+        .flat_map(|other| other.files.into_iter().map(move |file| (other.id.clone(), file)))
+        .filter(|(_, file)| replaced_paths.contains(&file.path.as_str()) && index.fit(file) == Fit::Wrong)
+        .map(|(preset, file)| ReplacedFile {
+            preset_id: preset.to_string(),
+            path: file.path.as_str().to_owned(),
+            replaced_by: own.to_string(),
+        })
+        .collect()
+}

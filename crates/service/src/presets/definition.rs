@@ -1,0 +1,96 @@
+//! A preset as JSON in the database, so that a running job and an installed preset keep the words they began with.
+
+use registry::{ConfinedPath, ModelFile, Preset, PresetId};
+use semver::Version;
+use serde::{Deserialize, Serialize};
+
+#[derive(Serialize, Deserialize)]
+struct PresetJson {
+    id: String,
+    name: String,
+    category: String,
+    r#type: String,
+    version: Version,
+    description: String,
+    use_case: String,
+    tags: Vec<String>,
+    vram_gb: Option<f64>,
+    dependencies: Vec<String>,
+    workflows: Vec<String>,
+    stated_size: Option<u64>,
+    files: Vec<FileJson>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct FileJson {
+    path: String,
+    url: String,
+    stated_size: Option<u64>,
+    sha256: Option<String>,
+}
+
+/// The preset as text.
+pub(crate) fn to_json(preset: &Preset) -> String {
+    let file = |file: &ModelFile| FileJson {
+        path: file.path.as_str().to_owned(),
+        url: file.url.clone(),
+        stated_size: file.stated_size,
+        sha256: file.sha256.map(hex::encode),
+    };
+    let mirror = PresetJson {
+        id: preset.id.to_string(),
+        name: preset.name.clone(),
+        category: preset.category.clone(),
+        r#type: preset.kind.clone(),
+        version: preset.version.clone(),
+        description: preset.description.clone(),
+        use_case: preset.use_case.clone(),
+        tags: preset.tags.clone(),
+        vram_gb: preset.vram_gb,
+        dependencies: preset.dependencies.iter().map(PresetId::to_string).collect(),
+        workflows: preset.workflows.clone(),
+        stated_size: preset.stated_size,
+        files: preset.files.iter().map(file).collect(),
+    };
+    serde_json::to_string(&mirror).unwrap_or_default()
+}
+
+/// The preset of a text; `None` where the text is none, or names a path that would not be accepted today.
+pub(crate) fn from_json(text: &str) -> Option<Preset> {
+    let mirror: PresetJson = serde_json::from_str(text).ok()?;
+    let file = |file: FileJson| {
+        let sha256 = match file.sha256 {
+            None => None,
+            Some(digits) => Some(hex::decode(digits).ok()?.try_into().ok()?),
+        };
+        let path = ConfinedPath::parse(&file.path).ok()?;
+        Some(ModelFile { path, url: file.url, stated_size: file.stated_size, sha256 })
+    };
+    Some(Preset {
+        id: PresetId::parse(&mirror.id).ok()?,
+        name: mirror.name,
+        category: mirror.category,
+        kind: mirror.r#type,
+        version: mirror.version,
+        description: mirror.description,
+        use_case: mirror.use_case,
+        tags: mirror.tags,
+        vram_gb: mirror.vram_gb,
+        dependencies: mirror.dependencies.iter().map(|id| PresetId::parse(id).ok()).collect::<Option<_>>()?,
+        workflows: mirror.workflows,
+        stated_size: mirror.stated_size,
+        files: mirror.files.into_iter().map(file).collect::<Option<_>>()?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_shipped_preset_comes_back_as_it_was() {
+        for preset in registry::embedded().iter() {
+            assert_eq!(from_json(&to_json(preset)).as_ref(), Some(preset));
+        }
+    }
+}

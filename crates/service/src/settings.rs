@@ -1,0 +1,52 @@
+//! What the service is told at its start. It reads nothing itself: `api::config` makes this from flags and environment.
+
+use std::{path::PathBuf, time::Duration};
+
+use registry::PresetId;
+
+/// Where the database stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DatabasePlace(
+    /// The database file; its folder is made where it is missing.
+    pub PathBuf,
+);
+
+/// Everything that the service needs to know from outside.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The folder whose file system "disk" means.
+    pub workspace: PathBuf,
+    /// The models folder.
+    pub models: PathBuf,
+    /// The database file.
+    pub database: DatabasePlace,
+    /// A local registry document that stands in for the built-in one.
+    pub preset_config: Option<PathBuf>,
+    /// The registry to sync from.
+    pub registry_url: String,
+    /// Presets to install at the start, as named by the operator; unknown ones are warned of.
+    pub install_at_start: Vec<String>,
+    /// Bytes that stay free on the disk.
+    pub min_free_space: u64,
+    /// How often the models folder is scanned anew.
+    pub rescan_interval: Duration,
+    /// How long `install` asks servers for sizes before it answers without them.
+    pub size_question_timeout: Duration,
+    /// How the downloader works.
+    pub downloader: downloader::Settings,
+}
+
+impl Settings {
+    /// The presets to install at start that parse as ids, and the words that do not.
+    pub fn presets_at_start(&self) -> (Vec<PresetId>, Vec<String>) {
+        let mut known = Vec::new();
+        let mut unknown = Vec::new();
+        for word in &self.install_at_start {
+            match PresetId::parse(word) {
+                Ok(id) => known.push(id),
+                Err(_) => unknown.push(word.clone()),
+            }
+        }
+        (known, unknown)
+    }
+}

@@ -1,0 +1,221 @@
+//! Rows of downloads that live: making them, moving them from state to state, reading them back.
+
+use jiff::Timestamp;
+
+use super::{
+    DownloadInsert, Existing, FileRecord, FileRow, InstallRow, ReplacedFile, Store, StoredDownload, integer, json_list,
+    list_from_json, milliseconds,
+    rows::{Row, file_state, priority_number, stored_file_state},
+    unsigned,
+};
+use crate::{
+    Error,
+    downloads::{DownloadState, Failure, PauseReason, Priority},
+};
+
+impl Store {
+    /// Keeps a new download, last in its priority. The row is on the disk when this returns.
+    pub(crate) async fn insert_download(&self, new: &DownloadInsert) -> Result<(), Error> {
+        let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
+        let (priority, created_at) = (priority_number(new.priority), milliseconds(new.created_at));
+        let warnings = json_list(&new.warnings);
+        sqlx::query!(
+            "INSERT INTO downloads (id, preset_id, state, priority, position, definition, warnings, created_at)
+             VALUES (?, ?, 'queued', ?, (SELECT coalesce(max(position), 0) + 1 FROM downloads), ?, ?, ?)",
+            new.id,
+            new.preset_id,
+            priority,
+            new.definition,
+            warnings,
+            created_at
+        )
+        .execute(&mut *transaction)
+        .await?;
+        for (ordinal, file) in new.files.iter().enumerate() {
+            let (ordinal, sources) = (integer(ordinal as u64), json_list(&file.sources));
+            let (size, stated) = (file.size_bytes.map(integer), file.stated_bytes.map(integer));
+            let (existing, state) = (file.existing.as_str(), stored_file_state(file.state));
+            sqlx::query!(
+                "INSERT INTO download_files (download_id, ordinal, path, sources, sha256, size_bytes, stated_bytes, existing, state)
+                 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                new.id, ordinal, file.path, sources, file.sha256, size, stated, existing, state
+            )
+            .execute(&mut *transaction)
+            .await?;
+        }
+        transaction.commit().await?;
+        Ok(())
+    }
+
+    /// Moves a download to `state`. `failure` is kept beside it, or cleared.
+    pub(crate) async fn set_download_state(
+        &self,
+        id: &str,
+        state: DownloadState,
+        pause_reason: Option<PauseReason>,
+        failure: Option<&Failure>,
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        let now = milliseconds(now);
+        let started = (state == DownloadState::Downloading).then_some(now);
+        let ended = (!state.is_unfinished()).then_some(now);
+        let (state, reason) = (state.as_str(), pause_reason.map(PauseReason::as_str));
+        let (code, message) = (failure.map(|f| f.code.as_str()), failure.map(|f| f.message.as_str()));
+        let (file, cause) = (failure.and_then(|f| f.file.as_deref()), failure.and_then(|f| f.cause.as_deref()));
+        sqlx::query!(
+            "UPDATE downloads SET state = ?, pause_reason = ?, error_code = ?, error_message = ?, error_file = ?,
+                    error_cause = ?, started_at = coalesce(started_at, ?), ended_at = ? WHERE id = ?",
+            state,
+            reason,
+            code,
+            message,
+            file,
+            cause,
+            started,
+            ended,
+            id
+        )
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
+    /// Ends a download as completed, and with it, in one transaction, the installs that it was for.
+    pub(crate) async fn complete_download(
+        &self,
+        id: &str,
+        installs: &[InstallRow],
+        replaced: &[ReplacedFile],
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        let now = milliseconds(now);
+        let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
+        sqlx::query!(
+            "UPDATE downloads SET state = 'completed', pause_reason = NULL, error_code = NULL, error_message = NULL,
+                    error_file = NULL, error_cause = NULL, started_at = coalesce(started_at, ?1), ended_at = ?1 WHERE id = ?2",
+            now, id
+        )
+        .execute(&mut *transaction)
+        .await?;
+        for install in installs {
+            install.save(&mut transaction, now).await?;
+        }
+        for file in replaced {
+            file.save(&mut transaction, now).await?;
+        }
+        transaction.commit().await?;
+        Ok(())
+    }
+
+    /// Keeps what the server said of a file that is about to arrive.
+    pub(crate) async fn set_file_facts(
+        &self,
+        id: &str,
+        file: usize,
+        size: Option<u64>,
+        sha256: Option<&str>,
+    ) -> Result<(), Error> {
+        let (ordinal, size) = (integer(file as u64), size.map(integer));
+        sqlx::query!(
+            "UPDATE download_files SET size_bytes = coalesce(?, size_bytes), sha256 = coalesce(sha256, ?)
+             WHERE download_id = ? AND ordinal = ?",
+            size,
+            sha256,
+            id,
+            ordinal
+        )
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
+    /// Marks a file as arrived and keeps what is known of its content, in one transaction.
+    pub(crate) async fn complete_file(&self, id: &str, file: usize, record: &FileRecord) -> Result<(), Error> {
+        let (ordinal, size) = (integer(file as u64), integer(record.size_bytes));
+        let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
+        sqlx::query!(
+            "UPDATE download_files SET state = 'completed', error = NULL, size_bytes = ? WHERE download_id = ? AND ordinal = ?",
+            size, id, ordinal
+        )
+        .execute(&mut *transaction)
+        .await?;
+        record.save(&mut transaction).await?;
+        transaction.commit().await?;
+        Ok(())
+    }
+
+    /// Marks a file as failed.
+    pub(crate) async fn fail_file(&self, id: &str, file: usize, error: &str) -> Result<(), Error> {
+        let ordinal = integer(file as u64);
+        sqlx::query!(
+            "UPDATE download_files SET state = 'failed', error = ? WHERE download_id = ? AND ordinal = ?",
+            error,
+            id,
+            ordinal
+        )
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
+    /// Puts the failed files of a download back among those that wait.
+    pub(crate) async fn retry_failed_files(&self, id: &str) -> Result<(), Error> {
+        sqlx::query!(
+            "UPDATE download_files SET state = 'pending', error = NULL WHERE download_id = ? AND state = 'failed'",
+            id
+        )
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
+    /// Changes what somebody may change; `None` leaves a value as it is.
+    pub(crate) async fn change_download(
+        &self,
+        id: &str,
+        priority: Option<Priority>,
+        position: Option<i64>,
+        rate_limit: Option<Option<u64>>,
+    ) -> Result<(), Error> {
+        let priority = priority.map(priority_number);
+        let (set_limit, limit) = (rate_limit.is_some(), rate_limit.flatten().map(integer));
+        sqlx::query!(
+            "UPDATE downloads SET priority = coalesce(?, priority), position = coalesce(?, position),
+                    rate_limit = CASE WHEN ? THEN ? ELSE rate_limit END WHERE id = ?",
+            priority,
+            position,
+            set_limit,
+            limit,
+            id
+        )
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
+    pub(super) async fn with_files(&self, rows: Vec<Row>) -> Result<Vec<StoredDownload>, Error> {
+        let ids = json_list(&rows.iter().map(|row| row.id.clone()).collect::<Vec<_>>());
+        let records = sqlx::query!(
+            "SELECT download_id, path, sources, sha256, size_bytes, stated_bytes, existing, state, error
+             FROM download_files WHERE download_id IN (SELECT value FROM json_each(?)) ORDER BY download_id, ordinal",
+            ids
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        let mut files = std::collections::HashMap::<String, Vec<FileRow>>::new();
+        for record in records {
+            files.entry(record.download_id).or_default().push(FileRow {
+                path: record.path,
+                sources: list_from_json(&record.sources),
+                sha256: record.sha256,
+                size_bytes: record.size_bytes.map(unsigned),
+                stated_bytes: record.stated_bytes.map(unsigned),
+                existing: Existing::parse(&record.existing),
+                state: file_state(&record.state),
+                error: record.error,
+            });
+        }
+        let complete = |row: Row| StoredDownload { files: files.remove(&row.id).unwrap_or_default(), row };
+        Ok(rows.into_iter().map(complete).collect())
+    }
+}

@@ -1,0 +1,127 @@
+//! Reading downloads: the unfinished, the lately ended, the whole history, and the story of one.
+
+use jiff::Timestamp;
+
+use super::{Store, StoredDownload, integer, milliseconds, rows::RawRow, timestamp, unsigned};
+use crate::{
+    Error,
+    downloads::{DownloadEvent, DownloadState},
+};
+
+/// Which ended downloads are wanted.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct HistoryFilter {
+    pub state: Option<DownloadState>,
+    pub preset_id: Option<String>,
+    pub oldest_first: bool,
+    pub offset: usize,
+    pub limit: usize,
+}
+
+impl Store {
+    /// One download.
+    pub(crate) async fn download(&self, id: &str) -> Result<Option<StoredDownload>, Error> {
+        let row =
+            sqlx::query_as!(RawRow, "SELECT * FROM downloads WHERE id = ?", id).fetch_optional(&self.pool).await?;
+        Ok(self.with_files(row.into_iter().map(Into::into).collect()).await?.pop())
+    }
+
+    /// The queue: every unfinished download, in the order in which they run.
+    pub(crate) async fn unfinished_downloads(&self) -> Result<Vec<StoredDownload>, Error> {
+        let rows = sqlx::query_as!(
+            RawRow,
+            "SELECT * FROM downloads WHERE state IN ('queued', 'downloading', 'verifying', 'paused')
+             ORDER BY priority DESC, position, id"
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        self.with_files(rows.into_iter().map(Into::into).collect()).await
+    }
+
+    /// Downloads that ended at `since` or later, the latest first.
+    pub(crate) async fn downloads_ended_since(&self, since: Timestamp) -> Result<Vec<StoredDownload>, Error> {
+        let since = milliseconds(since);
+        let rows =
+            sqlx::query_as!(RawRow, "SELECT * FROM downloads WHERE ended_at >= ? ORDER BY ended_at DESC, id", since)
+                .fetch_all(&self.pool)
+                .await?;
+        self.with_files(rows.into_iter().map(Into::into).collect()).await
+    }
+
+    /// The unfinished download of a preset.
+    pub(crate) async fn unfinished_download_of(&self, preset: &str) -> Result<Option<StoredDownload>, Error> {
+        let row = sqlx::query_as!(
+            RawRow,
+            "SELECT * FROM downloads WHERE preset_id = ? AND state IN ('queued', 'downloading', 'verifying', 'paused')",
+            preset
+        )
+        .fetch_optional(&self.pool)
+        .await?;
+        Ok(self.with_files(row.into_iter().map(Into::into).collect()).await?.pop())
+    }
+
+    /// The latest download of each preset that ever had one.
+    pub(crate) async fn latest_downloads(&self) -> Result<Vec<(String, String, DownloadState)>, Error> {
+        let rows = sqlx::query!(
+            r#"SELECT preset_id AS "preset_id!", id, state FROM downloads AS d
+               WHERE preset_id IS NOT NULL AND NOT EXISTS (
+                   SELECT 1 FROM downloads AS later WHERE later.preset_id = d.preset_id
+                   AND (later.created_at, later.id) > (d.created_at, d.id))"#
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        let known = |word: &str| DownloadState::parse(word).unwrap_or(DownloadState::Failed);
+        Ok(rows.into_iter().map(|row| (row.preset_id, row.id, known(&row.state))).collect())
+    }
+
+    /// A page of the ended downloads, and how many there are.
+    pub(crate) async fn download_history(&self, filter: &HistoryFilter) -> Result<(Vec<StoredDownload>, u64), Error> {
+        let state = filter.state.map(DownloadState::as_str);
+        let direction: i64 = if filter.oldest_first { 1 } else { -1 };
+        let (limit, offset) = (integer(filter.limit as u64), integer(filter.offset as u64));
+        let rows = sqlx::query_as!(
+            RawRow,
+            "SELECT * FROM downloads WHERE ended_at IS NOT NULL AND (?1 IS NULL OR state = ?1) AND (?2 IS NULL OR preset_id = ?2)
+             ORDER BY ended_at * ?3, id LIMIT ?4 OFFSET ?5",
+            state, filter.preset_id, direction, limit, offset
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        let total = sqlx::query_scalar!(
+            r#"SELECT count(*) AS "count!: i64" FROM downloads
+               WHERE ended_at IS NOT NULL AND (?1 IS NULL OR state = ?1) AND (?2 IS NULL OR preset_id = ?2)"#,
+            state,
+            filter.preset_id
+        )
+        .fetch_one(&self.pool)
+        .await?;
+        Ok((self.with_files(rows.into_iter().map(Into::into).collect()).await?, unsigned(total)))
+    }
+
+    /// Adds a line to the story of a download.
+    pub(crate) async fn tell(&self, id: &str, kind: &str, message: &str, now: Timestamp) -> Result<(), Error> {
+        let now = milliseconds(now);
+        sqlx::query!(
+            "INSERT INTO download_events (download_id, at, kind, message) VALUES (?, ?, ?, ?)",
+            id,
+            now,
+            kind,
+            message
+        )
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
+    /// The story of a download, in order.
+    pub(crate) async fn story(&self, id: &str) -> Result<Vec<DownloadEvent>, Error> {
+        let rows =
+            sqlx::query!("SELECT at, kind, message FROM download_events WHERE download_id = ? ORDER BY at, rowid", id)
+                .fetch_all(&self.pool)
+                .await?;
+        Ok(rows
+            .into_iter()
+            .map(|row| DownloadEvent { at: timestamp(row.at), kind: row.kind, message: row.message })
+            .collect())
+    }
+}

@@ -1,0 +1,126 @@
+//! The database: opening it, and all SQL. Nobody else speaks SQL, and nothing here knows what a row is good for.
+
+mod downloads;
+mod files;
+mod history;
+mod installs;
+mod rows;
+
+use std::{path::Path, str::FromStr, time::Duration};
+
+use jiff::Timestamp;
+use sqlx::{
+    SqlitePool,
+    migrate::{MigrateError, Migrator},
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+};
+
+pub(crate) use files::{FileRecord, SourceFacts};
+pub(crate) use history::HistoryFilter;
+pub(crate) use installs::{InstallRow, ReplacedFile};
+pub(crate) use rows::{DownloadInsert, Existing, FileRow, StoredDownload};
+
+use crate::Error;
+
+static MIGRATIONS: Migrator = sqlx::migrate!("../../migrations");
+
+/// The first SQLite whose WAL cannot be corrupted by two connections that write and checkpoint together.
+const OLDEST_SAFE_SQLITE: [u32; 3] = [3, 51, 3];
+
+/// How long a statement waits for another one's lock before it fails.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The open database. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(crate) struct Store {
+    pool: SqlitePool,
+}
+
+impl Store {
+    /// Opens the database, makes it where it is missing, and brings it to this version's shape.
+    pub(crate) async fn open(path: &Path) -> Result<Self, Error> {
+        let unusable = |reason: String| Error::DatabaseUnusable { path: path.to_owned(), reason };
+        if let Some(folder) = path.parent() {
+            std::fs::create_dir_all(folder).map_err(|cause| unusable(format!("its folder cannot be made: {cause}")))?;
+        }
+        let pool = connect(path).await.map_err(|cause| unusable(cause.to_string()))?;
+        let version: String = sqlx::query_scalar("SELECT sqlite_version()").fetch_one(&pool).await?;
+        if !is_safe_version(&version) {
+            return Err(unusable(format!("SQLite {version} can corrupt it; 3.51.3 or newer is needed")));
+        }
+        match MIGRATIONS.run(&pool).await {
+            Ok(()) => Ok(Self { pool }),
+            Err(MigrateError::VersionMissing(number)) => Err(unusable(format!(
+                "a newer comfyui-dashboard made it (migration {number}); start that one, or choose another DATABASE_URL"
+            ))),
+            Err(cause) => Err(unusable(cause.to_string())),
+        }
+    }
+
+    /// Writes out what is pending and closes every connection.
+    pub(crate) async fn close(&self) {
+        self.pool.close().await;
+    }
+
+    /// Whether the database answers.
+    pub(crate) async fn ping(&self) -> Result<(), Error> {
+        sqlx::query("SELECT 1").execute(&self.pool).await?;
+        Ok(())
+    }
+}
+
+async fn connect(path: &Path) -> Result<SqlitePool, sqlx::Error> {
+    let options = SqliteConnectOptions::new()
+        .filename(path)
+        .create_if_missing(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .busy_timeout(BUSY_TIMEOUT)
+        .foreign_keys(true);
+    SqlitePoolOptions::new().max_connections(4).min_connections(1).connect_with(options).await
+}
+
+fn is_safe_version(version: &str) -> bool {
+    let parts: Vec<u32> = version.split('.').filter_map(|part| u32::from_str(part).ok()).collect();
+    parts.as_slice() >= OLDEST_SAFE_SQLITE.as_slice()
+}
+
+fn milliseconds(time: Timestamp) -> i64 {
+    time.as_millisecond()
+}
+
+fn timestamp(milliseconds: i64) -> Timestamp {
+    Timestamp::from_millisecond(milliseconds).unwrap_or(Timestamp::UNIX_EPOCH)
+}
+
+/// SQLite's integers are signed; a size beyond 2^63 exists on no disk.
+fn integer(size: u64) -> i64 {
+    i64::try_from(size).unwrap_or(i64::MAX)
+}
+
+fn unsigned(number: i64) -> u64 {
+    u64::try_from(number).unwrap_or(0)
+}
+
+fn json_list(words: &[String]) -> String {
+    serde_json::Value::from(words.to_vec()).to_string()
+}
+
+fn list_from_json(text: &str) -> Vec<String> {
+    serde_json::from_str(text).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_safe_version;
+
+    #[test]
+    fn only_versions_with_the_wal_repair_are_safe() {
+        assert!(is_safe_version("3.51.3"));
+        assert!(is_safe_version("3.52.0"));
+        assert!(is_safe_version("4.0.0"));
+        assert!(!is_safe_version("3.51.2"));
+        assert!(!is_safe_version("3.9.9"));
+        assert!(!is_safe_version(""));
+    }
+}

@@ -1,0 +1,11 @@
+//! What runs without being asked: the engine's updates and the scans of the models folder.
+
+pub(crate) mod rescan;
+pub(crate) mod transfers;
+
+use crate::Error;
+
+/// Runs what blocks off the async workers.
+pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Error> {
+    tokio::task::spawn_blocking(work).await.map_err(Error::internal)
+}
