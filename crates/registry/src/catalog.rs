@@ -48,11 +48,7 @@ pub struct Fault {
 
 impl fmt::Display for Fault {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            formatter,
-            "preset {:?}, field {}: {}",
-            self.preset, self.field, self.reason
-        )
+        write!(formatter, "preset {:?}, field {}: {}", self.preset, self.field, self.reason)
     }
 }
 
@@ -65,6 +61,17 @@ pub struct Filter<'a> {
     pub kind: Option<&'a str>,
     /// Only presets that have every word of this text in name, description, tags or id.
     pub search: Option<&'a str>,
+}
+
+impl Filter<'_> {
+    /// Whether a preset passes.
+    #[must_use]
+    pub fn matches(&self, preset: &Preset) -> bool {
+        let words: Vec<String> = self.search.unwrap_or("").split_whitespace().map(str::to_lowercase).collect();
+        same_or_any(self.category, &preset.category)
+            && same_or_any(self.kind, &preset.kind)
+            && has_every_word(preset, &words)
+    }
 }
 
 /// A group of presets and how many it has.
@@ -92,25 +99,14 @@ impl Catalog {
     pub(crate) fn new(head: Head, presets: Vec<Preset>, mut skipped: Vec<Fault>) -> Self {
         let (presets, install_rank, refused) = dependencies::settle(presets);
         skipped.extend(refused);
-        let position = presets
-            .iter()
-            .enumerate()
-            .map(|(at, preset)| (preset.id.clone(), at))
-            .collect();
+        let position = presets.iter().enumerate().map(|(at, preset)| (preset.id.clone(), at)).collect();
         let mut claims: HashMap<ConfinedPath, Vec<usize>> = HashMap::new();
         for (at, preset) in presets.iter().enumerate() {
             for file in &preset.files {
                 claims.entry(file.path.clone()).or_default().push(at);
             }
         }
-        Self {
-            head,
-            presets,
-            skipped,
-            position,
-            install_rank,
-            claims,
-        }
+        Self { head, presets, skipped, position, install_rank, claims }
     }
 
     /// Version that the registry gives itself.
@@ -167,17 +163,10 @@ impl Catalog {
             .head
             .categories
             .iter()
-            .map(|(name, kind)| Category {
-                name: name.clone(),
-                kind: kind.clone(),
-                count: 0,
-            })
+            .map(|(name, kind)| Category { name: name.clone(), kind: kind.clone(), count: 0 })
             .collect();
         for preset in &self.presets {
-            match categories
-                .iter_mut()
-                .find(|category| category.name == preset.category)
-            {
+            match categories.iter_mut().find(|category| category.name == preset.category) {
                 Some(category) => category.count += 1,
                 None => categories.push(Category {
                     name: preset.category.clone(),
@@ -192,34 +181,17 @@ impl Catalog {
     /// The presets that pass the filter, in the order of the registry.
     #[must_use]
     pub fn filter(&self, filter: &Filter<'_>) -> Vec<&Preset> {
-        let words: Vec<String> = filter
-            .search
-            .unwrap_or("")
-            .split_whitespace()
-            .map(str::to_lowercase)
-            .collect();
-        self.presets
-            .iter()
-            .filter(|preset| same_or_any(filter.category, &preset.category))
-            .filter(|preset| same_or_any(filter.kind, &preset.kind))
-            .filter(|preset| has_every_word(preset, &words))
-            .collect()
+        self.presets.iter().filter(|preset| filter.matches(preset)).collect()
     }
 
     /// The installed presets that the catalogue has in a newer version, by semantic versioning, in its order.
-    pub fn updates<'a>(
-        &self,
-        installed: impl IntoIterator<Item = (&'a PresetId, &'a Version)>,
-    ) -> Vec<Update<'_>> {
+    pub fn updates<'a>(&self, installed: impl IntoIterator<Item = (&'a PresetId, &'a Version)>) -> Vec<Update<'_>> {
         let installed: HashMap<&PresetId, &Version> = installed.into_iter().collect();
         self.presets
             .iter()
             .filter_map(|preset| installed.get(&preset.id).map(|version| (preset, *version)))
             .filter(|(preset, version)| preset.version.cmp_precedence(version) == Ordering::Greater)
-            .map(|(preset, version)| Update {
-                preset,
-                installed: version.clone(),
-            })
+            .map(|(preset, version)| Update { preset, installed: version.clone() })
             .collect()
     }
 

@@ -100,10 +100,7 @@ impl ConfinedPath {
             Some(refusal) => {
                 let start: String = text.chars().take(80).collect();
                 let cut = if start.len() < text.len() { "…" } else { "" };
-                Err(PathRefused {
-                    shown: format!("{start:?}{cut}"),
-                    refusal,
-                })
+                Err(PathRefused { shown: format!("{start:?}{cut}"), refusal })
             }
         }
     }
@@ -123,9 +120,7 @@ impl ConfinedPath {
     /// Last component.
     #[must_use]
     pub fn file_name(&self) -> &str {
-        self.0
-            .rsplit_once('/')
-            .map_or(self.0.as_str(), |(_, name)| name)
+        self.0.rsplit_once('/').map_or(self.0.as_str(), |(_, name)| name)
     }
 }
 
@@ -169,10 +164,9 @@ fn character_refusal(character: char) -> Option<PathRefusal> {
         '\\' => Some(PathRefusal::Backslash),
         ':' => Some(PathRefusal::Colon),
         // Slashes, backslashes, colons and dots of other scripts and widths; several become the plain one by NFKC.
-        '\u{2044}' | '\u{2215}' | '\u{2216}' | '\u{2571}' | '\u{2572}' | '\u{29F5}'
-        | '\u{29F8}' | '\u{29F9}' | '\u{FE68}' | '\u{FF0F}' | '\u{FF3C}' | '\u{FF1A}'
-        | '\u{2236}' | '\u{A789}' | '\u{2024}' | '\u{2025}' | '\u{2026}' | '\u{3002}'
-        | '\u{FE12}' | '\u{FE19}' | '\u{FE30}' | '\u{FE52}' | '\u{FF0E}' | '\u{FF61}' => {
+        '\u{2044}' | '\u{2215}' | '\u{2216}' | '\u{2571}' | '\u{2572}' | '\u{29F5}' | '\u{29F8}' | '\u{29F9}'
+        | '\u{FE68}' | '\u{FF0F}' | '\u{FF3C}' | '\u{FF1A}' | '\u{2236}' | '\u{A789}' | '\u{2024}' | '\u{2025}'
+        | '\u{2026}' | '\u{3002}' | '\u{FE12}' | '\u{FE19}' | '\u{FE30}' | '\u{FE52}' | '\u{FF0E}' | '\u{FF61}' => {
             Some(PathRefusal::LookAlike)
         }
         // Soft hyphen, zero-width and bidirectional controls, line separators, byte order mark, tags.
@@ -217,20 +211,11 @@ fn component_refusal(component: &str) -> Option<PathRefusal> {
 /// Whether Windows opens a device under this lower-case name; it looks at what stands before the first dot.
 fn is_windows_device(lower: &str) -> bool {
     let stem = lower.split('.').next().unwrap_or(lower).trim_end();
-    if matches!(
-        stem,
-        "con" | "prn" | "aux" | "nul" | "conin$" | "conout$" | "clock$"
-    ) {
+    if matches!(stem, "con" | "prn" | "aux" | "nul" | "conin$" | "conout$" | "clock$") {
         return true;
     }
-    let number = stem
-        .strip_prefix("com")
-        .or_else(|| stem.strip_prefix("lpt"))
-        .unwrap_or("");
-    matches!(
-        number,
-        "0" | "1" | "2" | "3" | "4" | "5" | "6" | "7" | "8" | "9" | "¹" | "²" | "³"
-    )
+    let number = stem.strip_prefix("com").or_else(|| stem.strip_prefix("lpt")).unwrap_or("");
+    matches!(number, "0" | "1" | "2" | "3" | "4" | "5" | "6" | "7" | "8" | "9" | "¹" | "²" | "³")
 }
 
 /// A percent sign is an honest character; what decodes, once or several times, into another path is not.
@@ -257,9 +242,7 @@ fn encoded_refusal(text: &str) -> Option<PathRefusal> {
 
 /// Whether it has `%u` and four hex digits, which some servers decode to a character.
 fn has_percent_u(text: &str) -> bool {
-    text.as_bytes().windows(6).any(|six| {
-        six[0] == b'%'
-            && six[1].eq_ignore_ascii_case(&b'u')
-            && six[2..].iter().all(u8::is_ascii_hexdigit)
-    })
+    text.as_bytes()
+        .windows(6)
+        .any(|six| six[0] == b'%' && six[1].eq_ignore_ascii_case(&b'u') && six[2..].iter().all(u8::is_ascii_hexdigit))
 }

@@ -13,11 +13,8 @@ const LONGEST_WAY: usize = 10;
 /// The presets that can stand, the install rank of each (dependencies lower), and a fault for each that cannot.
 pub(crate) fn settle(presets: Vec<Preset>) -> (Vec<Preset>, Vec<usize>, Vec<Fault>) {
     let ranks = install_ranks(&presets);
-    let unranked: HashMap<&PresetId, &Preset> = presets
-        .iter()
-        .filter(|preset| !ranks.contains_key(&preset.id))
-        .map(|preset| (&preset.id, preset))
-        .collect();
+    let unranked: HashMap<&PresetId, &Preset> =
+        presets.iter().filter(|preset| !ranks.contains_key(&preset.id)).map(|preset| (&preset.id, preset)).collect();
     let faults = presets
         .iter()
         .filter(|preset| !ranks.contains_key(&preset.id))
@@ -27,11 +24,7 @@ pub(crate) fn settle(presets: Vec<Preset>) -> (Vec<Preset>, Vec<usize>, Vec<Faul
             reason: reason(preset, &ranks, &unranked),
         })
         .collect();
-    let standing: Vec<Preset> = presets
-        .iter()
-        .filter(|preset| ranks.contains_key(&preset.id))
-        .cloned()
-        .collect();
+    let standing: Vec<Preset> = presets.iter().filter(|preset| ranks.contains_key(&preset.id)).cloned().collect();
     let ranks = standing.iter().map(|preset| ranks[&preset.id]).collect();
     (standing, ranks, faults)
 }
@@ -63,27 +56,15 @@ fn install_ranks(presets: &[Preset]) -> HashMap<PresetId, usize> {
             }
         }
     }
-    ready
-        .into_iter()
-        .enumerate()
-        .map(|(rank, id)| (id.clone(), rank))
-        .collect()
+    ready.into_iter().enumerate().map(|(rank, id)| (id.clone(), rank)).collect()
 }
 
 /// Follows the first dependency that cannot stand until it leaves the catalogue or meets itself.
-fn reason(
-    preset: &Preset,
-    ranks: &HashMap<PresetId, usize>,
-    unranked: &HashMap<&PresetId, &Preset>,
-) -> String {
+fn reason(preset: &Preset, ranks: &HashMap<PresetId, usize>, unranked: &HashMap<&PresetId, &Preset>) -> String {
     let mut way = vec![&preset.id];
     let mut here = preset;
     let end = loop {
-        let Some(next) = here
-            .dependencies
-            .iter()
-            .find(|needed| !ranks.contains_key(needed))
-        else {
+        let Some(next) = here.dependencies.iter().find(|needed| !ranks.contains_key(needed)) else {
             break "cannot be settled";
         };
         let met = way.contains(&next);

@@ -24,7 +24,9 @@ use crate::stated;
 #[derive(Clone, Debug)]
 pub(crate) struct Document {
     origin: String,
+    /// Everything but the presets.
     root: Map<String, Value>,
+    presets: Map<String, Value>,
     /// Presets whose own file could not be had, by key.
     unreadable: HashMap<String, Fault>,
 }
@@ -39,10 +41,7 @@ pub(crate) struct PresetFile {
 impl Document {
     /// The document that `text` holds, in JSON or YAML; `origin` names the file or address in errors.
     pub(crate) fn parse(text: &str, origin: &str) -> Result<Self, RegistryError> {
-        let value = parse_value(text).map_err(|source| RegistryError::Syntax {
-            origin: origin.to_owned(),
-            source,
-        })?;
+        let value = parse_value(text).map_err(|source| RegistryError::Syntax { origin: origin.to_owned(), source })?;
         Self::from_value(value, origin)
     }
 
@@ -53,44 +52,28 @@ impl Document {
             field: field.to_owned(),
             reason: reason.to_owned(),
         };
-        let Value::Object(root) = value else {
-            return Err(wrong(
-                "the document",
-                "must be an object with a key `presets`",
-            ));
+        let Value::Object(mut root) = value else {
+            return Err(wrong("the document", "must be an object with a key `presets`"));
         };
-        match root.get("presets") {
-            Some(Value::Object(_)) => {}
+        let presets = match root.remove("presets") {
+            Some(Value::Object(presets)) => presets,
             Some(_) => return Err(wrong("presets", "must be an object of presets by id")),
-            None => {
-                return Err(wrong(
-                    "presets",
-                    "is missing; it is an object of presets by id",
-                ));
-            }
-        }
-        Ok(Self {
-            origin: origin.to_owned(),
-            root,
-            unreadable: HashMap::new(),
-        })
+            None => return Err(wrong("presets", "is missing; it is an object of presets by id")),
+        };
+        Ok(Self { origin: origin.to_owned(), root, presets, unreadable: HashMap::new() })
     }
 
     /// The document as a value, with the presets that were added to it.
-    pub(crate) fn into_value(self) -> Value {
+    pub(crate) fn into_value(mut self) -> Value {
+        self.root.insert("presets".to_owned(), Value::Object(self.presets));
         Value::Object(self.root)
-    }
-
-    /// Whether every preset file that the document points at could be had.
-    pub(crate) fn is_whole(&self) -> bool {
-        self.unreadable.is_empty()
     }
 
     /// The presets that lie in files of their own. A path that leaves the index's folder is a fault of its preset.
     pub(crate) fn preset_files(&mut self) -> Vec<PresetFile> {
         let mut files = Vec::new();
         let mut refused = Vec::new();
-        for (preset, entry) in self.presets() {
+        for (preset, entry) in &self.presets {
             if entry.get("files").is_some_and(|files| !files.is_null()) {
                 continue;
             }
@@ -98,10 +81,7 @@ impl Document {
                 continue;
             };
             match ConfinedPath::parse(path) {
-                Ok(path) => files.push(PresetFile {
-                    preset: preset.clone(),
-                    path,
-                }),
+                Ok(path) => files.push(PresetFile { preset: preset.clone(), path }),
                 Err(error) => refused.push((preset.clone(), error.to_string())),
             }
         }
@@ -115,30 +95,21 @@ impl Document {
     pub(crate) fn add_preset_file(&mut self, file: &PresetFile, text: &str) {
         match parse_value(text) {
             Ok(Value::Object(fields)) => {
-                if let Some(Value::Object(entry)) = self.presets_mut().get_mut(&file.preset) {
+                if let Some(Value::Object(entry)) = self.presets.get_mut(&file.preset) {
                     entry.extend(fields);
                 }
             }
-            Ok(_) => {
-                self.refuse_preset_file(&file.preset, format!("{} holds no preset", file.path))
-            }
+            Ok(_) => self.refuse_preset_file(&file.preset, format!("{} holds no preset", file.path)),
             Err(error) => self.refuse_preset_file(
                 &file.preset,
-                format!(
-                    "{} is neither JSON nor YAML that can be read: {error}",
-                    file.path
-                ),
+                format!("{} is neither JSON nor YAML that can be read: {error}", file.path),
             ),
         }
     }
 
     /// Marks a preset as unusable because its file could not be had.
     pub(crate) fn refuse_preset_file(&mut self, preset: &str, reason: String) {
-        let fault = Fault {
-            preset: preset.to_owned(),
-            field: "path".to_owned(),
-            reason,
-        };
+        let fault = Fault { preset: preset.to_owned(), field: "path".to_owned(), reason };
         self.unreadable.insert(preset.to_owned(), fault);
     }
 
@@ -147,7 +118,7 @@ impl Document {
         let head = self.head();
         let mut presets = Vec::new();
         let mut skipped = Vec::new();
-        for (key, entry) in self.presets() {
+        for (key, entry) in &self.presets {
             let read = match self.unreadable.get(key) {
                 Some(fault) => Err(fault.clone()),
                 None => reading::read_preset(key, entry, &head.categories),
@@ -160,21 +131,14 @@ impl Document {
         let catalog = Catalog::new(head, presets, skipped);
         if catalog.is_empty() {
             let skipped = catalog.skipped().to_vec();
-            return Err(RegistryError::NoUsablePreset {
-                origin: self.origin.clone(),
-                skipped,
-            });
+            return Err(RegistryError::NoUsablePreset { origin: self.origin.clone(), skipped });
         }
         Ok(catalog)
     }
 
     fn head(&self) -> Head {
         let metadata = self.root.get("metadata");
-        let field = |name: &str| {
-            self.root
-                .get(name)
-                .or_else(|| metadata.and_then(|metadata| metadata.get(name)))
-        };
+        let field = |name: &str| self.root.get(name).or_else(|| metadata.and_then(|metadata| metadata.get(name)));
         Head {
             version: field("version").and_then(stated::words),
             schema_version: field("schema_version").and_then(stated::words),
@@ -192,38 +156,16 @@ impl Document {
                 .collect(),
         }
     }
-
-    fn presets(&self) -> impl Iterator<Item = (&String, &Value)> {
-        self.root
-            .get("presets")
-            .and_then(Value::as_object)
-            .into_iter()
-            .flatten()
-    }
-
-    fn presets_mut(&mut self) -> &mut Map<String, Value> {
-        match self.root.get_mut("presets") {
-            Some(Value::Object(presets)) => presets,
-            _ => unreachable!("from_value refuses a document without presets"),
-        }
-    }
 }
 
 fn parse_value(text: &str) -> Result<Value, Box<dyn std::error::Error + Send + Sync>> {
     let text = text.trim_start_matches('\u{FEFF}');
-    if text.trim_start().starts_with('{') {
-        Ok(serde_json::from_str(text)?)
-    } else {
-        Ok(serde_norway::from_str(text)?)
-    }
+    if text.trim_start().starts_with('{') { Ok(serde_json::from_str(text)?) } else { Ok(serde_norway::from_str(text)?) }
 }
 
 /// A category says its medium as `"video"` or as `{"type": "video"}`.
 fn medium(about: &Value) -> Option<String> {
-    about
-        .as_str()
-        .or_else(|| about.get("type").and_then(Value::as_str))
-        .map(str::to_owned)
+    about.as_str().or_else(|| about.get("type").and_then(Value::as_str)).map(str::to_owned)
 }
 
 /// A full time stamp, or a date with or without a time of day, which then is UTC.
@@ -232,9 +174,5 @@ fn moment(text: &str) -> Option<Timestamp> {
     text.parse::<Timestamp>()
         .ok()
         .or_else(|| text.parse::<DateTime>().ok().and_then(in_utc))
-        .or_else(|| {
-            text.parse::<Date>()
-                .ok()
-                .and_then(|day| in_utc(day.at(0, 0, 0, 0)))
-        })
+        .or_else(|| text.parse::<Date>().ok().and_then(|day| in_utc(day.at(0, 0, 0, 0))))
 }

@@ -60,11 +60,7 @@ pub(crate) fn read(path: &Path, source: &str) -> Option<LastGood> {
     }
     let document = Document::from_value(copy.document, &path.display().to_string());
     match document.and_then(|document| document.catalog()) {
-        Ok(catalog) => Some(LastGood {
-            catalog: Arc::new(catalog),
-            fetched_at: copy.fetched_at,
-            etag: copy.etag,
-        }),
+        Ok(catalog) => Some(LastGood { catalog: Arc::new(catalog), fetched_at: copy.fetched_at, etag: copy.etag }),
         Err(error) => {
             tracing::warn!(%error, "the copy of the last registry is of no use");
             None
@@ -74,16 +70,11 @@ pub(crate) fn read(path: &Path, source: &str) -> Option<LastGood> {
 
 /// Replaces the copy at `path`. After an error the earlier copy is still whole.
 pub(crate) fn write(path: &Path, copy: &Copy) -> Result<(), RegistryError> {
-    replace(path, copy).map_err(|source| RegistryError::KeepCopy {
-        path: path.to_owned(),
-        source,
-    })
+    replace(path, copy).map_err(|source| RegistryError::KeepCopy { path: path.to_owned(), source })
 }
 
 fn replace(path: &Path, copy: &Copy) -> io::Result<()> {
-    let folder = path
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty());
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     let folder = folder.unwrap_or(Path::new("."));
     fs::create_dir_all(folder)?;
     let unfinished = path.with_extension("tmp");

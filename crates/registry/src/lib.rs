@@ -14,6 +14,7 @@ mod limits;
 mod local;
 mod preset;
 mod reading;
+mod remote;
 mod stated;
 
 pub use catalog::{Catalog, Category, Fault, Filter, Update};

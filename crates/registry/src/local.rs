@@ -18,19 +18,16 @@ use crate::limits;
 /// no error: see [`Catalog::skipped`].
 pub fn load(path: &Path) -> Result<Catalog, RegistryError> {
     let origin = path.display().to_string();
-    let text = read_text(path, limits::DOCUMENT).map_err(|source| RegistryError::ReadFile {
-        path: path.to_owned(),
-        source,
-    })?;
+    let text = read_text(path, limits::DOCUMENT)
+        .map_err(|source| RegistryError::ReadFile { path: path.to_owned(), source })?;
     let mut document = Document::parse(&text, &origin)?;
     let folder = path.parent().unwrap_or(Path::new(""));
     for file in document.preset_files() {
         match read_text(&folder.join(file.path.as_str()), limits::PRESET_FILE) {
             Ok(text) => document.add_preset_file(&file, &text),
-            Err(error) => document.refuse_preset_file(
-                &file.preset,
-                format!("{} could not be read: {error}", file.path),
-            ),
+            Err(error) => {
+                document.refuse_preset_file(&file.preset, format!("{} could not be read: {error}", file.path))
+            }
         }
     }
     document.catalog()
@@ -39,14 +36,9 @@ pub fn load(path: &Path) -> Result<Catalog, RegistryError> {
 /// The text of a file, which must not be longer than `limit` bytes.
 pub(crate) fn read_text(path: &Path, limit: u64) -> io::Result<String> {
     let mut text = String::new();
-    let length = File::open(path)?
-        .take(limit + 1)
-        .read_to_string(&mut text)?;
+    let length = File::open(path)?.take(limit + 1).read_to_string(&mut text)?;
     if length as u64 > limit {
-        return Err(io::Error::new(
-            io::ErrorKind::FileTooLarge,
-            format!("it is longer than {limit} bytes"),
-        ));
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("it is longer than {limit} bytes")));
     }
     Ok(text)
 }

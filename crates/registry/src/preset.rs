@@ -58,9 +58,7 @@ pub struct PresetId(String);
 
 /// The text is no preset id; the message says what one is made of.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "{given:?} is no preset id: it takes a letter or digit, then up to 127 letters, digits, '_', '.' or '-'"
-)]
+#[error("{given:?} is no preset id: it takes a letter or digit, then up to 127 letters, digits, '_', '.' or '-'")]
 pub struct InvalidPresetId {
     given: String,
 }
@@ -76,15 +74,11 @@ impl PresetId {
     pub fn parse(text: &str) -> Result<Self, InvalidPresetId> {
         let fits = text.len() <= Self::MAX_LENGTH
             && text.starts_with(|first: char| first.is_ascii_alphanumeric())
-            && text
-                .bytes()
-                .all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte));
+            && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte));
         if fits {
             Ok(Self(text.to_owned()))
         } else {
-            Err(InvalidPresetId {
-                given: text.chars().take(Self::MAX_LENGTH).collect(),
-            })
+            Err(InvalidPresetId { given: text.chars().take(Self::MAX_LENGTH).collect() })
         }
     }
 

@@ -53,63 +53,35 @@ struct Wrong {
 }
 
 fn wrong(field: impl Into<String>, reason: impl ToString) -> Wrong {
-    Wrong {
-        field: field.into(),
-        reason: reason.to_string(),
-    }
+    Wrong { field: field.into(), reason: reason.to_string() }
 }
 
 /// The preset that stands under `key`. A missing `type` is that of its category.
-pub(crate) fn read_preset(
-    key: &str,
-    entry: &Value,
-    categories: &[(String, Option<String>)],
-) -> Result<Preset, Fault> {
+pub(crate) fn read_preset(key: &str, entry: &Value, categories: &[(String, Option<String>)]) -> Result<Preset, Fault> {
     let read = || {
-        let entry: Entry = serde_path_to_error::deserialize(entry)
-            .map_err(|error| wrong(error.path().to_string(), error.inner()))?;
+        let entry: Entry =
+            serde_path_to_error::deserialize(entry).map_err(|error| wrong(error.path().to_string(), error.inner()))?;
         preset(key, entry, categories)
     };
-    read().map_err(|Wrong { field, reason }| Fault {
-        preset: key.to_owned(),
-        field,
-        reason,
-    })
+    read().map_err(|Wrong { field, reason }| Fault { preset: key.to_owned(), field, reason })
 }
 
-fn preset(
-    key: &str,
-    entry: Entry,
-    categories: &[(String, Option<String>)],
-) -> Result<Preset, Wrong> {
+fn preset(key: &str, entry: Entry, categories: &[(String, Option<String>)]) -> Result<Preset, Wrong> {
     let id = PresetId::parse(key).map_err(|error| wrong("id", error))?;
     if let Some(other) = entry.id.filter(|given| given != key) {
-        return Err(wrong(
-            "id",
-            format!("says {other:?}, but the preset stands under {key:?}"),
-        ));
+        return Err(wrong("id", format!("says {other:?}, but the preset stands under {key:?}")));
     }
     let category = required(entry.category, "category")?;
     let declared = categories.iter().find(|(name, _)| *name == category);
-    let kind = entry
-        .kind
-        .or_else(|| declared.and_then(|(_, kind)| kind.clone()));
-    let vram_gb = entry
-        .requirements
-        .and_then(|requirements| requirements.vram_gb);
+    let kind = entry.kind.or_else(|| declared.and_then(|(_, kind)| kind.clone()));
+    let vram_gb = entry.requirements.and_then(|requirements| requirements.vram_gb);
     if vram_gb.is_some_and(|gb| !gb.is_finite() || gb < 0.0) {
-        return Err(wrong(
-            "requirements.vram_gb",
-            "must be a number of GB, 0 or more",
-        ));
+        return Err(wrong("requirements.vram_gb", "must be a number of GB, 0 or more"));
     }
     let dependencies = dependencies(entry.dependencies.unwrap_or_default())?;
     let files = files(entry.files.unwrap_or_default())?;
     if files.is_empty() && dependencies.is_empty() {
-        return Err(wrong(
-            "files",
-            "is missing or empty, and there are no dependencies either",
-        ));
+        return Err(wrong("files", "is missing or empty, and there are no dependencies either"));
     }
     Ok(Preset {
         id,
@@ -119,12 +91,7 @@ fn preset(
         version: version(entry.version.as_ref())?,
         description: entry.description.unwrap_or_default(),
         use_case: entry.use_case.unwrap_or_default(),
-        tags: entry
-            .tags
-            .unwrap_or_default()
-            .iter()
-            .filter_map(stated::words)
-            .collect(),
+        tags: entry.tags.unwrap_or_default().iter().filter_map(stated::words).collect(),
         vram_gb,
         dependencies,
         workflows: entry.workflows.unwrap_or_default(),
@@ -134,8 +101,7 @@ fn preset(
 }
 
 fn required(text: Option<String>, field: &str) -> Result<String, Wrong> {
-    text.filter(|text| !text.trim().is_empty())
-        .ok_or_else(|| wrong(field, "is missing or empty"))
+    text.filter(|text| !text.trim().is_empty()).ok_or_else(|| wrong(field, "is missing or empty"))
 }
 
 /// A missing version is 1.0.0, since the older format has none; `1.2` counts as `1.2.0`.
@@ -147,18 +113,12 @@ fn version(given: Option<&Value>) -> Result<Version, Wrong> {
     let padded = format!("{text}{}", ".0".repeat(2_usize.saturating_sub(dots)));
     Version::parse(&text)
         .or_else(|_| Version::parse(&padded))
-        .map_err(|error| {
-            wrong(
-                "version",
-                format!("{text:?} is no semantic version such as 1.2.0: {error}"),
-            )
-        })
+        .map_err(|error| wrong("version", format!("{text:?} is no semantic version such as 1.2.0: {error}")))
 }
 
 fn dependencies(given: Vec<String>) -> Result<Vec<PresetId>, Wrong> {
-    let parse = |(at, id): (usize, &String)| {
-        PresetId::parse(id).map_err(|error| wrong(format!("dependencies[{at}]"), error))
-    };
+    let parse =
+        |(at, id): (usize, &String)| PresetId::parse(id).map_err(|error| wrong(format!("dependencies[{at}]"), error));
     given.iter().enumerate().map(parse).collect()
 }
 
@@ -170,8 +130,8 @@ fn files(entries: Vec<FileEntry>) -> Result<Vec<ModelFile>, Wrong> {
         match seen.insert(file.path.clone(), file.url.clone()) {
             None => files.push(file),
             Some(url) if url == file.url => {}
-            Some(url) => {
-                let reason = format!("{} stands twice, also with {url}", file.path);
+            Some(_) => {
+                let reason = format!("{} stands twice, with different URLs", file.path);
                 return Err(wrong(format!("files[{at}].path"), reason));
             }
         }
@@ -185,36 +145,24 @@ fn model_file(at: usize, entry: FileEntry) -> Result<ModelFile, Wrong> {
     let path = ConfinedPath::parse(&path).map_err(|error| wrong(field("path"), error))?;
     let url = required(entry.url, &field("url"))?;
     check_url(&url).map_err(|reason| wrong(field("url"), reason))?;
-    let sha256 = entry
-        .checksum
-        .filter(|text| !text.is_empty())
-        .map(|text| sha256(&text));
-    let sha256 = sha256
-        .transpose()
-        .map_err(|reason| wrong(field("checksum"), reason))?;
+    let sha256 = entry.checksum.filter(|text| !text.is_empty()).map(|text| sha256(&text));
+    let sha256 = sha256.transpose().map_err(|reason| wrong(field("checksum"), reason))?;
     let stated_size = stated_size(entry.size_bytes.as_ref(), entry.size.as_ref());
-    Ok(ModelFile {
-        path,
-        url,
-        stated_size,
-        sha256,
-    })
+    Ok(ModelFile { path, url, stated_size, sha256 })
 }
 
 /// Accepts what an HTTP client may be sent to. Whether the address is a public one is for the downloader to judge.
-fn check_url(text: &str) -> Result<(), String> {
-    let refused = |why: &str| Err(format!("{text:?} {why}; accepted is an http or https URL"));
+/// The reason never repeats the URL, which may hold credentials.
+fn check_url(text: &str) -> Result<(), &'static str> {
     if text.contains(|c: char| c.is_control() || c.is_whitespace()) {
-        return refused("has a space or a control character");
+        return Err("has a space or a control character; accepted is an http or https URL");
     }
-    let Ok(url) = Url::parse(text) else {
-        return refused("is no URL");
-    };
+    let Ok(url) = Url::parse(text) else { return Err("is no URL; accepted is an http or https URL") };
     if !matches!(url.scheme(), "http" | "https") {
-        return refused("has another scheme");
+        return Err("has another scheme; accepted is an http or https URL");
     }
     if !url.username().is_empty() || url.password().is_some() {
-        return Err("has credentials in the URL, where everybody could read them".to_owned());
+        return Err("has credentials, which everybody could read here; accepted is a URL without them");
     }
     Ok(())
 }
@@ -222,8 +170,7 @@ fn check_url(text: &str) -> Result<(), String> {
 fn sha256(text: &str) -> Result<[u8; 32], String> {
     let mut bytes = [0; 32];
     let digits = text.strip_prefix("sha256:").unwrap_or(text);
-    hex::decode_to_slice(digits, &mut bytes)
-        .map_err(|_| format!("{text:?} must be sha256: and 64 hex digits"))?;
+    hex::decode_to_slice(digits, &mut bytes).map_err(|_| format!("{text:?} must be sha256: and 64 hex digits"))?;
     Ok(bytes)
 }
 
@@ -233,7 +180,5 @@ fn stated_size(bytes: Option<&Value>, words: Option<&Value>) -> Option<u64> {
         Value::String(text) => stated::size_in_bytes(text),
         _ => None,
     };
-    bytes
-        .and_then(as_bytes)
-        .or_else(|| words.and_then(as_bytes))
+    bytes.and_then(as_bytes).or_else(|| words.and_then(as_bytes))
 }

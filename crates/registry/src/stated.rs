@@ -7,16 +7,10 @@ use serde_json::Value;
 /// The bytes that a size in words stands for. `GB` is 10^9 and `GiB` 2^30; the first figure counts.
 pub(crate) fn size_in_bytes(text: &str) -> Option<u64> {
     let text = text.trim_start_matches(['~', '≈', '<', '>', ' ']);
-    let figure_ends = text
-        .find(|c: char| !c.is_ascii_digit() && c != '.')
-        .unwrap_or(text.len());
+    let figure_ends = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
     let (figure, rest) = text.split_at(figure_ends);
     let figure: f64 = figure.parse().ok()?;
-    let unit: String = rest
-        .trim_start()
-        .chars()
-        .take_while(char::is_ascii_alphabetic)
-        .collect();
+    let unit: String = rest.trim_start().chars().take_while(char::is_ascii_alphabetic).collect();
     let factor = match unit.to_ascii_lowercase().as_str() {
         "" | "b" | "bytes" => 1.0,
         "k" | "kb" => 1e3,
