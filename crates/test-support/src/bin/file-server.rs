@@ -1,0 +1,40 @@
+//! A file server as a program of its own, for the benchmark and the torture run, which start and end the other side too:
+//! `file-server COUNT BYTES_PER_FILE [BYTES_PER_SECOND_AND_CONNECTION [ROUND_TRIP_MILLISECONDS]]`.
+//!
+//! Its first line of output is the address that tells how many body bytes were sent so far; then one line `URL NAME SHA256` for each
+//! file. It runs until it is ended.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use test_support::file_server::{Content, FileServer, Reply};
+
+fn main() -> ExitCode {
+    let arguments: Vec<u64> = std::env::args().skip(1).filter_map(|argument| argument.parse().ok()).collect();
+    let [count, size, rest @ ..] = arguments.as_slice() else {
+        eprintln!(
+            "usage: file-server COUNT BYTES_PER_FILE [BYTES_PER_SECOND_AND_CONNECTION [ROUND_TRIP_MILLISECONDS]]"
+        );
+        return ExitCode::FAILURE;
+    };
+    let server = FileServer::start();
+    if let Some(rate) = rest.first() {
+        server.set_rate_per_connection(*rate);
+    }
+    if let Some(round_trip) = rest.get(1) {
+        server.set_round_trip(Duration::from_millis(*round_trip));
+    }
+    let counted = server.clone();
+    println!(
+        "{}",
+        server.handle("/-/sent", move |_| Reply::text(200, &counted.total_body_bytes_sent().to_string())).url()
+    );
+    for number in 0..*count {
+        let name = format!("file-{number:05}.safetensors");
+        let file = server.file(&format!("/{name}"), Content::pattern(number, *size));
+        println!("{} {name} {}", file.url(), file.sha256());
+    }
+    loop {
+        std::thread::park();
+    }
+}
