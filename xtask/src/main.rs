@@ -1,9 +1,11 @@
 //! Development commands. Owns the list of them and its help; reads `cargo metadata` and runs cargo, and knows no crate of the
 //! workspace.
 
+mod bench;
 mod ci;
 mod openapi;
 mod tidy;
+mod torture;
 mod workspace;
 
 use std::process::ExitCode;
@@ -42,6 +44,14 @@ enum Task {
         #[arg(long)]
         check: bool,
     },
+    /// Measure the product beside its peers.
+    Bench {
+        #[command(subcommand)]
+        benchmark: bench::Benchmark,
+    },
+    /// Kill, starve and fail the downloader at every place, and count what was lost. Takes minutes; skips by name what the
+    /// machine does not allow.
+    Torture(torture::Options),
     /// Record new migrations in migrations/checksums.txt; recorded ones can no longer change.
     Migrations,
 }
@@ -63,6 +73,8 @@ fn start(task: Task) -> Result<()> {
         Task::Tidy => tidy::check(&workspace),
         Task::Openapi { check: true } => openapi::check(&workspace, workspace.product()),
         Task::Openapi { check: false } => openapi::write(&workspace),
+        Task::Bench { benchmark } => bench::start(&workspace, &benchmark),
+        Task::Torture(options) => torture::torture(&workspace, &options),
         Task::Migrations => tidy::migrations::record(&workspace.root),
     }
 }

@@ -1,0 +1,99 @@
+//! `cargo xtask torture`: ends, starves and lies to the release program at every place it can, and counts what it lost. Owns the list
+//! of ordeals; knows no crate of the workspace, only the programs that cargo builds.
+
+mod disk_full;
+mod injected_errors;
+mod kill_sweep;
+mod random_kills;
+mod strace;
+mod subject;
+
+use anyhow::{Result, bail};
+use clap::Args;
+
+use crate::workspace::Workspace;
+use subject::Subject;
+
+/// What of it is run, and how much.
+#[derive(Args)]
+pub(crate) struct Options {
+    /// Only the ordeals whose name contains this.
+    #[arg(long, value_name = "TEXT")]
+    only: Option<String>,
+    /// How many times the program is killed at a random moment.
+    #[arg(long, default_value_t = 200)]
+    random_kills: usize,
+    /// Seed of the random moments.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Fail each single call in the sweeps. Without it the later calls are thinned out: 1 to 16, then every eighth part on.
+    #[arg(long)]
+    every: bool,
+}
+
+/// What an ordeal found.
+enum Outcome {
+    Done(Tally),
+    /// The machine lacks what it needs: what, and why.
+    Skipped(String),
+}
+
+/// Counts of one ordeal.
+#[derive(Default)]
+struct Tally {
+    runs: usize,
+    /// In words: what the runs were.
+    note: String,
+    /// One sentence for each promise that was broken.
+    broken: Vec<String>,
+}
+
+impl Tally {
+    /// Counts a run; an error of it is a broken promise, with the place where it happened.
+    fn count(&mut self, place: &str, result: Result<()>) {
+        self.runs += 1;
+        if let Err(error) = result {
+            self.broken.push(format!("{place}: {error:#}"));
+        }
+    }
+}
+
+type Ordeal = fn(&Subject, &Options) -> Result<Outcome>;
+
+const ORDEALS: [(&str, Ordeal); 5] = [
+    ("kill at the n-th call", kill_sweep::run),
+    ("kill at a random moment", random_kills::run),
+    ("no room at the n-th call", injected_errors::no_room),
+    ("no room on a small disk", disk_full::run),
+    ("sync fails at the n-th call", injected_errors::failed_sync),
+];
+
+/// Runs every ordeal and prints its counts; fails if any promise was broken.
+pub(crate) fn torture(workspace: &Workspace, options: &Options) -> Result<()> {
+    let subject = Subject::build(workspace)?;
+    let mut broken = 0;
+    for (name, ordeal) in ORDEALS {
+        if options.only.as_ref().is_some_and(|text| !name.contains(text.as_str())) {
+            continue;
+        }
+        match ordeal(&subject, options)? {
+            Outcome::Skipped(reason) => println!("{name}: SKIPPED, {reason}"),
+            Outcome::Done(tally) => {
+                println!("{name}: {} runs, {} broken promises; {}", tally.runs, tally.broken.len(), tally.note);
+                for sentence in &tally.broken {
+                    println!("    {sentence}");
+                }
+                broken += tally.broken.len();
+            }
+        }
+    }
+    if broken > 0 {
+        bail!("{broken} promises were broken");
+    }
+    Ok(())
+}
+
+/// The n-th calls that a sweep fails: all, or the first sixteen and then ever wider steps.
+fn next_call(n: usize, every: bool) -> usize {
+    if every || n < 16 { n + 1 } else { n + n / 8 }
+}
