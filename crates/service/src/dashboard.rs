@@ -15,6 +15,7 @@ use crate::{
     model_dir::ModelDir,
     models::{ModelIndex, Models},
     presets::{Catalogue, InstallOptions, Presets},
+    registry_sync::RegistrySync,
     space::Space,
     store::Store,
     tasks,
@@ -31,6 +32,8 @@ pub struct Dashboard {
     pub models: Models,
     /// The registry in force.
     pub catalogue: Catalogue,
+    /// The way to a newer registry.
+    pub registry: RegistrySync,
     /// What happens, for those who watch.
     pub bus: Bus,
     store: Store,
@@ -42,17 +45,37 @@ impl Dashboard {
     /// Opens the database and the models folder, takes up the unfinished downloads where they stood, and starts what
     /// runs by itself.
     pub async fn start(settings: Settings, clock: impl Clock) -> Result<(Self, Supervisor), Error> {
-        let clock: Arc<dyn Clock> = Arc::new(clock);
+        let (engine, updates, engine_runs) = Downloader::new(settings.downloader.clone()).map_err(Error::internal)?;
+        let dashboard = Self::assemble(&settings, Arc::new(clock), engine.clone()).await?;
+        let stop = CancellationToken::new();
+        let mut supervisor = Supervisor::new(engine, dashboard.store.clone(), stop.clone());
+        let engine_runs = async {
+            engine_runs.await;
+            Ok(())
+        };
+        let (downloads, catalogue) = (dashboard.downloads.clone(), dashboard.catalogue.clone());
+        let interval = settings.registry_sync_interval;
+        supervisor.spawn("download engine", engine_runs);
+        supervisor.spawn("transfers", tasks::transfers::run(downloads, catalogue, updates));
+        supervisor
+            .spawn("rescan", tasks::rescan::run(dashboard.models.clone(), settings.rescan_interval, stop.clone()));
+        supervisor.spawn("registry sync", tasks::registry::run(dashboard.registry.clone(), interval, stop));
+        dashboard.take_up_unfinished().await?;
+        supervisor.spawn_once(dashboard.clone().install_at_start(settings));
+        Ok((dashboard, supervisor))
+    }
+
+    async fn assemble(settings: &Settings, clock: Arc<dyn Clock>, engine: Downloader) -> Result<Self, Error> {
         let store = Store::open(&settings.database.0).await?;
         let catalogue = Catalogue::load(settings.preset_config.as_deref())?;
+        let registry = RegistrySync::open(settings, catalogue.clone(), Arc::clone(&clock))?;
         let folder = ModelDir::open(&settings.models).map_err(|cause| {
             Error::invalid("MODEL_BASE_PATH", format!("{} cannot be used: {cause}", settings.models.display()))
         })?;
         let index = ModelIndex::new(folder.clone(), store.file_records().await?, store.source_facts().await?);
-        let (engine, updates, engine_runs) = Downloader::new(settings.downloader.clone()).map_err(Error::internal)?;
         let downloads = Downloads {
             store: store.clone(),
-            engine: engine.clone(),
+            engine,
             live: Live::default(),
             index: index.clone(),
             space: Space::new(folder, settings.downloader.min_free_space),
@@ -61,33 +84,11 @@ impl Dashboard {
             planning: Arc::default(),
             question_timeout: settings.size_question_timeout,
         };
-        let dashboard = Self {
-            presets: Presets { catalogue: catalogue.clone(), index: index.clone(), downloads: downloads.clone() },
-            models: Models {
-                index,
-                catalogue: catalogue.clone(),
-                store: store.clone(),
-                scanned: watch::Sender::new(false),
-            },
-            bus: downloads.bus.clone(),
-            downloads,
-            catalogue: catalogue.clone(),
-            store: store.clone(),
-            started_at: clock.now(),
-            clock,
-        };
-        let stop = CancellationToken::new();
-        let mut supervisor = Supervisor::new(engine, store, stop.clone());
-        supervisor.spawn("download engine", async {
-            engine_runs.await;
-            Ok(())
-        });
-        supervisor.spawn("transfers", tasks::transfers::run(dashboard.downloads.clone(), catalogue, updates));
-        supervisor
-            .spawn("rescan", tasks::rescan::run(dashboard.models.clone(), settings.rescan_interval, stop.clone()));
-        dashboard.take_up_unfinished().await?;
-        supervisor.spawn_once(dashboard.clone().install_at_start(settings));
-        Ok((dashboard, supervisor))
+        let scanned = watch::Sender::new(false);
+        let presets = Presets { catalogue: catalogue.clone(), index: index.clone(), downloads: downloads.clone() };
+        let models = Models { index, catalogue: catalogue.clone(), store: store.clone(), scanned };
+        let (bus, started_at) = (downloads.bus.clone(), clock.now());
+        Ok(Self { presets, downloads, models, catalogue, registry, bus, store, clock, started_at })
     }
 
     /// When the service started.

@@ -16,6 +16,7 @@ mod model_dir;
 pub mod models;
 pub mod page;
 pub mod presets;
+pub mod registry_sync;
 mod settings;
 mod space;
 mod store;

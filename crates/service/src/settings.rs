@@ -24,6 +24,10 @@ pub struct Settings {
     pub preset_config: Option<PathBuf>,
     /// The registry to sync from.
     pub registry_url: String,
+    /// Where the last good copy of it is kept.
+    pub registry_copy: PathBuf,
+    /// How often it is synced; zero is never.
+    pub registry_sync_interval: Duration,
     /// Presets to install at the start, as named by the operator; unknown ones are warned of.
     pub install_at_start: Vec<String>,
     /// Bytes that stay free on the disk.

@@ -1,40 +1,67 @@
 //! The registry that is in force, and the presets that it dropped but that are installed here.
+//!
+//! In force is the synced copy, else the operator's own document, else the built-in one.
 
 use std::{path::Path, sync::Arc};
 
 use arc_swap::ArcSwap;
+use jiff::Timestamp;
 use registry::{Catalog, Preset, PresetId};
 
 use super::definition;
 use crate::{Error, store::InstallRow};
 
+/// Where the registry in force comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// Shipped with the program.
+    Embedded,
+    /// The operator's own document, `PRESET_CONFIG_PATH`.
+    Local,
+    /// Fetched from `REGISTRY_URL`, now or before an earlier stop.
+    Synced,
+}
+
+/// A registry, and how it came here.
+#[derive(Debug)]
+pub(crate) struct InForce {
+    pub(crate) catalog: Arc<Catalog>,
+    pub(crate) origin: Origin,
+    /// When it was fetched; only a synced one was.
+    pub(crate) fetched_at: Option<Timestamp>,
+}
+
 /// The registry in force. Cheap to clone; readers never wait.
 #[derive(Debug, Clone)]
 pub struct Catalogue {
-    current: Arc<ArcSwap<Catalog>>,
+    in_force: Arc<ArcSwap<InForce>>,
 }
 
 impl Catalogue {
     /// Begins with the operator's own document where one is named, else with the built-in one.
     pub(crate) fn load(preset_config: Option<&Path>) -> Result<Self, Error> {
-        let catalog = match preset_config {
-            None => registry::embedded(),
-            Some(path) => Arc::new(registry::load(path).map_err(|cause| {
-                Error::invalid(
-                    "PRESET_CONFIG_PATH",
-                    format!("{} cannot be used: {}", path.display(), with_causes(&cause)),
-                )
-            })?),
+        let (catalog, origin) = match preset_config {
+            None => (registry::embedded(), Origin::Embedded),
+            Some(path) => (Arc::new(registry::load(path).map_err(|cause| unusable(path, &cause))?), Origin::Local),
         };
-        for fault in catalog.skipped() {
-            tracing::warn!(preset = %fault.preset, field = %fault.field, reason = %fault.reason, "a preset of the registry was skipped");
-        }
-        Ok(Self { current: Arc::new(ArcSwap::new(catalog)) })
+        warn_of_skipped(&catalog);
+        Ok(Self { in_force: Arc::new(ArcSwap::from_pointee(InForce { catalog, origin, fetched_at: None })) })
     }
 
     /// The registry in force at this moment.
     pub fn current(&self) -> Arc<Catalog> {
-        self.current.load_full()
+        Arc::clone(&self.in_force.load().catalog)
+    }
+
+    /// The registry in force and how it came here.
+    pub(crate) fn in_force(&self) -> Arc<InForce> {
+        self.in_force.load_full()
+    }
+
+    /// Puts a fetched registry in force.
+    pub(crate) fn replace(&self, catalog: Arc<Catalog>, fetched_at: Timestamp) {
+        warn_of_skipped(&catalog);
+        self.in_force.store(Arc::new(InForce { catalog, origin: Origin::Synced, fetched_at: Some(fetched_at) }));
     }
 
     /// A preset as the registry has it, else as it was when it was installed here. The flag says which.
@@ -58,6 +85,17 @@ impl Catalogue {
             .filter_map(|install| definition::from_json(&install.definition))
             .filter(|preset| current.get(&preset.id).is_none())
             .collect()
+    }
+}
+
+fn unusable(path: &Path, cause: &registry::RegistryError) -> Error {
+    Error::invalid("PRESET_CONFIG_PATH", format!("{} cannot be used: {}", path.display(), with_causes(cause)))
+}
+
+fn warn_of_skipped(catalog: &Catalog) {
+    for fault in catalog.skipped() {
+        let (preset, field, reason) = (&fault.preset, &fault.field, &fault.reason);
+        tracing::warn!(%preset, %field, %reason, "a preset of the registry was skipped");
     }
 }
 

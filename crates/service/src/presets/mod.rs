@@ -10,11 +10,13 @@ mod list;
 mod plan;
 mod situation;
 mod uninstall;
+mod updates;
 mod view;
 
-pub use catalogue::Catalogue;
 pub(crate) use catalogue::with_causes;
+pub use catalogue::{Catalogue, Origin};
 pub(crate) use completion::{install_rows, replaced_by};
+pub use updates::PresetUpdate;
 pub use view::{
     InstallOptions, InstallStarted, PresetDetail, PresetFileView, PresetQuery, PresetSort, PresetState, PresetStatus,
     PresetView, Uninstalled,

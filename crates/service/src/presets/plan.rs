@@ -7,7 +7,7 @@ use std::collections::HashSet;
 
 use registry::{ModelFile, Preset};
 
-use super::{InstallOptions, Presets, definition, situation::Situation};
+use super::{InstallOptions, Presets, definition, situation::Situation, updates::is_changed};
 use crate::{
     Error,
     downloads::{FileState, address::full_address},
@@ -121,12 +121,7 @@ impl Planner<'_> {
         }
         let before =
             self.situation.install_of(&preset.id).and_then(|install| definition::from_json(&install.definition));
-        before.is_some_and(|before| {
-            before.files.iter().any(|old| {
-                old.path == file.path
-                    && (old.sha256 != file.sha256 || full_address(&old.url) != full_address(&file.url))
-            })
-        })
+        before.is_some_and(|before| is_changed(&before, file))
     }
 
     /// Another installed preset has its own file at this path, and this one wants a different one there.

@@ -1,5 +1,6 @@
 //! What runs without being asked: the engine's updates and the scans of the models folder.
 
+pub(crate) mod registry;
 pub(crate) mod rescan;
 pub(crate) mod transfers;
 
