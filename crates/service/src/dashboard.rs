@@ -5,12 +5,13 @@ use std::sync::Arc;
 use downloader::Downloader;
 use jiff::Timestamp;
 use tokio::sync::watch;
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     Clock, Error, Settings, Supervisor,
     downloads::Downloads,
     events::Bus,
+    jobs::Jobs,
     live::Live,
     model_dir::ModelDir,
     models::{ModelIndex, Models},
@@ -34,6 +35,8 @@ pub struct Dashboard {
     pub catalogue: Catalogue,
     /// The way to a newer registry.
     pub registry: RegistrySync,
+    /// Background jobs.
+    pub jobs: Jobs,
     /// What happens, for those who watch.
     pub bus: Bus,
     store: Store,
@@ -46,9 +49,10 @@ impl Dashboard {
     /// runs by itself.
     pub async fn start(settings: Settings, clock: impl Clock) -> Result<(Self, Supervisor), Error> {
         let (engine, updates, engine_runs) = Downloader::new(settings.downloader.clone()).map_err(Error::internal)?;
-        let dashboard = Self::assemble(&settings, Arc::new(clock), engine.clone()).await?;
-        let stop = CancellationToken::new();
-        let mut supervisor = Supervisor::new(engine, dashboard.store.clone(), stop.clone());
+        let (stop, background) = (CancellationToken::new(), TaskTracker::new());
+        let jobs = |bus: Bus, clock| Jobs::new(bus, clock, background.clone(), stop.clone());
+        let dashboard = Self::assemble(&settings, Arc::new(clock), engine.clone(), jobs).await?;
+        let mut supervisor = Supervisor::new(engine, dashboard.store.clone(), stop.clone(), background);
         let engine_runs = async {
             engine_runs.await;
             Ok(())
@@ -65,7 +69,12 @@ impl Dashboard {
         Ok((dashboard, supervisor))
     }
 
-    async fn assemble(settings: &Settings, clock: Arc<dyn Clock>, engine: Downloader) -> Result<Self, Error> {
+    async fn assemble(
+        settings: &Settings,
+        clock: Arc<dyn Clock>,
+        engine: Downloader,
+        jobs: impl FnOnce(Bus, Arc<dyn Clock>) -> Jobs,
+    ) -> Result<Self, Error> {
         let store = Store::open(&settings.database.0).await?;
         let catalogue = Catalogue::load(settings.preset_config.as_deref())?;
         let registry = RegistrySync::open(settings, catalogue.clone(), Arc::clone(&clock))?;
@@ -86,9 +95,12 @@ impl Dashboard {
         };
         let scanned = watch::Sender::new(false);
         let presets = Presets { catalogue: catalogue.clone(), index: index.clone(), downloads: downloads.clone() };
-        let models = Models { index, catalogue: catalogue.clone(), store: store.clone(), scanned };
+        let (catalogue_of_models, clock_of_models) = (catalogue.clone(), Arc::clone(&clock));
+        let models =
+            Models { index, catalogue: catalogue_of_models, store: store.clone(), clock: clock_of_models, scanned };
         let (bus, started_at) = (downloads.bus.clone(), clock.now());
-        Ok(Self { presets, downloads, models, catalogue, registry, bus, store, clock, started_at })
+        let jobs = jobs(bus.clone(), Arc::clone(&clock));
+        Ok(Self { presets, downloads, models, catalogue, registry, jobs, bus, store, clock, started_at })
     }
 
     /// When the service started.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use tokio::sync::broadcast;
 
 use crate::downloads::DownloadView;
+use crate::jobs::{Job, JobState};
 
 /// A stream of events that a watcher can ask for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -57,6 +58,8 @@ pub enum Event {
     DownloadFailed(Arc<DownloadView>),
     /// Somebody ended a download.
     DownloadCancelled(Arc<DownloadView>),
+    /// A background job went on or ended.
+    JobProgress(Arc<Job>),
 }
 
 impl Event {
@@ -70,6 +73,7 @@ impl Event {
             | Self::DownloadCompleted(_)
             | Self::DownloadFailed(_)
             | Self::DownloadCancelled(_) => Channel::Downloads,
+            Self::JobProgress(_) => Channel::System,
         }
     }
 
@@ -77,6 +81,7 @@ impl Event {
     pub fn tick_of(&self) -> Option<&str> {
         match self {
             Self::DownloadProgress(download) => Some(&download.id),
+            Self::JobProgress(job) if job.state == JobState::Running => Some(&job.id),
             _ => None,
         }
     }

@@ -6,3 +6,8 @@ use uuid::Uuid;
 pub(crate) fn new_download_id() -> String {
     format!("dl_{}", Uuid::now_v7().simple())
 }
+
+/// An id for a background job.
+pub(crate) fn new_job_id() -> String {
+    format!("job_{}", Uuid::now_v7().simple())
+}

@@ -11,6 +11,7 @@ mod error;
 pub mod events;
 mod fits;
 mod ids;
+pub mod jobs;
 mod live;
 mod model_dir;
 pub mod models;

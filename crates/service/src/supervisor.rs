@@ -4,7 +4,7 @@ use std::future::Future;
 
 use downloader::Downloader;
 use tokio::{sync::mpsc, task::JoinSet};
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{Error, store::Store};
 
@@ -13,15 +13,16 @@ pub struct Supervisor {
     engine: Downloader,
     store: Store,
     stop: CancellationToken,
+    background: TaskTracker,
     tasks: JoinSet<()>,
     ended: mpsc::Receiver<String>,
     ending: mpsc::Sender<String>,
 }
 
 impl Supervisor {
-    pub(crate) fn new(engine: Downloader, store: Store, stop: CancellationToken) -> Self {
+    pub(crate) fn new(engine: Downloader, store: Store, stop: CancellationToken, background: TaskTracker) -> Self {
         let (ending, ended) = mpsc::channel(16);
-        Self { engine, store, stop, tasks: JoinSet::new(), ended, ending }
+        Self { engine, store, stop, background, tasks: JoinSet::new(), ended, ending }
     }
 
     /// Runs a task for as long as the service lives. Its end before the stop is a failure.
@@ -57,6 +58,8 @@ impl Supervisor {
         self.stop.cancel();
         self.engine.shutdown().await;
         while self.tasks.join_next().await.is_some() {}
+        self.background.close();
+        self.background.wait().await;
         self.store.close().await;
     }
 }

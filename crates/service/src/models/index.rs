@@ -94,6 +94,19 @@ impl ModelIndex {
         self.read().expected(file)
     }
 
+    /// The hash that the catalogue or a server names for the file at a path, where all that name one agree.
+    pub(crate) fn expected_at(&self, path: &ConfinedPath, catalog: &registry::Catalog) -> Option<String> {
+        let claiming = catalog.presets_claiming(path);
+        let files = claiming.iter().flat_map(|preset| &preset.files).filter(|file| file.path == *path);
+        let mut hashes: Vec<String> = files.filter_map(|file| self.expected(file).sha256).collect();
+        hashes.sort();
+        hashes.dedup();
+        match hashes.as_slice() {
+            [one] => Some(one.clone()),
+            _ => None,
+        }
+    }
+
     /// What servers said of an address, if anybody asked.
     pub(crate) fn facts(&self, address: &str) -> Option<SourceFacts> {
         self.read().facts.get(address).cloned()

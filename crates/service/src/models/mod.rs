@@ -3,14 +3,18 @@
 mod delete;
 mod index;
 mod list;
+mod validation;
 mod view;
 
 pub(crate) use index::ModelIndex;
+pub use validation::{Finding, FindingCode, ValidateOptions, ValidationReport};
 pub use view::{ModelList, ModelQuery, ModelSort, ModelType, ModelView, ModelsDeleted, NotDeleted, Rescanned};
+
+use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use crate::{Error, presets::Catalogue, store::Store, tasks::blocking};
+use crate::{Clock, Error, presets::Catalogue, store::Store, tasks::blocking};
 
 /// Every model file there is. Cheap to clone.
 #[derive(Clone)]
@@ -18,6 +22,7 @@ pub struct Models {
     pub(crate) index: ModelIndex,
     pub(crate) catalogue: Catalogue,
     pub(crate) store: Store,
+    pub(crate) clock: Arc<dyn Clock>,
     /// Turns true when the whole folder has been looked at once.
     pub(crate) scanned: watch::Sender<bool>,
 }

@@ -68,6 +68,21 @@ impl Store {
             .collect())
     }
 
+    /// What is known of one file, its block checksums included, whether or not it still holds.
+    pub(crate) async fn file_record(&self, path: &str) -> Result<Option<FileRecord>, Error> {
+        let row = sqlx::query!("SELECT * FROM files WHERE path = ?", path).fetch_optional(&self.pool).await?;
+        Ok(row.map(|row| FileRecord {
+            path: row.path,
+            size_bytes: unsigned(row.size_bytes),
+            stamp: Stamp { size: unsigned(row.size_bytes), mtime_ns: row.mtime_ns, inode: unsigned(row.inode) },
+            sha256: row.sha256,
+            source: row.source,
+            verified: row.verified != 0,
+            blocks: row.block_bytes.map(unsigned).zip(row.blocks),
+            recorded_at: super::timestamp(row.recorded_at),
+        }))
+    }
+
     /// Forgets what is known of a file that is gone.
     pub(crate) async fn forget_file(&self, path: &str) -> Result<(), Error> {
         sqlx::query!("DELETE FROM files WHERE path = ?", path).execute(&self.pool).await?;

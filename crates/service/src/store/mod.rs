@@ -5,6 +5,7 @@ mod files;
 mod history;
 mod installs;
 mod rows;
+mod validations;
 
 use std::{path::Path, str::FromStr, time::Duration};
 
@@ -19,6 +20,8 @@ pub(crate) use files::{FileRecord, SourceFacts};
 pub(crate) use history::HistoryFilter;
 pub(crate) use installs::{InstallRow, ReplacedFile};
 pub(crate) use rows::{DownloadInsert, Existing, FileRow, StoredDownload};
+
+pub(crate) use validations::ValidationRow;
 
 use crate::Error;
 

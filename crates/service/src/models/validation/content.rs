@@ -1,0 +1,115 @@
+//! Reads one model file: its SHA-256, what its structure says, what it would import. Blocks, in bounded memory.
+
+use std::{fs::File, io, ops::ControlFlow, os::unix::fs::FileExt};
+
+use model_file::{Contents, Kind, Report, Structure, Verdict};
+use registry::ConfinedPath;
+use sha2::{Digest, Sha256};
+
+use super::{FindingCode, Watch};
+use crate::model_dir::ModelDir;
+
+/// Bytes that are read at once.
+const CHUNK: usize = 1 << 20;
+
+/// What a file is.
+pub(super) struct Content {
+    pub(super) sha256: String,
+    pub(super) findings: Vec<(FindingCode, String)>,
+}
+
+/// Reads the file. `None` when the validation was ended meanwhile; a file that cannot be read is a finding.
+pub(super) fn read(folder: &ModelDir, path: &ConfinedPath, watch: &Watch) -> Option<Content> {
+    let read = || -> io::Result<Option<Content>> {
+        let file = folder.open_file(path)?;
+        let Some(sha256) = hash(&file, path, watch)? else { return Ok(None) };
+        let report = model_file::inspect(&file, path.file_name()).map_err(io::Error::other)?;
+        let mut findings = findings_of(&report);
+        if matches!(report.kind, Kind::TorchZip | Kind::Zip) && report.structure == Structure::Whole {
+            findings.extend(damaged_member(&file, watch)?);
+        }
+        Ok(Some(Content { sha256, findings }))
+    };
+    read().unwrap_or_else(|cause| {
+        let finding = (FindingCode::Unreadable, format!("The file could not be read: {cause}"));
+        Some(Content { sha256: String::new(), findings: vec![finding] })
+    })
+}
+
+/// The byte ranges, end excluded, of blocks whose CRC-32 is not the one that was kept.
+pub(super) fn damaged_blocks(folder: &ModelDir, path: &ConfinedPath, block_bytes: u64, sums: &[u8]) -> Vec<(u64, u64)> {
+    let (Ok(file), Ok(length)) = (folder.open_file(path), usize::try_from(block_bytes)) else { return Vec::new() };
+    let mut buffer = vec![0; length.min(CHUNK)];
+    let mut damaged = Vec::new();
+    for (number, kept) in sums.chunks_exact(4).enumerate() {
+        let start = number as u64 * block_bytes;
+        let mut hasher = crc32fast::Hasher::new();
+        let mut at = start;
+        while at < start + block_bytes {
+            let wanted = buffer.len().min(usize::try_from(start + block_bytes - at).unwrap_or(usize::MAX));
+            match file.read_at(&mut buffer[..wanted], at) {
+                Ok(0) | Err(_) => break,
+                Ok(read) => hasher.update(&buffer[..read]),
+            }
+            at += wanted as u64;
+        }
+        if hasher.finalize().to_le_bytes() != kept {
+            damaged.push((start, start + block_bytes));
+        }
+    }
+    damaged
+}
+
+fn hash(file: &File, path: &ConfinedPath, watch: &Watch) -> io::Result<Option<String>> {
+    let mut hasher = Sha256::new();
+    let mut buffer = vec![0; CHUNK];
+    let (mut at, mut unreported) = (0, 0);
+    loop {
+        if watch.cancel.is_cancelled() {
+            return Ok(None);
+        }
+        let read = file.read_at(&mut buffer, at)?;
+        hasher.update(&buffer[..read]);
+        at += read as u64;
+        unreported += read as u64;
+        if read == 0 || unreported >= 64 * CHUNK as u64 {
+            watch.advance(unreported, path.as_str());
+            unreported = 0;
+        }
+        if read == 0 {
+            return Ok(Some(hex::encode(hasher.finalize())));
+        }
+    }
+}
+
+fn damaged_member(file: &File, watch: &Watch) -> io::Result<Option<(FindingCode, String)>> {
+    let mut go_on = |_| if watch.cancel.is_cancelled() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
+    Ok(match model_file::check_zip_contents(file, &mut go_on).map_err(io::Error::other)? {
+        Contents::Damaged { reason } => Some((FindingCode::Damaged, reason.to_string())),
+        _ => None,
+    })
+}
+
+fn findings_of(report: &Report) -> Vec<(FindingCode, String)> {
+    let mut findings = Vec::new();
+    if let Structure::Damaged { reason } = &report.structure {
+        findings.push((FindingCode::Damaged, reason.to_string()));
+    }
+    match &report.pickle {
+        Some(Verdict::Unsafe { imports }) => {
+            let names: Vec<&str> = imports.iter().map(String::as_str).collect();
+            findings.push((FindingCode::UnsafePickle, format!("Loading it would import {}", names.join(", "))));
+        }
+        Some(Verdict::Unknown { reason }) => {
+            findings.push((
+                FindingCode::UnknownPickle,
+                format!("It cannot be said whether loading it runs code: {reason}"),
+            ));
+        }
+        Some(Verdict::Clean) | None => {}
+    }
+    if let Some(wrong) = &report.wrong_format {
+        findings.push((FindingCode::WrongFormat, wrong.to_string()));
+    }
+    findings
+}
