@@ -3,7 +3,9 @@
 
 mod bench;
 mod ci;
+mod dev;
 mod openapi;
+mod screenshot;
 mod tidy;
 mod torture;
 mod workspace;
@@ -44,6 +46,14 @@ enum Task {
         #[arg(long)]
         check: bool,
     },
+    /// Run the product as it is being written, in a workspace under target/, the page straight from its source.
+    Dev {
+        /// Passed on to `comfyui-dashboard serve`.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+    /// Take docs/screenshot.png of the real page with a browser.
+    Screenshot,
     /// Measure the product beside its peers.
     Bench {
         #[command(subcommand)]
@@ -73,6 +83,8 @@ fn start(task: Task) -> Result<()> {
         Task::Tidy => tidy::check(&workspace),
         Task::Openapi { check: true } => openapi::check(&workspace, workspace.product()),
         Task::Openapi { check: false } => openapi::write(&workspace),
+        Task::Dev { arguments } => dev::serve(&workspace, &arguments),
+        Task::Screenshot => screenshot::take(&workspace),
         Task::Bench { benchmark } => bench::start(&workspace, &benchmark),
         Task::Torture(options) => torture::torture(&workspace, &options),
         Task::Migrations => tidy::migrations::record(&workspace.root),

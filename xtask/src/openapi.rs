@@ -16,8 +16,7 @@ const DOCUMENT: &str = "openapi/openapi.json";
 /// Rewrites the committed document.
 pub(crate) fn write(workspace: &Workspace) -> Result<()> {
     let served = document(workspace.product())?;
-    fs::write(workspace.root.join(DOCUMENT), &served)
-        .context("openapi/openapi.json cannot be written")?;
+    fs::write(workspace.root.join(DOCUMENT), &served).context("openapi/openapi.json cannot be written")?;
     println!("openapi/openapi.json written, {} bytes", served.len());
     Ok(())
 }
@@ -37,10 +36,7 @@ pub(crate) fn check(workspace: &Workspace, product: Command) -> Result<()> {
 }
 
 fn document(mut product: Command) -> Result<Vec<u8>> {
-    let output = product
-        .arg(SUBCOMMAND)
-        .output()
-        .context("the product could not be started")?;
+    let output = product.arg(SUBCOMMAND).output().context("the product could not be started")?;
     if !output.status.success() {
         bail!(
             "the product could not print its document ({}): {}",
@@ -49,8 +45,7 @@ fn document(mut product: Command) -> Result<Vec<u8>> {
         );
     }
     let mut document = output.stdout;
-    serde_json::from_slice::<serde_json::Value>(&document)
-        .context("what the product printed is not JSON")?;
+    serde_json::from_slice::<serde_json::Value>(&document).context("what the product printed is not JSON")?;
     if document.last() != Some(&b'\n') {
         document.push(b'\n');
     }

@@ -22,9 +22,7 @@ impl Workspace {
             .manifest_path(own_manifest)
             .other_options(vec!["--locked".to_owned()])
             .exec()
-            .context(
-                "cargo metadata failed; if Cargo.lock is out of date, run `cargo check` once",
-            )?;
+            .context("cargo metadata failed; if Cargo.lock is out of date, run `cargo check` once")?;
         let root = metadata.workspace_root.clone().into_std_path_buf();
         Ok(Self { root, metadata })
     }
@@ -32,11 +30,7 @@ impl Workspace {
     /// The product's binary as `cargo build --release` leaves it.
     pub(crate) fn release_binary(&self) -> PathBuf {
         let name = format!("comfyui-dashboard{}", std::env::consts::EXE_SUFFIX);
-        self.metadata
-            .target_directory
-            .join("release")
-            .join(name)
-            .into_std_path_buf()
+        self.metadata.target_directory.join("release").join(name).into_std_path_buf()
     }
 
     /// The product as cargo builds it for development, ready for its arguments.
@@ -56,9 +50,7 @@ impl Workspace {
 /// Runs a command with its output on our terminal; anything but success is an error that names it.
 pub(crate) fn run(command: &mut Command) -> Result<()> {
     let program = command.get_program().to_string_lossy().into_owned();
-    let status = command
-        .status()
-        .with_context(|| format!("{program} could not be started"))?;
+    let status = command.status().with_context(|| format!("{program} could not be started"))?;
     if !status.success() {
         bail!("{program} ended with {status}");
     }

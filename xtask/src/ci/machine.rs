@@ -10,26 +10,10 @@ use crate::workspace::run;
 
 /// A program or file, the Debian package that brings it, and who asks for it.
 const NEEDS: &[(&str, &str, &str)] = &[
-    (
-        "/usr/bin/chromium",
-        "chromium",
-        "the test that drives the page",
-    ),
-    (
-        "/usr/bin/chromedriver",
-        "chromium-driver",
-        "the test that drives the page",
-    ),
-    (
-        "/usr/bin/strace",
-        "strace",
-        "the tests that watch system calls",
-    ),
-    (
-        "/etc/ssl/certs/ca-certificates.crt",
-        "ca-certificates",
-        "requests by https",
-    ),
+    ("/usr/bin/chromium", "chromium", "the test that drives the page"),
+    ("/usr/bin/chromedriver", "chromium-driver", "the test that drives the page"),
+    ("/usr/bin/strace", "strace", "the tests that watch system calls"),
+    ("/etc/ssl/certs/ca-certificates.crt", "ca-certificates", "requests by https"),
 ];
 
 /// Installs what is missing. Never fails the run: a machine without a network can still judge everything else.
@@ -69,14 +53,7 @@ fn install(missing: &[(&str, &str)]) -> Result<()> {
 fn apt_get() -> Command {
     let mut command = Command::new("apt-get");
     command.env("DEBIAN_FRONTEND", "noninteractive");
-    command.args([
-        "-o",
-        "Acquire::Retries=3",
-        "-o",
-        "Acquire::http::Timeout=30",
-        "-o",
-        "DPkg::Lock::Timeout=120",
-    ]);
+    command.args(["-o", "Acquire::Retries=3", "-o", "Acquire::http::Timeout=30", "-o", "DPkg::Lock::Timeout=120"]);
     command
 }
 

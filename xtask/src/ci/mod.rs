@@ -23,34 +23,18 @@ struct Step {
 /// profile, and only the product itself is built for release: three builds of the dependencies, which is the least that
 /// can be had.
 const STEPS: &[Step] = &[
-    Step {
-        name: "set-up",
-        by_hand: "cargo xtask ci --only set-up",
-        action: |_| machine::set_up(),
-    },
+    Step { name: "set-up", by_hand: "cargo xtask ci --only set-up", action: |_| machine::set_up() },
     Step {
         name: "format",
         by_hand: "cargo fmt --all --check",
         action: |workspace| run(&mut workspace.cargo(&["fmt", "--all", "--check"])),
     },
-    Step {
-        name: "tidy",
-        by_hand: "cargo xtask tidy",
-        action: crate::tidy::check,
-    },
+    Step { name: "tidy", by_hand: "cargo xtask tidy", action: crate::tidy::check },
     Step {
         name: "clippy",
         by_hand: "cargo clippy --workspace --all-targets -- -D warnings",
         action: |workspace| {
-            run(&mut workspace.cargo(&[
-                "clippy",
-                "--locked",
-                "--workspace",
-                "--all-targets",
-                "--",
-                "-D",
-                "warnings",
-            ]))
+            run(&mut workspace.cargo(&["clippy", "--locked", "--workspace", "--all-targets", "--", "-D", "warnings"]))
         },
     },
     Step {
@@ -58,9 +42,7 @@ const STEPS: &[Step] = &[
         by_hand: "RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps",
         action: |workspace| {
             let arguments = ["doc", "--locked", "--workspace", "--no-deps"];
-            run(workspace
-                .cargo(&arguments)
-                .env("RUSTDOCFLAGS", "-D warnings"))
+            run(workspace.cargo(&arguments).env("RUSTDOCFLAGS", "-D warnings"))
         },
     },
     Step {
@@ -71,60 +53,31 @@ const STEPS: &[Step] = &[
     Step {
         name: "release",
         by_hand: "cargo build --release",
-        action: |workspace| {
-            run(&mut workspace.cargo(&["build", "--locked", "--release", "--package", "api"]))
-        },
+        action: |workspace| run(&mut workspace.cargo(&["build", "--locked", "--release", "--package", "api"])),
     },
-    Step {
-        name: "product",
-        by_hand: "cargo xtask ci --only product",
-        action: test_product,
-    },
+    Step { name: "product", by_hand: "cargo xtask ci --only product", action: test_product },
     Step {
         name: "openapi",
         by_hand: "cargo xtask openapi --check",
-        action: |workspace| {
-            crate::openapi::check(workspace, Command::new(workspace.release_binary()))
-        },
+        action: |workspace| crate::openapi::check(workspace, Command::new(workspace.release_binary())),
     },
 ];
 
 /// Runs every step, or the one that is named, and stops at the first that fails.
 pub(crate) fn check(workspace: &Workspace, only: Option<&str>) -> Result<()> {
-    let steps: Vec<&Step> = STEPS
-        .iter()
-        .filter(|step| only.is_none_or(|name| step.name == name))
-        .collect();
+    let steps: Vec<&Step> = STEPS.iter().filter(|step| only.is_none_or(|name| step.name == name)).collect();
     if steps.is_empty() {
         let names: Vec<_> = STEPS.iter().map(|step| step.name).collect();
-        bail!(
-            "no step is called `{}`; there are {}",
-            only.unwrap_or_default(),
-            names.join(", ")
-        );
+        bail!("no step is called `{}`; there are {}", only.unwrap_or_default(), names.join(", "));
     }
     let mut times = Vec::new();
     for (index, step) in steps.iter().enumerate() {
-        println!(
-            "\n== {}/{} {}: {}",
-            index + 1,
-            steps.len(),
-            step.name,
-            step.by_hand
-        );
+        println!("\n== {}/{} {}: {}", index + 1, steps.len(), step.name, step.by_hand);
         let began = Instant::now();
-        (step.action)(workspace).with_context(|| {
-            format!(
-                "step `{}` failed; run it again with: {}",
-                step.name, step.by_hand
-            )
-        })?;
+        (step.action)(workspace)
+            .with_context(|| format!("step `{}` failed; run it again with: {}", step.name, step.by_hand))?;
         times.push((step.name, began.elapsed()));
-        println!(
-            "== {} passed in {:.1} s",
-            step.name,
-            began.elapsed().as_secs_f64()
-        );
+        println!("== {} passed in {:.1} s", step.name, began.elapsed().as_secs_f64());
     }
     report(&times);
     Ok(())
@@ -135,13 +88,7 @@ fn report(times: &[(&str, Duration)]) {
     for (name, time) in times {
         println!("  {name:<8} {:>7.1} s", time.as_secs_f64());
     }
-    println!(
-        "  in all   {:>7.1} s",
-        times
-            .iter()
-            .map(|(_, time)| time.as_secs_f64())
-            .sum::<f64>()
-    );
+    println!("  in all   {:>7.1} s", times.iter().map(|(_, time)| time.as_secs_f64()).sum::<f64>());
     for (package, purpose) in machine::missing() {
         println!("  without {package}: {purpose} did not run");
     }
@@ -165,7 +112,5 @@ fn test_product(workspace: &Workspace) -> Result<()> {
     }
     let mut arguments = vec!["test", "--locked", "--workspace"];
     arguments.extend(targets.iter().flat_map(|target| ["--test", target]));
-    run(workspace
-        .cargo(&arguments)
-        .env(PRODUCT_BINARY, workspace.release_binary()))
+    run(workspace.cargo(&arguments).env(PRODUCT_BINARY, workspace.release_binary()))
 }

@@ -4,24 +4,13 @@ use super::{Finding, Rule, SourceFile};
 
 /// The store, the error that keeps a failed query as its source, the script that gives queries a schema to be checked
 /// against, and the tests of all that.
-const OWNERS: &[&str] = &[
-    "crates/service/src/store",
-    "crates/service/src/error.rs",
-    "crates/service/build.rs",
-    "crates/service/tests/",
-];
+const OWNERS: &[&str] =
+    &["crates/service/src/store", "crates/service/src/error.rs", "crates/service/build.rs", "crates/service/tests/"];
 
 pub(super) const RULE: Rule = Rule {
     name: "database",
     reason: "nobody else opens the database: a schema can change only where every query that uses it is in sight",
-    check: |repository| {
-        Ok(repository
-            .sources
-            .iter()
-            .filter(|source| is_bound(source))
-            .flat_map(findings_in)
-            .collect())
-    },
+    check: |repository| Ok(repository.sources.iter().filter(|source| is_bound(source)).flat_map(findings_in).collect()),
 };
 
 fn is_bound(source: &SourceFile) -> bool {
@@ -31,33 +20,21 @@ fn is_bound(source: &SourceFile) -> bool {
 fn findings_in(source: &SourceFile) -> Vec<Finding> {
     let paths = source.occurrences(&["sqlx", ":", ":"]);
     let bare = ["query", "query_as", "query_scalar", "query_file"].map(|name| [name, "!"]);
-    let bare = bare
-        .iter()
-        .flat_map(|sequence| source.occurrences(sequence));
+    let bare = bare.iter().flat_map(|sequence| source.occurrences(sequence));
     paths
         .chain(bare)
-        .map(|found| {
-            Finding::new(
-                source.at(&found[0]),
-                "ask `service::store` by a method named after what is wanted",
-            )
-        })
+        .map(|found| Finding::new(source.at(&found[0]), "ask `service::store` by a method named after what is wanted"))
         .collect()
 }
 
 #[cfg(test)]
-#[expect(
-    clippy::unwrap_used,
-    reason = "a sample that does not parse is a fault of the test"
-)]
+#[expect(clippy::unwrap_used, reason = "a sample that does not parse is a fault of the test")]
 mod tests {
     use super::*;
 
     #[test]
     fn a_query_outside_the_store_is_found() {
-        let file = |path| {
-            SourceFile::parse(path, "fn f() { sqlx::query(\"x\"); query!(\"y\"); }").unwrap()
-        };
+        let file = |path| SourceFile::parse(path, "fn f() { sqlx::query(\"x\"); query!(\"y\"); }").unwrap();
         assert_eq!(findings_in(&file("crates/service/src/models.rs")).len(), 2);
         assert!(!is_bound(&file("crates/service/src/store/installs.rs")));
         assert!(is_bound(&file("crates/api/src/main.rs")));

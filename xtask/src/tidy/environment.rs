@@ -8,14 +8,7 @@ const READER: &str = "crates/api/src/config";
 pub(super) const RULE: Rule = Rule {
     name: "environment",
     reason: "settings are inputs: what the environment may change stands in one list, api::config, where a user can find it",
-    check: |repository| {
-        Ok(repository
-            .sources
-            .iter()
-            .filter(|source| is_bound(source))
-            .flat_map(findings_in)
-            .collect())
-    },
+    check: |repository| Ok(repository.sources.iter().filter(|source| is_bound(source)).flat_map(findings_in).collect()),
 };
 
 /// Build scripts are told by cargo through variables; tests and xtask are no part of the product.
@@ -33,30 +26,20 @@ fn findings_in(source: &SourceFile) -> Vec<Finding> {
             source
                 .occurrences(&["env", ":", ":", function])
                 .filter(|found| !found[0].in_test)
-                .map(|found| {
-                    Finding::new(
-                        source.at(&found[0]),
-                        "take it as an argument; `api::config` reads it",
-                    )
-                })
+                .map(|found| Finding::new(source.at(&found[0]), "take it as an argument; `api::config` reads it"))
                 .collect::<Vec<_>>()
         })
         .collect()
 }
 
 #[cfg(test)]
-#[expect(
-    clippy::unwrap_used,
-    reason = "a sample that does not parse is a fault of the test"
-)]
+#[expect(clippy::unwrap_used, reason = "a sample that does not parse is a fault of the test")]
 mod tests {
     use super::*;
 
     #[test]
     fn a_read_outside_the_settings_is_found() {
-        let file = |path| {
-            SourceFile::parse(path, "fn f() { std::env::var(\"A\"); env!(\"B\"); }").unwrap()
-        };
+        let file = |path| SourceFile::parse(path, "fn f() { std::env::var(\"A\"); env!(\"B\"); }").unwrap();
         assert_eq!(findings_in(&file("crates/service/src/host.rs")).len(), 1);
         assert!(is_bound(&file("crates/service/src/host.rs")));
         assert!(!is_bound(&file("crates/api/src/config.rs")));

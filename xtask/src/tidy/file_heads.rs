@@ -14,19 +14,11 @@ fn findings(repository: &Repository) -> Vec<Finding> {
 
 fn finding(source: &SourceFile) -> Option<Finding> {
     let headless = source.is_rust() && !source.text.starts_with("//! ");
-    headless.then(|| {
-        Finding::new(
-            &source.path,
-            "begin with `//!`: what it owns, what it must not know",
-        )
-    })
+    headless.then(|| Finding::new(&source.path, "begin with `//!`: what it owns, what it must not know"))
 }
 
 #[cfg(test)]
-#[expect(
-    clippy::unwrap_used,
-    reason = "a sample that does not parse is a fault of the test"
-)]
+#[expect(clippy::unwrap_used, reason = "a sample that does not parse is a fault of the test")]
 mod tests {
     use super::*;
 

@@ -16,19 +16,11 @@ fn findings(repository: &Repository) -> Vec<Finding> {
 
 fn finding(source: &SourceFile) -> Option<Finding> {
     let lines = source.text.lines().count();
-    (lines > MOST_LINES).then(|| {
-        Finding::new(
-            &source.path,
-            format!("{lines} lines: split it where its owners part"),
-        )
-    })
+    (lines > MOST_LINES).then(|| Finding::new(&source.path, format!("{lines} lines: split it where its owners part")))
 }
 
 #[cfg(test)]
-#[expect(
-    clippy::unwrap_used,
-    reason = "a sample that does not parse is a fault of the test"
-)]
+#[expect(clippy::unwrap_used, reason = "a sample that does not parse is a fault of the test")]
 mod tests {
     use super::*;
 

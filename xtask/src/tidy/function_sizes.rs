@@ -24,12 +24,8 @@ fn findings(repository: &Repository) -> Result<Vec<Finding>> {
 }
 
 fn findings_in(source: &SourceFile) -> Result<Vec<Finding>> {
-    let file =
-        syn::parse_file(&source.text).with_context(|| format!("{} is not Rust", source.path))?;
-    let mut measure = Measure {
-        path: &source.path,
-        findings: Vec::new(),
-    };
+    let file = syn::parse_file(&source.text).with_context(|| format!("{} is not Rust", source.path))?;
+    let mut measure = Measure { path: &source.path, findings: Vec::new() };
     measure.visit_file(&file);
     Ok(measure.findings)
 }
@@ -44,12 +40,8 @@ impl Measure<'_> {
         let first = signature.span().start().line;
         let lines = end.end().line - first + 1;
         if lines > MOST_LINES {
-            let advice = format!(
-                "`{}` has {lines} lines: give its parts names",
-                signature.ident
-            );
-            self.findings
-                .push(Finding::new(format!("{}:{first}", self.path), advice));
+            let advice = format!("`{}` has {lines} lines: give its parts names", signature.ident);
+            self.findings.push(Finding::new(format!("{}:{first}", self.path), advice));
         }
     }
 }
@@ -72,29 +64,20 @@ impl<'ast> Visit<'ast> for Measure<'_> {
 }
 
 #[cfg(test)]
-#[expect(
-    clippy::unwrap_used,
-    reason = "a sample that does not parse is a fault of the test"
-)]
+#[expect(clippy::unwrap_used, reason = "a sample that does not parse is a fault of the test")]
 mod tests {
     use super::*;
 
     #[test]
     fn a_function_is_measured_from_its_name_to_its_last_brace() {
         let file = |blank: usize| {
-            let text = format!(
-                "impl A {{\n/// Doc.\nfn long() {{{}}}\n}}",
-                "\n".repeat(blank)
-            );
+            let text = format!("impl A {{\n/// Doc.\nfn long() {{{}}}\n}}", "\n".repeat(blank));
             SourceFile::parse("a.rs", &text).unwrap()
         };
         assert_eq!(findings_in(&file(59)).unwrap(), []);
         assert_eq!(
             findings_in(&file(60)).unwrap(),
-            [Finding::new(
-                "a.rs:3",
-                "`long` has 61 lines: give its parts names"
-            )]
+            [Finding::new("a.rs:3", "`long` has 61 lines: give its parts names")]
         );
     }
 }

@@ -14,16 +14,7 @@ pub(super) const RULE: Rule = Rule {
 /// Who may depend on whom in the product. A crate that is not named here depends on none of ours.
 const ARROWS: &[(&str, &[&str])] = &[
     ("api", &["service", "web"]),
-    (
-        "service",
-        &[
-            "registry",
-            "downloader",
-            "comfy-client",
-            "gpu-probe",
-            "model-file",
-        ],
-    ),
+    ("service", &["registry", "downloader", "comfy-client", "gpu-probe", "model-file"]),
 ];
 
 /// The crate of fakes: everybody's tests may use it, the product may not.
@@ -36,10 +27,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("actix-ws", &["api", "test-support"]),
     ("libsqlite3-sys", &["service"]),
     ("nvml-wrapper", &["gpu-probe"]),
-    (
-        "reqwest",
-        &["registry", "downloader", "comfy-client", "api"],
-    ),
+    ("reqwest", &["registry", "downloader", "comfy-client", "api"]),
     ("sqlx", &["service"]),
     ("sysinfo", &["service"]),
     ("utoipa", &["api"]),
@@ -51,10 +39,7 @@ fn findings(repository: &Repository) -> Result<Vec<Finding>> {
     let metadata: &Metadata = repository.metadata;
     let members = metadata.workspace_packages();
     let names: Vec<&str> = members.iter().map(|member| member.name.as_str()).collect();
-    Ok(members
-        .iter()
-        .flat_map(|member| findings_in(member, &names))
-        .collect())
+    Ok(members.iter().flat_map(|member| findings_in(member, &names)).collect())
 }
 
 fn findings_in(member: &Package, members: &[&str]) -> Vec<Finding> {
@@ -65,11 +50,7 @@ fn findings_in(member: &Package, members: &[&str]) -> Vec<Finding> {
         } else {
             refuse_outsider(&member.name, &dependency.name)
         };
-        findings.extend(
-            advice.map(|advice| {
-                Finding::new(format!("{} -> {}", member.name, dependency.name), advice)
-            }),
-        );
+        findings.extend(advice.map(|advice| Finding::new(format!("{} -> {}", member.name, dependency.name), advice)));
     }
     findings
 }
@@ -78,23 +59,17 @@ fn findings_in(member: &Package, members: &[&str]) -> Vec<Finding> {
 fn refuse_arrow(from: &str, to: &str, kind: DependencyKind) -> Option<String> {
     if to == TESTS_ONLY {
         let in_product = kind != DependencyKind::Development && from != "xtask";
-        return in_product
-            .then(|| "test-support is for tests: make it a dev-dependency".to_owned());
+        return in_product.then(|| "test-support is for tests: make it a dev-dependency".to_owned());
     }
-    let allowed = ARROWS
-        .iter()
-        .find(|(name, _)| *name == from)
-        .map_or(&[][..], |(_, targets)| targets);
-    (!allowed.contains(&to))
-        .then(|| format!("this arrow does not exist; `{from}` may use {allowed:?}"))
+    let allowed = ARROWS.iter().find(|(name, _)| *name == from).map_or(&[][..], |(_, targets)| targets);
+    (!allowed.contains(&to)).then(|| format!("this arrow does not exist; `{from}` may use {allowed:?}"))
 }
 
 /// Why a crate of ours may not use an outside one, if it may not.
 fn refuse_outsider(from: &str, outsider: &str) -> Option<String> {
     let (_, owners) = OWNERS.iter().find(|(name, _)| *name == outsider)?;
-    (!owners.contains(&from)).then(|| {
-        format!("`{outsider}` belongs to {owners:?}; ask one of them through its own types")
-    })
+    (!owners.contains(&from))
+        .then(|| format!("`{outsider}` belongs to {owners:?}; ask one of them through its own types"))
 }
 
 #[cfg(test)]
@@ -113,10 +88,7 @@ mod tests {
 
     #[test]
     fn fakes_stay_in_tests() {
-        assert_eq!(
-            refuse_arrow("downloader", "test-support", DependencyKind::Development),
-            None
-        );
+        assert_eq!(refuse_arrow("downloader", "test-support", DependencyKind::Development), None);
         assert!(refuse_arrow("downloader", "test-support", DependencyKind::Normal).is_some());
     }
 

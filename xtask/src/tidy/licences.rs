@@ -35,9 +35,7 @@ fn findings(repository: &Repository) -> Result<Vec<Finding>> {
         let advice = match &package.license {
             None => Some("names no licence".to_owned()),
             Some(licence) if accepts(licence).with_context(|| place.clone())? => None,
-            Some(licence) => Some(format!(
-                "`{licence}` is not on the list of accepted licences: find another crate"
-            )),
+            Some(licence) => Some(format!("`{licence}` is not on the list of accepted licences: find another crate")),
         };
         findings.extend(advice.map(|advice| Finding::new(place, advice)));
     }
@@ -47,19 +45,11 @@ fn findings(repository: &Repository) -> Result<Vec<Finding>> {
 /// Whether one of the choices that the expression offers is on the list. Older manifests write `/` for `OR`.
 fn accepts(licence: &str) -> Result<bool> {
     let expression = Expression::parse(&licence.replace('/', " OR "))?;
-    Ok(expression.evaluate(|wanted| {
-        wanted
-            .license
-            .id()
-            .is_some_and(|id| ACCEPTED.contains(&id.name))
-    }))
+    Ok(expression.evaluate(|wanted| wanted.license.id().is_some_and(|id| ACCEPTED.contains(&id.name))))
 }
 
 #[cfg(test)]
-#[expect(
-    clippy::unwrap_used,
-    reason = "a sample that does not parse is a fault of the test"
-)]
+#[expect(clippy::unwrap_used, reason = "a sample that does not parse is a fault of the test")]
 mod tests {
     use super::*;
 

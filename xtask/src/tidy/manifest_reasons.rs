@@ -13,14 +13,10 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn findings(repository: &Repository) -> Result<Vec<Finding>> {
-    let manifest = fs::read_to_string(repository.root.join("Cargo.toml"))
-        .context("Cargo.toml cannot be read")?;
+    let manifest = fs::read_to_string(repository.root.join("Cargo.toml")).context("Cargo.toml cannot be read")?;
     Ok(without_reason(&manifest)
         .map(|(line, name)| {
-            Finding::new(
-                format!("Cargo.toml:{line}"),
-                format!("say why `{name}` is here, or put it under a heading"),
-            )
+            Finding::new(format!("Cargo.toml:{line}"), format!("say why `{name}` is here, or put it under a heading"))
         })
         .collect())
 }
@@ -29,24 +25,19 @@ fn findings(repository: &Repository) -> Result<Vec<Finding>> {
 fn without_reason(manifest: &str) -> impl Iterator<Item = (usize, &str)> {
     let mut inside = false;
     let mut under_heading = false;
-    manifest
-        .lines()
-        .enumerate()
-        .filter_map(move |(index, line)| {
-            if line.starts_with('[') {
-                inside = line == "[workspace.dependencies]";
-            }
-            if line.is_empty() {
-                under_heading = false;
-            } else if line.starts_with('#') {
-                under_heading = true;
-            } else if inside && !under_heading && !line.contains(" # ") {
-                return line
-                    .split_once('=')
-                    .map(|(name, _)| (index + 1, name.trim()));
-            }
-            None
-        })
+    manifest.lines().enumerate().filter_map(move |(index, line)| {
+        if line.starts_with('[') {
+            inside = line == "[workspace.dependencies]";
+        }
+        if line.is_empty() {
+            under_heading = false;
+        } else if line.starts_with('#') {
+            under_heading = true;
+        } else if inside && !under_heading && !line.contains(" # ") {
+            return line.split_once('=').map(|(name, _)| (index + 1, name.trim()));
+        }
+        None
+    })
 }
 
 #[cfg(test)]
@@ -55,7 +46,8 @@ mod tests {
 
     #[test]
     fn a_line_needs_a_comment_or_a_heading() {
-        let manifest = "[workspace.dependencies]\n# Data.\na = \"1\"\n\nb = \"1\" # why\nc = \"1\"\n\n[profile.dev]\nd = 1\n";
+        let manifest =
+            "[workspace.dependencies]\n# Data.\na = \"1\"\n\nb = \"1\" # why\nc = \"1\"\n\n[profile.dev]\nd = 1\n";
         assert_eq!(without_reason(manifest).collect::<Vec<_>>(), [(6, "c")]);
     }
 }

@@ -57,10 +57,7 @@ struct Finding {
 
 impl Finding {
     fn new(place: impl Into<String>, advice: impl Into<String>) -> Self {
-        Self {
-            place: place.into(),
-            advice: advice.into(),
-        }
+        Self { place: place.into(), advice: advice.into() }
     }
 }
 
@@ -93,10 +90,6 @@ pub(crate) fn check(workspace: &Workspace) -> Result<()> {
     if count > 0 {
         bail!("tidy found {count} places to put right");
     }
-    println!(
-        "tidy: {} rules over {} files, nothing to put right",
-        RULES.len(),
-        repository.sources.len()
-    );
+    println!("tidy: {} rules over {} files, nothing to put right", RULES.len(), repository.sources.len());
     Ok(())
 }

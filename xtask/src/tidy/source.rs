@@ -29,20 +29,10 @@ impl SourceFile {
     pub(super) fn parse(path: &str, text: &str) -> Result<Self> {
         let mut tokens = Vec::new();
         if is_rust(path) {
-            let stream: TokenStream = text
-                .parse()
-                .map_err(|error| anyhow!("{path} is not Rust: {error}"))?;
-            flatten(
-                stream,
-                path.split('/').any(|part| part == "tests"),
-                &mut tokens,
-            );
+            let stream: TokenStream = text.parse().map_err(|error| anyhow!("{path} is not Rust: {error}"))?;
+            flatten(stream, path.split('/').any(|part| part == "tests"), &mut tokens);
         }
-        Ok(Self {
-            path: path.to_owned(),
-            text: text.to_owned(),
-            tokens,
-        })
+        Ok(Self { path: path.to_owned(), text: text.to_owned(), tokens })
     }
 
     pub(super) fn is_rust(&self) -> bool {
@@ -50,16 +40,10 @@ impl SourceFile {
     }
 
     /// Every place where these tokens follow one another. `::` is two tokens: `["tokio", ":", ":", "fs"]`.
-    pub(super) fn occurrences<'a>(
-        &'a self,
-        sequence: &'a [&str],
-    ) -> impl Iterator<Item = &'a [Token]> {
-        self.tokens.windows(sequence.len()).filter(move |window| {
-            window
-                .iter()
-                .zip(sequence)
-                .all(|(token, wanted)| token.text == *wanted)
-        })
+    pub(super) fn occurrences<'a>(&'a self, sequence: &'a [&str]) -> impl Iterator<Item = &'a [Token]> {
+        self.tokens
+            .windows(sequence.len())
+            .filter(move |window| window.iter().zip(sequence).all(|(token, wanted)| token.text == *wanted))
     }
 
     /// `path:line`, as terminals make it a link.
@@ -77,29 +61,19 @@ pub(super) fn read_all(root: &Path) -> Result<Vec<SourceFile>> {
     paths.sort();
     let mut sources = Vec::with_capacity(paths.len());
     for path in paths {
-        let text = fs::read_to_string(&path)
-            .with_context(|| format!("{} cannot be read", path.display()))?;
-        let relative = path
-            .strip_prefix(root)?
-            .to_string_lossy()
-            .replace('\\', "/");
+        let text = fs::read_to_string(&path).with_context(|| format!("{} cannot be read", path.display()))?;
+        let relative = path.strip_prefix(root)?.to_string_lossy().replace('\\', "/");
         sources.push(SourceFile::parse(&relative, &text)?);
     }
     Ok(sources)
 }
 
 fn collect(folder: &Path, paths: &mut Vec<std::path::PathBuf>) -> Result<()> {
-    for entry in
-        fs::read_dir(folder).with_context(|| format!("{} cannot be listed", folder.display()))?
-    {
+    for entry in fs::read_dir(folder).with_context(|| format!("{} cannot be listed", folder.display()))? {
         let path = entry?.path();
         if path.is_dir() {
             collect(&path, paths)?;
-        } else if path.extension().is_some_and(|end| {
-            ["rs", "js", "css", "html"]
-                .iter()
-                .any(|known| end == *known)
-        }) {
+        } else if path.extension().is_some_and(|end| ["rs", "js", "css", "html"].iter().any(|known| end == *known)) {
             paths.push(path);
         }
     }
@@ -122,34 +96,21 @@ fn flatten(stream: TokenStream, in_test: bool, tokens: &mut Vec<Token>) {
                 let (open, close) = brackets(&group);
                 let inside_test = in_test || (body && test_item_follows);
                 test_item_follows &= !body;
-                tokens.push(Token {
-                    text: open.to_owned(),
-                    line,
-                    in_test,
-                });
+                tokens.push(Token { text: open.to_owned(), line, in_test });
                 flatten(group.stream(), inside_test, tokens);
-                tokens.push(Token {
-                    text: close.to_owned(),
-                    line: group.span_close().start().line,
-                    in_test,
-                });
+                tokens.push(Token { text: close.to_owned(), line: group.span_close().start().line, in_test });
             }
             other => {
                 let text = other.to_string();
                 test_item_follows &= text != ";";
-                tokens.push(Token {
-                    text,
-                    line,
-                    in_test,
-                });
+                tokens.push(Token { text, line, in_test });
             }
         }
     }
 }
 
 fn is_cfg_test(group: &Group) -> bool {
-    group.delimiter() == Delimiter::Bracket
-        && group.stream().to_string().replace(' ', "") == "cfg(test)"
+    group.delimiter() == Delimiter::Bracket && group.stream().to_string().replace(' ', "") == "cfg(test)"
 }
 
 fn brackets(group: &Group) -> (&'static str, &'static str) {
@@ -162,38 +123,22 @@ fn brackets(group: &Group) -> (&'static str, &'static str) {
 }
 
 #[cfg(test)]
-#[expect(
-    clippy::unwrap_used,
-    reason = "a sample that does not parse is a fault of the test"
-)]
+#[expect(clippy::unwrap_used, reason = "a sample that does not parse is a fault of the test")]
 mod tests {
     use super::*;
 
     #[test]
     fn comments_and_strings_are_not_code() {
-        let file = SourceFile::parse(
-            "a.rs",
-            "// sleep(1)\nfn f() { let s = \"sleep(1)\"; sleep(1) }",
-        )
-        .unwrap();
-        let lines: Vec<_> = file
-            .occurrences(&["sleep", "("])
-            .map(|found| found[0].line)
-            .collect();
+        let file = SourceFile::parse("a.rs", "// sleep(1)\nfn f() { let s = \"sleep(1)\"; sleep(1) }").unwrap();
+        let lines: Vec<_> = file.occurrences(&["sleep", "("]).map(|found| found[0].line).collect();
         assert_eq!(lines, [2]);
     }
 
     #[test]
     fn a_test_module_is_told_from_the_code_around_it() {
-        let file = SourceFile::parse(
-            "a.rs",
-            "#[cfg(test)]\nuse x;\nfn f() { a }\n#[cfg(test)]\nmod tests { a }",
-        )
-        .unwrap();
-        let marks: Vec<_> = file
-            .occurrences(&["a"])
-            .map(|found| found[0].in_test)
-            .collect();
+        let file =
+            SourceFile::parse("a.rs", "#[cfg(test)]\nuse x;\nfn f() { a }\n#[cfg(test)]\nmod tests { a }").unwrap();
+        let marks: Vec<_> = file.occurrences(&["a"]).map(|found| found[0].in_test).collect();
         assert_eq!(marks, [false, true]);
     }
 }

@@ -20,10 +20,7 @@ fn findings(repository: &Repository) -> Result<Vec<Finding>> {
         .iter()
         .filter(|package| package.name == "libsqlite3-sys" && package.version < FIRST_SAFE)
         .map(|package| {
-            let advice = format!(
-                "{} is too old: `cargo update -p libsqlite3-sys`",
-                package.version
-            );
+            let advice = format!("{} is too old: `cargo update -p libsqlite3-sys`", package.version);
             Finding::new("Cargo.lock", advice)
         })
         .collect())

@@ -28,6 +28,7 @@ const ENTRIES: &[&str] = &[
     "migrations",
     "openapi",
     "rust-toolchain.toml",
+    "rustfmt.toml",
     "target",
     "workspace",
     "xtask",
@@ -44,10 +45,7 @@ fn findings(repository: &Repository) -> Result<Vec<Finding>> {
     for entry in fs::read_dir(repository.root).context("the root cannot be listed")? {
         let name = entry?.file_name().to_string_lossy().into_owned();
         if !ENTRIES.contains(&name.as_str()) {
-            findings.push(Finding::new(
-                name,
-                "give it a place in docs, docker, xtask or a crate",
-            ));
+            findings.push(Finding::new(name, "give it a place in docs, docker, xtask or a crate"));
         }
     }
     findings.sort_by(|one, other| one.place.cmp(&other.place));

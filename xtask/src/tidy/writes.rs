@@ -9,12 +9,7 @@ pub(super) const RULE: Rule = Rule {
     reason: "tokio's File answers before the bytes are written and reports a failed write with the next call, or never; \
              what a journal promises must be on the disk",
     check: |repository| {
-        Ok(repository
-            .sources
-            .iter()
-            .filter(|source| source.path.starts_with(BOUND))
-            .flat_map(findings_in)
-            .collect())
+        Ok(repository.sources.iter().filter(|source| source.path.starts_with(BOUND)).flat_map(findings_in).collect())
     },
 };
 
@@ -24,42 +19,21 @@ fn findings_in(source: &SourceFile) -> Vec<Finding> {
         .tokens
         .windows(tokio_fs.len() + 1)
         .enumerate()
-        .filter(|(_, window)| {
-            window
-                .iter()
-                .zip(tokio_fs)
-                .all(|(token, wanted)| token.text == wanted)
-        })
+        .filter(|(_, window)| window.iter().zip(tokio_fs).all(|(token, wanted)| token.text == wanted))
         .filter(|(start, _)| names_a_file(&source.tokens[start + tokio_fs.len()..]))
-        .map(|(_, window)| {
-            Finding::new(
-                source.at(&window[0]),
-                "use std::fs::File on a thread or in spawn_blocking",
-            )
-        })
+        .map(|(_, window)| Finding::new(source.at(&window[0]), "use std::fs::File on a thread or in spawn_blocking"))
         .collect()
 }
 
 /// `File`, `OpenOptions`, or a use list that holds one of them.
 fn names_a_file(rest: &[super::source::Token]) -> bool {
     let listed = rest.first().is_some_and(|token| token.text == "{");
-    let end = if listed {
-        rest.iter()
-            .position(|token| token.text == "}")
-            .unwrap_or(rest.len())
-    } else {
-        1
-    };
-    rest[..end.min(rest.len())]
-        .iter()
-        .any(|token| ["File", "OpenOptions"].contains(&token.text.as_str()))
+    let end = if listed { rest.iter().position(|token| token.text == "}").unwrap_or(rest.len()) } else { 1 };
+    rest[..end.min(rest.len())].iter().any(|token| ["File", "OpenOptions"].contains(&token.text.as_str()))
 }
 
 #[cfg(test)]
-#[expect(
-    clippy::unwrap_used,
-    reason = "a sample that does not parse is a fault of the test"
-)]
+#[expect(clippy::unwrap_used, reason = "a sample that does not parse is a fault of the test")]
 mod tests {
     use super::*;
 

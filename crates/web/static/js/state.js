@@ -33,17 +33,17 @@ export function isUnfinished(download) {
 /** Loads what the first screen and the header show. */
 export function loadAll() {
   for (const resource of [presets, downloads, machine, recommendations, modelTypes]) resource.load();
-  for (const resource of [history, models, comfy, workflows]) if (resource.data !== null) resource.load();
+  for (const resource of [history, models, comfy, workflows]) if (resource.isWanted) resource.load();
 }
 
 /** What an ended, started or removed thing may have changed. Many messages at once are one look. */
 export const lookAgain = afterQuiet(150, () => {
   for (const resource of [presets, downloads, modelTypes]) resource.load();
-  for (const resource of [history, models]) if (resource.data !== null) resource.load();
+  for (const resource of [history, models]) if (resource.isWanted) resource.load();
 });
 
 const lookAtQueue = afterQuiet(150, () => {
-  if (comfy.data !== null) comfy.load();
+  if (comfy.isWanted) comfy.load();
 });
 
 /** Puts one message of the socket into the resources. */
