@@ -17,6 +17,7 @@ use serde_json::{Map, Value};
 use crate::catalog::{Catalog, Fault, Head};
 use crate::confined_path::ConfinedPath;
 use crate::error::RegistryError;
+use crate::parsing::parse_value;
 use crate::reading;
 use crate::stated;
 
@@ -156,11 +157,6 @@ impl Document {
                 .collect(),
         }
     }
-}
-
-fn parse_value(text: &str) -> Result<Value, Box<dyn std::error::Error + Send + Sync>> {
-    let text = text.trim_start_matches('\u{FEFF}');
-    if text.trim_start().starts_with('{') { Ok(serde_json::from_str(text)?) } else { Ok(serde_norway::from_str(text)?) }
 }
 
 /// A category says its medium as `"video"` or as `{"type": "video"}`.

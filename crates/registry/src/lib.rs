@@ -12,6 +12,7 @@ mod error;
 mod last_good;
 mod limits;
 mod local;
+mod parsing;
 mod preset;
 mod reading;
 mod remote;

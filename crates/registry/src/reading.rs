@@ -59,6 +59,9 @@ fn wrong(field: impl Into<String>, reason: impl ToString) -> Wrong {
 /// The preset that stands under `key`. A missing `type` is that of its category.
 pub(crate) fn read_preset(key: &str, entry: &Value, categories: &[(String, Option<String>)]) -> Result<Preset, Fault> {
     let read = || {
+        if !entry.is_object() {
+            return Err(wrong("the entry", "must be an object of fields"));
+        }
         let entry: Entry =
             serde_path_to_error::deserialize(entry).map_err(|error| wrong(error.path().to_string(), error.inner()))?;
         preset(key, entry, categories)

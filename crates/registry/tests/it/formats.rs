@@ -132,16 +132,22 @@ fn a_document_that_is_no_registry_is_refused_with_its_reason() {
 }
 
 #[test]
-fn deep_nesting_and_multiplying_aliases_are_errors_and_not_crashes() {
-    let deep = format!("{{\"presets\": {}1{}}}", "[".repeat(100_000), "]".repeat(100_000));
-    assert!(matches!(load_text("registry.json", &deep), Err(RegistryError::Syntax { .. })));
+fn texts_that_cost_more_than_their_length_are_refused_at_once() {
+    let deep_json = format!("{{\"presets\": {}1{}}}", "[".repeat(100_000), "]".repeat(100_000));
+    let deep_yaml = format!("presets: {}", "[".repeat(1_000_000));
+    let deep_list = "- ".repeat(10_000);
+    let crowded_json = format!("{{\"presets\": {{\"A\": [{}0]}}}}", "0,".repeat(1_000_000));
+    let crowded_yaml = format!("presets:\n  A:\n{}", "  - 1\n".repeat(500_000));
     let mut laughs = "a: &a [x, x, x, x, x, x, x, x, x]\n".to_owned();
     for (name, earlier) in ["b", "c", "d", "e", "f", "g", "h", "i"].iter().zip(["a", "b", "c", "d", "e", "f", "g", "h"])
     {
         let aliases = vec![format!("*{earlier}"); 9].join(", ");
         laughs.push_str(&format!("{name}: &{name} [{aliases}]\n"));
     }
-    assert!(matches!(load_text("presets.yaml", &laughs), Err(RegistryError::Syntax { .. })));
+    for text in [deep_json, deep_yaml, deep_list, crowded_json, crowded_yaml, laughs] {
+        let outcome = load_text("registry", &text);
+        assert!(matches!(outcome, Err(RegistryError::Syntax { .. })), "{}", &text[..30]);
+    }
 }
 
 #[test]

@@ -8,6 +8,8 @@ use crate::texts::{document, preset};
 /// What is done to a valid preset, the field that is then named, and a piece of the reason.
 fn bad_presets() -> Vec<(&'static str, Value, &'static str, &'static str)> {
     vec![
+        ("", json!(7), "the entry", "must be an object"),
+        ("", json!(["BAD", "Bad"]), "the entry", "must be an object"),
         ("/name", json!(null), "name", "missing or empty"),
         ("/name", json!({"en": "x"}), "name", "expected a string"),
         ("/category", json!("  "), "category", "missing or empty"),
