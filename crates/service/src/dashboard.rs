@@ -18,6 +18,7 @@ use crate::{
     presets::{Catalogue, InstallOptions, Presets},
     registry_sync::RegistrySync,
     space::Space,
+    storage::Storage,
     store::Store,
     tasks,
 };
@@ -35,6 +36,8 @@ pub struct Dashboard {
     pub catalogue: Catalogue,
     /// The way to a newer registry.
     pub registry: RegistrySync,
+    /// What fills the disk.
+    pub storage: Storage,
     /// Background jobs.
     pub jobs: Jobs,
     /// What happens, for those who watch.
@@ -100,7 +103,9 @@ impl Dashboard {
             Models { index, catalogue: catalogue_of_models, store: store.clone(), clock: clock_of_models, scanned };
         let (bus, started_at) = (downloads.bus.clone(), clock.now());
         let jobs = jobs(bus.clone(), Arc::clone(&clock));
-        Ok(Self { presets, downloads, models, catalogue, registry, jobs, bus, store, clock, started_at })
+        let storage =
+            Storage { workspace: settings.workspace.clone(), models: models.clone(), presets: presets.clone() };
+        Ok(Self { presets, downloads, models, catalogue, registry, storage, jobs, bus, store, clock, started_at })
     }
 
     /// When the service started.

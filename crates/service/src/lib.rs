@@ -20,6 +20,7 @@ pub mod presets;
 pub mod registry_sync;
 mod settings;
 mod space;
+pub mod storage;
 mod store;
 mod supervisor;
 mod tasks;

@@ -12,6 +12,9 @@ use std::{
 
 use registry::ConfinedPath;
 
+/// The ending of a file that is not whole yet.
+const PART: &str = ".part";
+
 /// What tells one state of a file from another without reading it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Stamp {
@@ -66,7 +69,7 @@ impl ModelDir {
     /// Bytes that the unfinished `.part` of a file already holds on the disk, preallocated ones included.
     pub(crate) fn part_allocated(&self, path: &ConfinedPath) -> u64 {
         let Some(place) = self.parent_of(path) else { return 0 };
-        let part = place.join(format!("{}.part", path.file_name()));
+        let part = place.join(format!("{}{PART}", path.file_name()));
         fs::symlink_metadata(part).map_or(0, |metadata| metadata.blocks() * 512)
     }
 
@@ -96,6 +99,28 @@ impl ModelDir {
     /// markers are none; folders behind symbolic links are not entered.
     pub(crate) fn walk(&self) -> Vec<(String, Stamp)> {
         let mut found = Vec::new();
+        self.each_file(|path| {
+            let is_model = path.rsplit('/').next().is_some_and(is_model_name);
+            let confined = ConfinedPath::parse(path).ok().filter(|_| is_model);
+            found.extend(confined.and_then(|confined| self.stamp(&confined)).map(|stamp| (path.to_owned(), stamp)));
+        });
+        found
+    }
+
+    /// Every unfinished file: its path without the ending, and the bytes that it takes on the disk.
+    pub(crate) fn walk_parts(&self) -> Vec<(String, u64)> {
+        let mut found = Vec::new();
+        self.each_file(|path| {
+            let Some(confined) = path.strip_suffix(PART).and_then(|whole| ConfinedPath::parse(whole).ok()) else {
+                return;
+            };
+            found.push((confined.as_str().to_owned(), self.part_allocated(&confined)));
+        });
+        found.sort();
+        found
+    }
+
+    fn each_file(&self, mut take: impl FnMut(&str)) {
         let mut folders = vec![(self.root.as_path().to_owned(), String::new())];
         while let Some((folder, prefix)) = folders.pop() {
             let Ok(entries) = fs::read_dir(&folder) else { continue };
@@ -104,19 +129,11 @@ impl ModelDir {
                 let path = format!("{prefix}{name}");
                 match entry.file_type() {
                     Ok(kind) if kind.is_dir() && !name.starts_with('.') => folders.push((entry.path(), path + "/")),
-                    Ok(kind) if !kind.is_dir() && is_model_name(&name) => {
-                        found.extend(
-                            ConfinedPath::parse(&path)
-                                .ok()
-                                .and_then(|path| self.stamp(&path))
-                                .map(|stamp| (path, stamp)),
-                        );
-                    }
+                    Ok(kind) if !kind.is_dir() => take(&path),
                     _ => {}
                 }
             }
         }
-        found
     }
 
     /// The path on the disk, if no link on the way or at its end leads out of the folder.
@@ -148,7 +165,7 @@ impl ModelDir {
 
 fn is_model_name(name: &str) -> bool {
     !(name.starts_with('.')
-        || name.ends_with(".part")
+        || name.ends_with(PART)
         || name.ends_with(".part.journal")
         || (name.starts_with("put_") && name.ends_with("_here")))
 }

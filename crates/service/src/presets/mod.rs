@@ -8,6 +8,7 @@ mod definition;
 mod install;
 mod list;
 mod plan;
+mod recommendations;
 mod situation;
 mod uninstall;
 mod updates;
@@ -16,6 +17,7 @@ mod view;
 pub(crate) use catalogue::with_causes;
 pub use catalogue::{Catalogue, Origin};
 pub(crate) use completion::{install_rows, replaced_by};
+pub use recommendations::{EstimatedVram, Recommendation, Recommendations};
 pub use updates::PresetUpdate;
 pub use view::{
     InstallOptions, InstallStarted, PresetDetail, PresetFileView, PresetQuery, PresetSort, PresetState, PresetStatus,

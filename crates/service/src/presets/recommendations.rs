@@ -1,0 +1,108 @@
+//! Which presets fit which card: by the video memory that they declare, and apart from that by what their weights suggest.
+
+use model_file::{BytesKnownFrom, WeightPart, estimate_vram};
+use registry::{Preset, PresetId};
+
+use super::{Presets, situation::Situation};
+use crate::Error;
+
+/// A "24 GB" card reports 22.5 to 24.0: what is declared may exceed what is reported by this factor.
+const TOLERANCE: f64 = 1.07;
+
+/// A preset held against a card.
+#[derive(Debug, Clone)]
+pub struct Recommendation {
+    /// Which preset.
+    pub id: PresetId,
+    /// Its name.
+    pub name: String,
+    /// Its category.
+    pub category: String,
+    /// Its type.
+    pub kind: String,
+    /// What it declares, in GB as cards are sold.
+    pub vram_gb: Option<f64>,
+    /// What its weights suggest, and from what; never mixed up with the declared figure.
+    pub estimated: Option<EstimatedVram>,
+    /// Whether it is installed.
+    pub installed: bool,
+    /// Bytes of its files.
+    pub size_bytes: Option<u64>,
+}
+
+/// An estimate and its basis.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EstimatedVram {
+    /// GiB.
+    pub vram_gb: f64,
+    /// What it was computed from, as a sentence.
+    pub basis: String,
+}
+
+/// The presets, by whether they fit.
+#[derive(Debug, Clone, Default)]
+pub struct Recommendations {
+    /// They fit: the most demanding first, since that uses the card best.
+    pub compatible: Vec<Recommendation>,
+    /// They do not: the least demanding first.
+    pub incompatible: Vec<Recommendation>,
+    /// It is not known: no card, or nothing declared.
+    pub unknown: Vec<Recommendation>,
+}
+
+impl Presets {
+    /// Holds every preset of the registry against a card of `vram_gb`, as it reports it; `None`: there is no card.
+    pub async fn recommendations(&self, vram_gb: Option<f64>) -> Result<Recommendations, Error> {
+        let situation = Situation::load(&self.downloads.store).await?;
+        let mut lists = Recommendations::default();
+        for preset in self.catalogue.current().iter() {
+            let recommendation = self.recommendation(preset, &situation);
+            match recommendation.vram_gb.zip(vram_gb) {
+                None => lists.unknown.push(recommendation),
+                Some((declared, card)) if declared <= card * TOLERANCE => lists.compatible.push(recommendation),
+                Some(_) => lists.incompatible.push(recommendation),
+            }
+        }
+        lists.compatible.sort_by(|left, right| compare(right, left));
+        lists.incompatible.sort_by(compare);
+        Ok(lists)
+    }
+
+    fn recommendation(&self, preset: &Preset, situation: &Situation) -> Recommendation {
+        let view = self.view(preset.clone(), true, situation);
+        Recommendation {
+            id: preset.id.clone(),
+            name: preset.name.clone(),
+            category: preset.category.clone(),
+            kind: preset.kind.clone(),
+            vram_gb: preset.vram_gb,
+            estimated: self.estimate(preset),
+            installed: view.installed,
+            size_bytes: view.size_bytes,
+        }
+    }
+
+    /// From the sizes of the files on the disk, else of those on the servers, else as stated.
+    pub(crate) fn estimate(&self, preset: &Preset) -> Option<EstimatedVram> {
+        let part = |file| -> Option<WeightPart<'_>> {
+            let file: &registry::ModelFile = file;
+            let on_disk = self.index.size(file.path.as_str()).filter(|_| self.index.fit(file).is_here());
+            let exact = on_disk.or(self.index.expected(file).size_bytes);
+            let known_from = if exact.is_some() { BytesKnownFrom::FileSize } else { BytesKnownFrom::Statement };
+            Some(WeightPart {
+                path: file.path.as_str(),
+                bytes: exact.or(file.stated_size)?,
+                known_from,
+                precision: None,
+            })
+        };
+        let parts: Option<Vec<WeightPart<'_>>> = preset.files.iter().map(part).collect();
+        let estimate = estimate_vram(&parts?)?;
+        Some(EstimatedVram { vram_gb: estimate.vram_gb, basis: estimate.basis })
+    }
+}
+
+fn compare(left: &Recommendation, right: &Recommendation) -> std::cmp::Ordering {
+    let vram = |recommendation: &Recommendation| recommendation.vram_gb.unwrap_or(0.0);
+    vram(left).total_cmp(&vram(right)).then_with(|| right.id.cmp(&left.id))
+}
