@@ -1,4 +1,6 @@
 //! Tensor types of ggml: how many elements make a block, and how many bytes a block takes.
+//!
+//! Q8_1 (9) is missing: it never lies in files, and ggml and its Python package differ on its size.
 
 /// How one type is laid out.
 pub(super) struct Layout {
@@ -17,7 +19,6 @@ pub(super) fn layout(number: u32) -> Option<Layout> {
         6 => ("Q5_0", 32, 22),
         7 => ("Q5_1", 32, 24),
         8 => ("Q8_0", 32, 34),
-        9 => ("Q8_1", 32, 36),
         10 => ("Q2_K", 256, 84),
         11 => ("Q3_K", 256, 110),
         12 => ("Q4_K", 256, 144),
@@ -43,6 +44,7 @@ pub(super) fn layout(number: u32) -> Option<Layout> {
         35 => ("TQ2_0", 256, 66),
         39 => ("MXFP4", 32, 17),
         40 => ("NVFP4", 64, 36),
+        41 => ("Q1_0", 128, 18),
         _ => return None,
     };
     Some(Layout { name, block_elements, block_bytes })

@@ -23,7 +23,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("pytorch_lightning.callbacks.model_checkpoint", &["ModelCheckpoint"]),
 ];
 
-const BUILTINS: [&str; 13] = [
+const BUILTINS: [&str; 14] = [
     "bool",
     "bytearray",
     "bytes",
@@ -33,6 +33,7 @@ const BUILTINS: [&str; 13] = [
     "frozenset",
     "int",
     "list",
+    "long",
     "set",
     "slice",
     "str",
