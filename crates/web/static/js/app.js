@@ -62,11 +62,12 @@ function receive(message) {
   if (message.snapshot) return;
   const name = nameOf(message.data);
   if (message.type === "download_complete") tell(`${name} is complete.`);
-  if (message.type === "download_failed") complain(`${name}: ${message.data.message ?? message.data.error ?? "the download failed."}`);
-  // A failed download is said once, by its own message.
-  if (message.type === "error" && message.data.code !== "DOWNLOAD_FAILED") complain(message.data.message);
+  if (message.type === "download_failed") complain(`${name}: ${message.data.error?.message ?? "the download failed."}`);
+  // A failed download is told twice, for clients that know one kind of message only; a person needs it once.
+  if (message.type === "error" && !message.data.details?.download_id) complain(message.data.message);
 }
 
+/** What a message is about, for a person. */
 function nameOf({ preset_id: presetId, download_id: downloadId }) {
   const preset = state.presets.data?.find((known) => known.id === presetId);
   return preset?.name ?? presetId ?? `Download ${downloadId}`;

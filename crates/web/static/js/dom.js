@@ -70,8 +70,10 @@ export function select(choices, attributes = {}) {
   return made;
 }
 
-/** Replaces the choices and keeps the one that is chosen, where it still exists. */
+/** Replaces the choices, if they differ (an open list would close), and keeps the one that is chosen, where it still exists. */
 export function setChoices(target, choices) {
+  const same = [...target.options].map((option) => [option.value, option.textContent]);
+  if (JSON.stringify(same) === JSON.stringify(choices)) return;
   const chosen = target.value;
   target.replaceChildren(...choices.map(([value, text]) => element("option", { value }, text)));
   if (choices.some(([value]) => value === chosen)) target.value = chosen;

@@ -48,26 +48,19 @@ const lookAtQueue = afterQuiet(150, () => {
 
 /** Puts one message of the socket into the resources. */
 export function receive({ type, data, snapshot = false }) {
-  if (type === "download_progress") progress(data);
+  if (type.startsWith("download_")) downloadNews(type, data, snapshot);
   else if (type === "system_status") machineLoad(data);
   else if (type === "queue_update") lookAtQueue();
   else if (type === "workflow_progress") workflowProgress(data);
   else if (type === "workflow_output") lookAtQueue();
-  else if (type.startsWith("download_") && !snapshot) lookAgain();
 }
 
-/** A tick of a download that is listed; of one that is not, the list is old. */
-function progress(tick) {
-  const known = downloads.data?.find((download) => download.id === tick.download_id);
-  if (known === undefined) {
-    lookAgain();
-    return;
-  }
-  downloads.change(() => {
-    if (known.status === "queued") known.status = "downloading";
-    // What this tick does not say is not known now: an old speed is a wrong speed.
-    Object.assign(known, { speed_bytes_per_second: null, eta_seconds: null }, tick);
-  });
+/** Shows at once what the message says. A tick says everything; after any other turn, and of a download that is not listed
+ * here, the server is asked again, since lists, disk and history have changed with it. */
+function downloadNews(type, news, snapshot) {
+  const known = downloads.data?.find((download) => download.id === news.download_id);
+  if (known !== undefined && news.progress !== undefined) downloads.change(() => Object.assign(known, news));
+  if (known === undefined || (type !== "download_progress" && !snapshot)) lookAgain();
 }
 
 /** The percentages come by themselves; the figures beside them (names, gigabytes) are asked for, at most every ten seconds. */
