@@ -1,0 +1,221 @@
+//! From a workflow saved by ComfyUI's page to a prompt that ComfyUI runs, as the page itself makes it.
+//!
+//! Pure: in goes the saved JSON and what ComfyUI says of its node types, out comes the prompt. The rules are apart by
+//! what they are about: `document` and `renumber` read, `layout` and `restore` make nodes with values, `promote`,
+//! `proxy` and `primitive` move values between nodes, `resolve` follows links; `load` and this file put them in order.
+
+mod document;
+mod layout;
+mod load;
+mod page;
+mod primitive;
+mod promote;
+mod proxy;
+mod renumber;
+mod resolve;
+mod restore;
+mod text;
+
+use std::fmt;
+
+use serde_json::{Map, Value, json};
+
+use crate::object_info::ObjectInfo;
+use page::{Kind, Node, NodeAt, Page, Widget, WidgetKind};
+use resolve::{Running, Source};
+
+/// A workflow as ComfyUI's `/prompt` takes it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Converted {
+    /// Node id to `{class_type, inputs, _meta}`.
+    pub prompt: Map<String, Value>,
+    /// Sentences about what was taken differently from what the page might do, for the person who saved the workflow.
+    pub warnings: Vec<String>,
+}
+
+/// Why a workflow has no prompt: everything that is wrong with it, never only the first thing.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the workflow cannot be run: {}", .faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+pub struct ConvertError {
+    /// At least one.
+    pub faults: Vec<Fault>,
+}
+
+/// One thing that is wrong with one node, or with the workflow as a whole where `node` is `None`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// Id of the node, as in the prompt: `5`, or `5:12` inside a subgraph.
+    pub node: Option<String>,
+    /// Its type.
+    pub node_type: Option<String>,
+    /// The input that is wrong, where it is one.
+    pub input: Option<String>,
+    /// What is wrong and what would be right.
+    pub problem: String,
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (&self.node, &self.node_type) {
+            (Some(node), Some(node_type)) => write!(to, "node {node} ({node_type})")?,
+            (Some(node), None) => write!(to, "node {node}")?,
+            _ => write!(to, "workflow")?,
+        }
+        if let Some(input) = &self.input {
+            write!(to, ", input {input}")?;
+        }
+        write!(to, ": {}", self.problem)
+    }
+}
+
+/// Whether a workflow is in the format that the page saves, not in that of `/prompt`.
+pub fn is_ui_format(workflow: &Value) -> bool {
+    workflow.get("nodes").is_some_and(Value::is_array)
+}
+
+/// Makes the prompt of a saved workflow.
+///
+/// # Errors
+/// Names every node whose type `object_info` lacks (muted and bypassed ones do not count), and every ring of links.
+pub fn convert(workflow: &Value, object_info: &ObjectInfo) -> Result<Converted, ConvertError> {
+    if !is_ui_format(workflow) {
+        let problem = "it has no list of `nodes`, so it is not a workflow saved by ComfyUI's page".to_owned();
+        return Err(ConvertError { faults: vec![Fault { node: None, node_type: None, input: None, problem }] });
+    }
+    let mut page = load::open(&document::read(workflow), object_info);
+    primitive::apply(&mut page);
+    let mut converting = Converting { page: &page, prompt: Map::new(), warnings: Vec::new(), faults: Vec::new() };
+    let nodes = running(&page);
+    nodes.iter().for_each(|node| converting.add(node));
+    converting.forget_links_to_absent_nodes();
+    match converting.faults.is_empty() {
+        true => Ok(Converted { prompt: converting.prompt, warnings: converting.warnings }),
+        false => Err(ConvertError { faults: converting.faults }),
+    }
+}
+
+/// Every node as it would run. A muted or bypassed node at the workflow's own level takes its inside with it; deeper
+/// down it does not, for the page does not either.
+fn running(page: &Page) -> Vec<Running> {
+    let mut found = Vec::new();
+    for node in 0..page.graphs.first().map_or(0, |graph| graph.nodes.len()) {
+        let at = NodeAt { graph: 0, node };
+        let running = Running { path: Vec::new(), at };
+        found.push(running.clone());
+        if page.node(at).is_active() {
+            inside(page, &running, &mut found);
+        }
+    }
+    found
+}
+
+fn inside(page: &Page, host: &Running, found: &mut Vec<Running>) {
+    let Some(graph) = page.definition_of(host.at) else { return };
+    let in_ring = host.path.iter().any(|at| page.definition_of(*at) == Some(graph));
+    if in_ring {
+        return;
+    }
+    for node in 0..page.graphs[graph].nodes.len() {
+        let path = host.path.iter().copied().chain([host.at]).collect();
+        let running = Running { path, at: NodeAt { graph, node } };
+        found.push(running.clone());
+        inside(page, &running, found);
+    }
+}
+
+struct Converting<'a> {
+    page: &'a Page,
+    prompt: Map<String, Value>,
+    warnings: Vec<String>,
+    faults: Vec<Fault>,
+}
+
+impl Converting<'_> {
+    fn add(&mut self, running: &Running) {
+        let node = self.page.node(running.at);
+        if node.is_virtual() || !node.is_active() {
+            return;
+        }
+        let id = running.id(self.page);
+        if node.kind == Kind::Unknown {
+            let problem =
+                format!("this ComfyUI has no node type `{}`; install the custom node that brings it", node.class_type);
+            self.fault(&id, node, None, problem);
+            return;
+        }
+        let mut inputs = Map::new();
+        for widget in node.widgets.iter().filter(|widget| widget.sent) {
+            if let Some(value) = self.sent_value(&id, node, widget) {
+                inputs.insert(widget.name.clone(), value);
+            }
+        }
+        for (position, slot) in node.slots.iter().enumerate() {
+            match resolve::input(self.page, running, position) {
+                Ok(Some(Source::Output { id, slot: output })) => {
+                    drop(inputs.insert(slot.name.clone(), json!([id, output])))
+                }
+                Ok(Some(Source::Held(Some(value)))) => drop(inputs.insert(slot.name.clone(), wrapped(value))),
+                Ok(Some(Source::Held(None))) => drop(inputs.shift_remove(&slot.name)),
+                Ok(None) => {}
+                Err(resolve::Ring) => {
+                    let problem = "its link leads back to itself; cut the ring".to_owned();
+                    self.fault(&id, node, Some(slot.name.clone()), problem);
+                }
+            }
+        }
+        let title = if node.title.is_empty() { &node.class_type } else { &node.title };
+        self.prompt.insert(id, json!({"inputs": inputs, "class_type": node.class_type, "_meta": {"title": title}}));
+    }
+
+    fn sent_value(&mut self, id: &str, node: &Node, widget: &Widget) -> Option<Value> {
+        let value = widget.value.clone()?;
+        let dynamic =
+            widget.spec.as_ref().is_some_and(|spec| spec.options.get("dynamicPrompts") == Some(&Value::Bool(true)));
+        let saves = node.kind == (Kind::Real { saves: true }) && widget.name == "filename_prefix";
+        Some(match value {
+            Value::String(text) if dynamic => {
+                if text::has_choices(&text) {
+                    self.warnings.push(format!(
+                        "node {id}, input {}: of each `{{a|b}}` the first choice was taken",
+                        widget.name
+                    ));
+                }
+                Value::String(text::first_choices(&text))
+            }
+            Value::String(text) if saves => {
+                let named = text::with_values(self.page, &text);
+                if named.contains("%date:") {
+                    self.warnings.push(format!("node {id}, input {}: the date pattern was left as it is", widget.name));
+                }
+                Value::String(named)
+            }
+            value if widget.kind == WidgetKind::Curve && !value.is_null() => {
+                json!({"__type__": "CURVE", "__value__": value})
+            }
+            value => wrapped(value),
+        })
+    }
+
+    fn forget_links_to_absent_nodes(&mut self) {
+        let ids: Vec<String> = self.prompt.keys().cloned().collect();
+        let absent = |value: &Value| match value.as_array().map(Vec::as_slice) {
+            Some([origin, _]) => !ids.iter().any(|id| origin == id.as_str()),
+            _ => false,
+        };
+        for node in self.prompt.values_mut() {
+            if let Some(inputs) = node.get_mut("inputs").and_then(Value::as_object_mut) {
+                inputs.retain(|_, value| !absent(value));
+            }
+        }
+    }
+
+    fn fault(&mut self, id: &str, node: &Node, input: Option<String>, problem: String) {
+        let (id, node_type) = (Some(id.to_owned()), Some(node.class_type.clone()));
+        self.faults.push(Fault { node: id, node_type, input, problem });
+    }
+}
+
+/// A bare list in a prompt is a link; a value that is a list is sent in a wrapper that ComfyUI takes off.
+fn wrapped(value: Value) -> Value {
+    if value.is_array() { json!({"__value__": value}) } else { value }
+}

@@ -1,0 +1,145 @@
+//! Puts the values that were saved with a node into its widgets.
+//!
+//! They are saved as a bare list, so everything here is about position: widgets that take no place, values of inputs
+//! that are no longer widgets, and combos whose choice brings widgets of their own.
+
+use serde_json::Value;
+
+use super::layout::Layout;
+use super::page::{Widget, WidgetKind};
+use crate::object_info::InputSpec;
+
+/// Sets the widgets of a node from its saved values; what has none keeps its default.
+pub(super) fn restore(layout: &mut Layout, inputs: &[InputSpec], saved: Option<&Value>) {
+    let values = without_former_inputs(&layout.widgets, inputs, saved);
+    let (mut place, mut position) = (0, 0);
+    while place < layout.widgets.len() {
+        if layout.widgets[place].saved {
+            if let Some(value) = values.get(position) {
+                layout.widgets[place].set(value.clone());
+                if layout.widgets[place].kind == WidgetKind::DynamicCombo {
+                    layout.show_choice(place);
+                }
+            }
+            position += 1;
+        }
+        place += 1;
+    }
+    layout.widgets.iter_mut().for_each(Widget::never_empty);
+}
+
+/// Older versions saved a value for inputs that a node type has turned into sockets; those values are dropped, where
+/// the count shows that they are there.
+fn without_former_inputs(widgets: &[Widget], inputs: &[InputSpec], saved: Option<&Value>) -> Vec<Value> {
+    let (values, is_list) = match saved {
+        Some(Value::Array(values)) => (values.clone(), true),
+        Some(Value::Object(named)) => (named.values().cloned().collect(), false),
+        _ => (Vec::new(), true),
+    };
+    let unchanged = if is_list { values.clone() } else { Vec::new() };
+    if inputs.iter().any(|spec| spec.kind == "COMFY_DYNAMICGROUP_V3") {
+        return unchanged;
+    }
+    let unsaved = |name: &str| widgets.iter().any(|widget| widget.name == name && !widget.saved);
+    let mut forced = Vec::new();
+    for spec in inputs {
+        let was_value = spec.flag("forceInput") || widgets.iter().any(|widget| widget.name == spec.name);
+        if !was_value || unsaved(&spec.name) {
+            continue;
+        }
+        forced.push(spec.flag("forceInput"));
+        if spec.flag("control_after_generate") {
+            forced.push(false);
+        }
+    }
+    let places = widgets.iter().filter(|widget| widget.saved).count();
+    if !forced.contains(&true) && is_list && values.len() == places {
+        return unchanged;
+    }
+    let takes_place = |position: usize| widgets.get(position).is_none_or(|widget| widget.saved);
+    let compact: Vec<Value> = values
+        .iter()
+        .enumerate()
+        .filter(|(position, _)| !is_list || takes_place(*position))
+        .map(|(_, value)| value.clone())
+        .collect();
+    let aligned = if compact.len() == forced.len() {
+        compact
+    } else if is_list && values.len() == forced.len() {
+        values
+    } else {
+        return unchanged;
+    };
+    aligned.into_iter().zip(forced).filter(|(_, forced)| !forced).map(|(value, _)| value).collect()
+}
+
+impl Widget {
+    /// A widget of no particular kind that holds a value.
+    pub(super) fn holding(name: &str, value: Value) -> Self {
+        Self { name: name.to_owned(), kind: WidgetKind::Plain, value: Some(value), sent: true, saved: true, spec: None }
+    }
+
+    /// Takes a value as the page's widget of this kind does.
+    pub(super) fn set(&mut self, value: Value) {
+        self.value = Some(match (self.kind, value) {
+            (WidgetKind::Multiline, text @ Value::String(_)) => text,
+            (WidgetKind::Multiline, Value::Null) => Value::String(String::new()),
+            (WidgetKind::Multiline, other) => Value::String(super::text::as_script_text(&other)),
+            (_, value) => value,
+        });
+    }
+
+    /// A list of choices never stays without a choice.
+    fn never_empty(&mut self) {
+        if self.kind != WidgetKind::Combo || self.value.as_ref().is_some_and(|value| !value.is_null()) {
+            return;
+        }
+        let first = self.spec.as_ref().and_then(|spec| spec.choices.as_ref()).and_then(|choices| choices.first());
+        if let Some(first) = first {
+            self.value = Some(first.clone());
+        }
+    }
+
+    /// Takes a number that another widget pushes, rounded to this one's step and kept within its bounds.
+    pub(super) fn push(&mut self, value: Value) {
+        self.set(value);
+        let Some(number) = self.value.as_ref().and_then(Value::as_f64) else { return };
+        let Some(spec) = &self.spec else { return };
+        match self.kind {
+            WidgetKind::Integer => self.value = rounded_integer(self.value.take(), number, spec),
+            WidgetKind::Float => self.value = rounded_float(self.value.take(), number, spec),
+            _ => {}
+        }
+    }
+}
+
+fn rounded_integer(given: Option<Value>, number: f64, spec: &InputSpec) -> Option<Value> {
+    let step = spec.number("step").filter(|step| *step != 0.0).unwrap_or(1.0);
+    let offset = spec.number("min").unwrap_or(0.0) % step;
+    let rounded =
+        if step == 1.0 { script_round(number) } else { script_round((number - offset) / step) * step + offset };
+    if rounded == number { given } else { Some(super::text::as_json_number(rounded)) }
+}
+
+fn rounded_float(given: Option<Value>, number: f64, spec: &InputSpec) -> Option<Value> {
+    let step = spec.number("step").unwrap_or(0.5);
+    let places = (-step.log10().floor()).max(0.0);
+    let round = match spec.number("round").filter(|round| *round != 0.0) {
+        Some(round) => round,
+        None if places > 0.0 => 10f64.powf(-places),
+        None => return given,
+    };
+    let digits = if places.is_finite() { places as usize } else { 0 };
+    let rounded = format!("{:.digits$}", script_round(number / round) * round).parse().unwrap_or(number);
+    let within = f64::clamp(
+        rounded,
+        spec.number("min").unwrap_or(0.0),
+        spec.number("max").unwrap_or(2048.0).max(spec.number("min").unwrap_or(0.0)),
+    );
+    if within == number { given } else { Some(super::text::as_json_number(within)) }
+}
+
+/// Scripts round a half up, not away from zero.
+fn script_round(number: f64) -> f64 {
+    (number + 0.5).floor()
+}

@@ -1,0 +1,5 @@
+//! What the crate does at its public boundary.
+#![expect(clippy::unwrap_used, reason = "a test that cannot read its own data has failed")]
+
+mod data;
+mod graph_conversion;
