@@ -88,6 +88,13 @@ fn a_safetensors_header_that_is_no_header_is_refused() {
 }
 
 #[test]
+fn a_safetensors_header_of_one_endless_string_is_refused_before_it_fills_memory() {
+    let header = format!("{{\"{}\":1}}", "a".repeat(17 << 20));
+    let sentence = damage_of_header(&header, 0).to_string();
+    assert!(sentence.contains("a string or gap of more than 16 MiB"), "{sentence}");
+}
+
+#[test]
 fn a_file_without_its_last_byte_is_cut_short() {
     for (mut bytes, name) in [(safetensors::whole(), "a.safetensors"), (gguf::whole(), "a.gguf")] {
         bytes.pop();
