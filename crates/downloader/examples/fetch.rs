@@ -7,7 +7,8 @@
 use std::process::ExitCode;
 
 use downloader::{
-    Destination, Downloader, FileJob, Job, JobEvent, JobId, PauseReason, PrivateSources, Settings, Sha256Digest, SourceUrl,
+    Destination, Downloader, FileJob, Job, JobEvent, JobId, PauseReason, PrivateSources, Settings, Sha256Digest,
+    SourceUrl,
 };
 
 type Problem = Box<dyn std::error::Error>;

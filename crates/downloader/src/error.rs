@@ -104,6 +104,14 @@ pub enum TransferError {
         /// What is known of the token.
         token: TokenHint,
     },
+    /// A Hugging Face repository that does not exist, or is not shown to this token: the host does not tell them apart.
+    #[error("the repository {repo} does not exist or is private: {}", token.sentence())]
+    PrivateOrMissing {
+        /// `org/name`.
+        repo: String,
+        /// What is known of the token.
+        token: TokenHint,
+    },
     /// 403 that is none of the above.
     #[error("{host} refuses the file (403)")]
     Forbidden {

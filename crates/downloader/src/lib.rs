@@ -32,14 +32,47 @@
 //!   says which of them are believed. Nothing else is written.
 //! - It knows nothing of presets, databases, or who watches.
 
+mod address_policy;
+mod answer;
+mod bandwidth;
+mod blocks;
+mod client;
+mod command;
+mod confined;
+mod connections;
 mod destination;
+mod destinations;
 mod digest;
 mod downloader;
 mod error;
+mod establish;
+mod fetch;
+mod fetching;
+mod file_name;
+mod finish;
+mod identity;
+mod incoming;
 mod job;
+mod job_run;
+mod journal;
+mod local_copy;
+mod meter;
+mod outbox;
+mod part;
+mod probe;
+mod refusal;
+mod retry;
+mod scheduler;
 mod settings;
+mod source;
 mod source_url;
+mod space;
+mod speed;
+mod start;
+mod transfer;
 mod update;
+mod upkeep;
+mod verify;
 
 pub use destination::{Destination, DestinationError};
 pub use digest::{BlockChecksums, DigestError, Sha256Digest};

@@ -1,0 +1,163 @@
+//! Which addresses a URL may lead to. Pure: `client` asks for every address it is about to connect to.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use url::{Host, Url};
+
+use crate::{PrivateSources, Settings};
+
+/// Decides by host and address.
+#[derive(Debug, Clone)]
+pub(crate) struct AddressPolicy {
+    allowed: PrivateSources,
+    /// Hosts of the endpoints: the operator's own word.
+    operator_hosts: Vec<String>,
+}
+
+impl AddressPolicy {
+    pub(crate) fn new(settings: &Settings) -> Self {
+        let endpoints = [&settings.hf_endpoint, &settings.civitai_endpoint];
+        let operator_hosts = endpoints.iter().filter_map(|url| url.host_str()).map(normal).collect();
+        Self { allowed: settings.private_sources.clone(), operator_hosts }
+    }
+
+    /// Whether a connection to this address may be made for this host name.
+    pub(crate) fn permits(&self, host: &str, address: IpAddr) -> bool {
+        let networks = match &self.allowed {
+            PrivateSources::All => return true,
+            PrivateSources::None => &[][..],
+            PrivateSources::Networks(networks) => networks.as_slice(),
+        };
+        let meant = meant_by(address);
+        self.operator_hosts.contains(&normal(host))
+            || is_public(meant)
+            || networks.iter().any(|network| network.contains(&address) || network.contains(&meant))
+    }
+
+    /// A URL whose host is an address is judged here, since no name is resolved for it. `Err` holds the address.
+    pub(crate) fn permits_literal(&self, url: &Url) -> Result<(), String> {
+        let address = match url.host() {
+            Some(Host::Ipv4(address)) => IpAddr::V4(address),
+            Some(Host::Ipv6(address)) => IpAddr::V6(address),
+            _ => return Ok(()),
+        };
+        let host = url.host_str().unwrap_or_default();
+        if self.permits(host, address) { Ok(()) } else { Err(address.to_string()) }
+    }
+}
+
+fn normal(host: &str) -> String {
+    host.trim_end_matches('.').trim_matches(['[', ']']).to_ascii_lowercase()
+}
+
+/// The IPv4 address inside a mapped, translated or tunnelled IPv6 address, since that is where the packets go.
+fn meant_by(address: IpAddr) -> IpAddr {
+    let IpAddr::V6(v6) = address else { return address };
+    let embedded = |high: u16, low: u16| IpAddr::V4(Ipv4Addr::from(u32::from(high) << 16 | u32::from(low)));
+    match v6.segments() {
+        [0, 0, 0, 0, 0, 0xffff, high, low] => embedded(high, low),
+        [0, 0, 0, 0, 0xffff, 0, high, low] => embedded(high, low),
+        [0x64, 0xff9b, 0, 0, 0, 0, high, low] => embedded(high, low),
+        [0x2002, high, low, ..] => embedded(high, low),
+        [0, 0, 0, 0, 0, 0, high, low] if (high, low) != (0, 0) && (high, low) != (0, 1) => embedded(high, low),
+        _ => address,
+    }
+}
+
+fn is_public(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(address) => is_public_v4(address),
+        IpAddr::V6(address) => is_public_v6(address),
+    }
+}
+
+fn is_public_v4(address: Ipv4Addr) -> bool {
+    let [a, b, c, _] = address.octets();
+    !(address.is_private()
+        || address.is_loopback()
+        || address.is_link_local()
+        || address.is_multicast()
+        || address.is_documentation()
+        || a == 0
+        || a >= 240
+        || (a == 100 && (64..128).contains(&b)) // carrier-grade NAT; some clouds keep metadata there
+        || (a == 192 && b == 0 && c == 0)
+        || (a == 192 && b == 88 && c == 99)
+        || (a == 198 && (b == 18 || b == 19)))
+}
+
+/// Only global unicast is public, less what is carved out of it.
+fn is_public_v6(address: Ipv6Addr) -> bool {
+    let segments = address.segments();
+    let teredo_or_special = segments[0] == 0x2001 && segments[1] < 0x0200;
+    let documentation = (segments[0] == 0x2001 && segments[1] == 0x0db8) || (segments[0] & 0xfff0) == 0x3ff0;
+    (segments[0] & 0xe000) == 0x2000 && !teredo_or_special && !documentation
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn policy(private_sources: PrivateSources) -> AddressPolicy {
+        let hf_endpoint = Url::parse("http://mirror.internal:8000").expect("a URL");
+        AddressPolicy::new(&Settings { private_sources, hf_endpoint, ..Settings::default() })
+    }
+
+    fn verdict(policy: &AddressPolicy, url: &str) -> bool {
+        policy.permits_literal(&Url::parse(url).expect("a URL")).is_ok()
+    }
+
+    #[test]
+    fn every_spelling_of_a_private_address_is_refused() {
+        let strict = policy(PrivateSources::None);
+        let refused = [
+            "http://127.0.0.1/",
+            "http://2130706433/",
+            "http://0x7f.1/",
+            "http://0177.0.0.1/",
+            "http://127.1/",
+            "http://①②⑦.0.0.1/",
+            "http://127。0。0。1/",
+            "http://10.0.0.1/",
+            "http://172.16.0.1/",
+            "http://192.168.1.1/",
+            "http://169.254.169.254/",
+            "http://100.100.100.200/",
+            "http://0.0.0.0/",
+            "http://224.0.0.1/",
+            "http://255.255.255.255/",
+            "http://[::1]/",
+            "http://[::]/",
+            "http://[fe80::1]/",
+            "http://[fd00:ec2::254]/",
+            "http://[::ffff:a9fe:a9fe]/",
+            "http://[::ffff:127.0.0.1]/",
+            "http://[64:ff9b::7f00:1]/",
+            "http://[64:ff9b:1::7f00:1]/",
+            "http://[2002:7f00:1::]/",
+            "http://[2001::1]/",
+            "http://[::7f00:1]/",
+            "http://[::ffff:0:7f00:1]/",
+            "http://[ff02::1]/",
+            "http://[fec0::1]/",
+        ];
+        for url in refused {
+            assert!(!verdict(&strict, url), "{url} was permitted");
+        }
+        for url in ["http://1.1.1.1/", "http://[2606:4700::1111]/", "http://[::ffff:1.1.1.1]/", "http://a.example/"] {
+            assert!(verdict(&strict, url), "{url} was refused");
+        }
+    }
+
+    #[test]
+    fn listed_networks_and_endpoint_hosts_are_permitted() {
+        let some = policy(PrivateSources::Networks(vec!["10.1.0.0/16".parse().expect("a network")]));
+        assert!(verdict(&some, "http://10.1.2.3/"));
+        assert!(verdict(&some, "http://[::ffff:10.1.2.3]/"));
+        assert!(!verdict(&some, "http://10.2.2.3/"));
+        let local = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        assert!(some.permits("Mirror.Internal.", local));
+        assert!(!some.permits("other.internal", local));
+        assert!(policy(PrivateSources::All).permits("other.internal", local));
+    }
+}

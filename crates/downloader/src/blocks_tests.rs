@@ -1,0 +1,100 @@
+//! The map of blocks, by hand and at random.
+
+use proptest::prelude::*;
+
+use super::*;
+
+fn full(map: &mut BlockMap, index: usize) {
+    let have = map.length(index) as u32;
+    map.set(index, Block { have, crc: 1 });
+}
+
+#[test]
+fn the_contiguous_prefix_grows_over_blocks_that_came_early() {
+    let mut map = BlockMap::new(Some(3 * BLOCK + 10));
+    full(&mut map, 1);
+    assert_eq!(map.contiguous_end(), 0);
+    map.set(0, Block { have: 100, crc: 7 });
+    assert_eq!(map.contiguous_end(), 100);
+    full(&mut map, 0);
+    assert_eq!(map.contiguous_end(), 2 * BLOCK);
+    full(&mut map, 2);
+    full(&mut map, 3);
+    assert!(map.is_complete());
+    map.void(1);
+    assert_eq!((map.contiguous_end(), map.missing()), (BLOCK, BLOCK));
+}
+
+#[test]
+fn claims_are_taken_from_the_front_and_do_not_overlap() {
+    let mut map = BlockMap::new(Some(10 * BLOCK));
+    let (_, first) = map.claim(4 * BLOCK).expect("bytes are missing");
+    let (_, second) = map.claim(BLOCK / 2).expect("bytes are missing");
+    assert_eq!((first.next, first.end), (0, 4 * BLOCK));
+    assert_eq!((second.next, second.end), (4 * BLOCK, 5 * BLOCK));
+    let (_, rest) = map.claim(u64::MAX).expect("bytes are missing");
+    assert_eq!((rest.next, rest.end), (5 * BLOCK, 10 * BLOCK));
+    assert_eq!(map.claim(1), None);
+}
+
+#[test]
+fn a_released_claim_is_given_out_again_from_where_it_stood() {
+    let mut map = BlockMap::new(Some(2 * BLOCK));
+    let (id, _) = map.claim(u64::MAX).expect("bytes are missing");
+    map.set(0, Block { have: 5, crc: 1 });
+    assert_eq!(map.advance(id, 5), Some(2 * BLOCK));
+    map.release(id);
+    assert_eq!(map.advance(id, 6), None);
+    assert_eq!(map.claim(u64::MAX).map(|(_, span)| span.next), Some(5));
+}
+
+#[test]
+fn the_largest_claim_loses_its_second_half_to_a_thief() {
+    let mut map = BlockMap::new(Some(8 * BLOCK));
+    let (victim, _) = map.claim(u64::MAX).expect("bytes are missing");
+    let (_, stolen) = map.steal(BLOCK).expect("there is enough to share");
+    assert_eq!((stolen.next, stolen.end), (4 * BLOCK, 8 * BLOCK));
+    assert_eq!(map.advance(victim, 1), Some(4 * BLOCK));
+    assert_eq!(map.steal(4 * BLOCK), None);
+}
+
+#[test]
+fn a_file_of_unknown_length_ends_where_it_is_told_to() {
+    let mut map = BlockMap::new(None);
+    assert!(map.claim(1).is_some());
+    assert!(map.claim(1).is_none());
+    map.set(0, Block { have: BLOCK as u32, crc: 1 });
+    map.set(1, Block { have: 3, crc: 1 });
+    assert!(!map.is_complete());
+    map.end_here();
+    assert!(map.is_complete());
+    assert_eq!(map.total(), Some(BLOCK + 3));
+}
+
+proptest! {
+    #[test]
+    fn whatever_is_claimed_filled_stolen_and_voided_the_sums_hold(
+        total in 1..40 * BLOCK,
+        steps in proptest::collection::vec((0..5_u8, any::<u16>()), 1..200),
+    ) {
+        let mut map = BlockMap::new(Some(total));
+        let mut open = Vec::new();
+        for (kind, number) in steps {
+            match kind {
+                0 => open.extend(map.claim(u64::from(number) * 64).map(|(id, _)| id)),
+                1 => open.extend(map.steal(BLOCK).map(|(id, _)| id)),
+                2 => map.void(usize::from(number) % map.blocks.len()),
+                3 if !open.is_empty() => map.release(open.swap_remove(usize::from(number) % open.len())),
+                _ => full(&mut map, usize::from(number) % total.div_ceil(BLOCK) as usize),
+            }
+            let sum: u64 = map.blocks.iter().map(|block| u64::from(block.have)).sum();
+            prop_assert_eq!(sum, map.present());
+            prop_assert!(map.contiguous_end() <= total);
+            let mut spans: Vec<_> = map.claims.values().copied().collect();
+            spans.sort_by_key(|span| span.next);
+            for pair in spans.windows(2) {
+                prop_assert!(pair[0].end <= pair[1].next, "claims overlap: {:?}", pair);
+            }
+        }
+    }
+}

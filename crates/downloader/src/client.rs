@@ -1,0 +1,79 @@
+//! The HTTP client: connections, TLS, and the check of every address before it is connected to. It follows no
+//! redirects and retries nothing; `source` does.
+
+use std::error::Error;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+
+use crate::Settings;
+use crate::address_policy::AddressPolicy;
+
+/// A name has no address that may be connected to.
+#[derive(Debug, thiserror::Error)]
+#[error("{host} has only private or reserved addresses")]
+pub(crate) struct OnlyRefusedAddresses {
+    pub(crate) host: String,
+}
+
+/// Builds the one client of an engine. HTTP/1.1 only: ranges of one file go over connections of their own, which
+/// HTTP/2 would merge into one.
+pub(crate) fn build(settings: &Settings, policy: AddressPolicy) -> Result<reqwest::Client, reqwest::Error> {
+    // The process may have chosen a provider already; then that one is used.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::builder()
+        .user_agent(&settings.user_agent)
+        .http1_only()
+        .redirect(reqwest::redirect::Policy::none())
+        .retry(reqwest::retry::never())
+        .referer(false)
+        .connect_timeout(settings.connect_timeout)
+        .pool_max_idle_per_host(settings.connections_per_download * 2)
+        .tcp_nodelay(true)
+        .dns_resolver(GuardedResolver { policy: Arc::new(policy) })
+        .build()
+}
+
+/// Resolves as the system does and hands out only what the policy permits, so that the address that was checked is
+/// the one connected to.
+struct GuardedResolver {
+    policy: Arc<AddressPolicy>,
+}
+
+impl Resolve for GuardedResolver {
+    fn resolve(&self, name: Name) -> Resolving {
+        let policy = Arc::clone(&self.policy);
+        Box::pin(async move {
+            let host = name.as_str().to_owned();
+            let found: Vec<SocketAddr> = tokio::net::lookup_host((host.as_str(), 0)).await?.collect();
+            let permitted: Vec<SocketAddr> =
+                found.iter().copied().filter(|found| policy.permits(&host, found.ip())).collect();
+            if permitted.is_empty() && !found.is_empty() {
+                return Err(OnlyRefusedAddresses { host }.into());
+            }
+            Ok(Box::new(permitted.into_iter()) as Addrs)
+        })
+    }
+}
+
+/// The refusal inside an error of the client, if that is what it is.
+pub(crate) fn refused_host(error: &reqwest::Error) -> Option<String> {
+    let mut cause: Option<&(dyn Error + 'static)> = Some(error);
+    while let Some(error) = cause {
+        if let Some(refused) = error.downcast_ref::<OnlyRefusedAddresses>() {
+            return Some(refused.host.clone());
+        }
+        cause = error.source();
+    }
+    None
+}
+
+/// The innermost cause in words. The outer ones repeat the URL, which may hold a secret.
+pub(crate) fn innermost(error: &reqwest::Error) -> String {
+    let mut cause: &dyn Error = error;
+    while let Some(inner) = cause.source() {
+        cause = inner;
+    }
+    cause.to_string()
+}

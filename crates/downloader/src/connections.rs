@@ -1,0 +1,135 @@
+//! How many connections help. Pure: a count of bytes and the time come in, a number comes out.
+//!
+//! It begins with one. A connection that brings little is joined by all that are allowed, one that brings much by one
+//! more at a time; when more of them bring nothing, they go again, and after a while the next one is tried.
+
+use std::time::{Duration, Instant};
+
+/// How long all connections have to run before they are judged.
+const JUDGED_AFTER: Duration = Duration::from_millis(100);
+/// A line on which one connection brings less than this has room for all (bytes a second).
+const LITTLE: f64 = 64e6;
+/// Beyond this the disk and the hash are what is waited for (bytes a second).
+const PLENTY: f64 = 600e6;
+/// What more connections have to bring to be kept.
+const GAIN: f64 = 1.15;
+/// How long a number that was found good is left alone.
+const CONTENT_FOR: Duration = Duration::from_secs(10);
+
+#[derive(Debug)]
+pub(crate) struct Connections {
+    limit: usize,
+    target: usize,
+    /// The number before the last change, and what it brought.
+    before: Option<(usize, f64)>,
+    /// Since when all of them run, and the bytes there were then.
+    window: Option<(Instant, u64)>,
+    content_until: Option<Instant>,
+    rate: f64,
+}
+
+impl Connections {
+    pub(crate) fn new(limit: usize) -> Self {
+        Self { limit: limit.max(1), target: 1, before: None, window: None, content_until: None, rate: 0.0 }
+    }
+
+    /// How many there should be.
+    pub(crate) fn target(&self) -> usize {
+        self.target
+    }
+
+    /// Bytes a second that one connection brought lately.
+    pub(crate) fn rate_of_one(&self) -> f64 {
+        self.rate / self.target as f64
+    }
+
+    /// Whether more may be wanted soon, so that the next file should wait.
+    pub(crate) fn is_growing(&self) -> bool {
+        self.content_until.is_none() && self.target < self.limit
+    }
+
+    /// A connection failed: the server may not want so many.
+    pub(crate) fn failed(&mut self, now: Instant) {
+        self.target = (self.target - 1).max(1);
+        self.settle(now);
+    }
+
+    /// Looks at what has arrived in all. `running` connections receive bytes at present.
+    pub(crate) fn observe(&mut self, now: Instant, bytes: u64, running: usize) {
+        if running < self.target {
+            self.window = None;
+            return;
+        }
+        let Some((since, at_first)) = self.window else {
+            self.window = Some((now, bytes));
+            return;
+        };
+        let elapsed = now - since;
+        if elapsed < JUDGED_AFTER {
+            return;
+        }
+        self.rate = bytes.saturating_sub(at_first) as f64 / elapsed.as_secs_f64();
+        self.window = Some((now, bytes));
+        self.judge(now);
+    }
+
+    fn judge(&mut self, now: Instant) {
+        if self.content_until.is_some_and(|until| now < until) {
+            return;
+        }
+        match self.before.take() {
+            Some((count, rate)) if self.rate < rate * GAIN => {
+                // Fewer did as well. From the full number go down by halves, since little was tried in between.
+                self.target = if self.target > count * 2 { self.target / 2 } else { count };
+                self.settle(now);
+            }
+            _ if self.rate >= PLENTY || self.target >= self.limit => self.settle(now),
+            _ => {
+                self.before = Some((self.target, self.rate));
+                let all = self.rate / (self.target as f64) < LITTLE && self.content_until.is_none();
+                self.target = if all { self.limit } else { (self.target + 1).min(self.limit) };
+                self.content_until = None;
+                self.window = None;
+            }
+        }
+    }
+
+    fn settle(&mut self, now: Instant) {
+        self.before = None;
+        self.window = None;
+        self.content_until = Some(now + CONTENT_FOR);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Runs a server that gives `of_one` a connection and `in_all` at most, for some seconds.
+    fn reached(of_one: f64, in_all: f64, seconds: u64) -> usize {
+        let (mut connections, start, mut bytes) = (Connections::new(8), Instant::now(), 0.0);
+        for tick in 0..seconds * 20 {
+            let now = start + Duration::from_millis(tick * 50);
+            bytes += (of_one * connections.target() as f64).min(in_all) * 0.05;
+            connections.observe(now, bytes as u64, connections.target());
+        }
+        connections.target()
+    }
+
+    #[test]
+    fn a_server_that_limits_each_connection_gets_all_of_them() {
+        assert_eq!(reached(20e6, f64::MAX, 1), 8);
+        assert_eq!(reached(100e6, f64::MAX, 3), 6, "enough for what the disk takes");
+    }
+
+    #[test]
+    fn a_server_that_gives_plenty_keeps_one() {
+        assert_eq!(reached(1e9, 1e9, 3), 1);
+    }
+
+    #[test]
+    fn connections_that_bring_nothing_go_again() {
+        assert!(reached(12e6, 12e6, 1) <= 4);
+        assert!(reached(120e6, 120e6, 1) <= 2);
+    }
+}

@@ -1,0 +1,226 @@
+//! The first answer of a source: what it says of the file, whether that is the file asked for and the one that is here
+//! in part, and which source is asked next when it is not.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::answer::Body;
+use crate::blocks::{BLOCK, Span};
+use crate::fetch;
+use crate::fetching::{Ended, FIRST_STRETCH, Fetching};
+use crate::identity::Identity;
+use crate::refusal::OpenError;
+use crate::retry::RetryBudget;
+use crate::source::{Opened, Wanted};
+use crate::transfer::{Halt, blocking};
+use crate::{RestartReason, TokenHint, TransferError};
+
+impl Fetching<'_> {
+    /// Asks the current source for the first missing bytes, and starts the first connection with its answer.
+    pub(crate) async fn establish(&mut self) -> Result<(), Halt> {
+        let source = Arc::clone(&self.sources[self.current].source);
+        let if_range = self.identity.as_ref().filter(|_| !self.validators_lie).and_then(Identity::if_range);
+        let start = if self.identity.is_some() { self.incoming.map().contiguous_end() } else { 0 };
+        let start = self.first_missing(start);
+        let whole = !self.ranges || (self.validators_lie && start == 0);
+        let wanted = Wanted { start, end: (!whole).then(|| start + FIRST_STRETCH), if_range };
+        let opened = tokio::select! {
+            () = self.transfer.stop.cancelled() => return Err(Halt::Stopped),
+            opened = self.transfer.engine.web.open(&source, wanted) => opened,
+        };
+        match opened {
+            Ok(opened) => self.accept(opened, start, whole).await,
+            Err(OpenError::Transient { error, retry_after }) => self.try_again(self.current, error, retry_after),
+            Err(OpenError::Final(error) | OpenError::Refused { error, .. }) => {
+                self.source_refused(self.current, error).await
+            }
+            Err(OpenError::Unsatisfiable { total }) => self.unsatisfiable(total).await,
+        }
+    }
+
+    /// The gap that will be claimed first.
+    fn first_missing(&self, prefix: u64) -> u64 {
+        let mut map = self.incoming.map();
+        let Some((claim, span)) = map.claim(1) else { return prefix };
+        map.release(claim);
+        span.next
+    }
+
+    async fn unsatisfiable(&mut self, total: Option<u64>) -> Result<(), Halt> {
+        let host = self.sources[self.current].source.host();
+        if self.identity.is_some() {
+            return self.changed().await;
+        }
+        if total == Some(0) {
+            let error = fetch::not_a_file(&host, "an empty body", None);
+            return self.source_refused(self.current, error).await;
+        }
+        let problem = "it says that the file has no beginning (416)".to_owned();
+        self.ranges = false;
+        self.try_again(self.current, TransferError::BadAnswer { host, problem }, None)
+    }
+
+    async fn accept(&mut self, opened: Opened, start: u64, asked_whole: bool) -> Result<(), Halt> {
+        if let Some(error) = self.contradiction(&opened) {
+            return self.source_refused(self.current, error).await;
+        }
+        let is_whole = matches!(opened.body, Body::Whole(_));
+        if self.identity.is_some() {
+            if !self.continues(&opened) {
+                return self.is_another_version().await;
+            }
+            if is_whole && self.incoming.map().present() > 0 {
+                self.restart(RestartReason::RangesRefused).await?;
+                self.ranges = false;
+                return Ok(());
+            }
+            self.make_room().await?;
+        } else {
+            self.begin(&opened).await?;
+        }
+        if is_whole && !asked_whole {
+            self.ranges = false;
+        }
+        self.facts = opened.facts.clone();
+        self.established = true;
+        self.transfer.started(self.facts.clone()).await;
+        self.start_first(opened, start);
+        Ok(())
+    }
+
+    /// What the answer says against what the caller knows.
+    fn contradiction(&self, opened: &Opened) -> Option<TransferError> {
+        let host = self.sources[self.current].source.host();
+        let (file, facts) = (&self.transfer.file, &opened.facts);
+        match (file.size, facts.size) {
+            (Some(expected), Some(actual)) if expected != actual => {
+                return Some(TransferError::SizeMismatch { host, expected, actual });
+            }
+            (expected, Some(0)) if expected != Some(0) => return Some(fetch::not_a_file(&host, "an empty body", None)),
+            _ => {}
+        }
+        match (file.sha256, facts.sha256) {
+            (Some(expected), Some(actual)) if expected != actual => {
+                Some(TransferError::HashMismatch { expected, actual })
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether the answer belongs to the bytes that are here.
+    fn continues(&self, opened: &Opened) -> bool {
+        let Some(identity) = &self.identity else { return true };
+        let facts = &opened.facts;
+        if self.validators_lie {
+            return identity.total == facts.size;
+        }
+        let same_source = self.sources[self.current].source.listed.public() == identity.source;
+        let strong = |etag: &Option<String>| etag.as_ref().is_some_and(|etag| !etag.starts_with("W/"));
+        let proven =
+            same_source || identity.is_proven_by_hash() || (strong(&identity.etag) && identity.etag == facts.etag);
+        proven && identity.agrees_with(facts)
+    }
+
+    async fn is_another_version(&mut self) -> Result<(), Halt> {
+        let listed = self.sources[self.current].source.listed.public();
+        if self.identity.as_ref().is_some_and(|identity| identity.source != listed) {
+            return self.restart(RestartReason::OtherSource).await;
+        }
+        self.changed().await
+    }
+
+    /// A file of which nothing is here: room, journal, hash.
+    async fn begin(&mut self, opened: &Opened) -> Result<(), Halt> {
+        let listed = self.sources[self.current].source.listed.public();
+        let identity = Identity::new(&opened.facts, self.transfer.file.sha256, listed);
+        let total = identity.total.or(self.transfer.file.size);
+        self.incoming.map().reset(total);
+        self.incoming.meter.set_total(total);
+        self.make_room().await?;
+        if matches!(opened.body, Body::Part(_)) && total.is_some_and(|total| total > BLOCK) {
+            let (part, noted) = (Arc::clone(&self.incoming.part), identity.clone());
+            blocking(move || part.begin_journal(&noted).map_err(|error| part.error("writing the journal of", error)))
+                .await?;
+        }
+        self.identity = Some(identity);
+        self.start_hash(None);
+        Ok(())
+    }
+
+    /// Enters what is missing in the ledger, and lets the file system set it aside where it can.
+    async fn make_room(&mut self) -> Result<(), Halt> {
+        let (total, missing) = {
+            let map = self.incoming.map();
+            (map.total(), map.missing())
+        };
+        let Some(total) = total else { return Ok(()) };
+        let part = Arc::clone(&self.incoming.part);
+        let space = &self.transfer.engine.space;
+        space.reserve(self.transfer.key, &part.folder, missing).map_err(Halt::Shortage)?;
+        if total > BLOCK {
+            let room = move || part.preallocate(total).map_err(|error| part.error("making room for", error));
+            self.preallocated = blocking(room).await?;
+        }
+        if self.preallocated {
+            // From here on the file system itself counts these bytes as used.
+            space.still_needs(self.transfer.key, 0);
+        }
+        Ok(())
+    }
+
+    /// Starts the connection that stores the first answer.
+    fn start_first(&mut self, opened: Opened, start: u64) {
+        let length = match opened.body {
+            Body::Part(range) => range.end - range.start,
+            Body::Whole(_) => u64::MAX,
+        };
+        let claimed = self.incoming.map().claim(length);
+        let (Some((claim, Span { next, .. })), Some(permit)) = (claimed, self.permit.take()) else { return };
+        if next != start {
+            // A block was voided meanwhile: this answer is for later bytes. Ask again.
+            self.incoming.map().release(claim);
+            self.permit = Some(permit);
+            return;
+        }
+        let fetcher = self.fetcher();
+        let index = self.current;
+        let host = self.sources[index].source.host();
+        self.fetchers.insert(claim, (Instant::now(), Arc::clone(&fetcher.received)));
+        self.running.spawn(async move {
+            let end = fetcher.store(opened, claim, start, &host).await;
+            Ended { claim, source: index, end, permit }
+        });
+    }
+
+    /// A source that cannot give the file is not asked again.
+    pub(crate) async fn source_refused(&mut self, index: usize, mut error: TransferError) -> Result<(), Halt> {
+        let source = &mut self.sources[index];
+        if let TransferError::NotAFile { hint, .. } = &mut error {
+            let token = self.transfer.engine.web.hint_for(&source.source.listed);
+            *hint = Some(token).filter(|token| *token != TokenHint::NoneForHost);
+        }
+        source.dead = Some(error);
+        if index == self.current {
+            self.stop_all().await;
+            self.next_source()?;
+        }
+        Ok(())
+    }
+
+    /// Goes on with the source that has failed least. When none is left, the first one's error tells the story.
+    pub(crate) fn next_source(&mut self) -> Result<(), Halt> {
+        let alive = (0..self.sources.len()).filter(|index| self.sources[*index].dead.is_none());
+        let Some(next) = alive.min_by_key(|index| self.sources[*index].failures) else {
+            let error = self.sources.iter_mut().find_map(|source| source.dead.take());
+            let nothing = || TransferError::NotFound { host: String::new(), status: 404 };
+            return Err(error.unwrap_or_else(nothing).into());
+        };
+        if next != self.current {
+            self.current = next;
+            self.established = false;
+            self.budget = RetryBudget::new(self.transfer.engine.settings.backoff);
+            self.not_before = None;
+        }
+        Ok(())
+    }
+}

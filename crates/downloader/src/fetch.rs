@@ -1,0 +1,249 @@
+//! One connection's work: ask for a stretch of the file, check the answer, store its bytes. It retries nothing.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio_util::sync::CancellationToken;
+
+use crate::answer::{self, Body};
+use crate::bandwidth::Bandwidth;
+use crate::blocks::{BLOCK, ClaimId, Span};
+use crate::identity::Identity;
+use crate::incoming::Incoming;
+use crate::refusal::{self, OpenError};
+use crate::source::{Opened, Source, Wanted, Web};
+use crate::{TokenHint, TransferError};
+
+/// Frames that are collected before they are copied together: a server that drips would fill memory with them.
+const MOST_FRAMES: usize = 256;
+
+/// What a connection needs.
+#[derive(Debug, Clone)]
+pub(crate) struct Fetcher {
+    pub(crate) web: Arc<Web>,
+    pub(crate) incoming: Arc<Incoming>,
+    pub(crate) limits: [Arc<Bandwidth>; 2],
+    pub(crate) stall_timeout: Duration,
+    pub(crate) stop: CancellationToken,
+    /// Bytes that this connection has received.
+    pub(crate) received: Arc<AtomicU64>,
+}
+
+/// How a connection's work ended.
+#[derive(Debug)]
+pub(crate) enum FetchEnd {
+    /// Its stretch is stored, or was taken over by others.
+    Done,
+    /// It was told to stop.
+    Stopped,
+    /// The network or the server failed; asking again may help.
+    Failed { error: TransferError, retry_after: Option<Duration> },
+    /// This source cannot give the file.
+    Refused(TransferError),
+    /// The answer belongs to another version of the file.
+    Changed,
+    /// The whole file came where a part was asked for.
+    RangesRefused,
+    /// The disk failed.
+    Disk(io::Error),
+}
+
+impl From<OpenError> for FetchEnd {
+    fn from(error: OpenError) -> Self {
+        match error {
+            OpenError::Final(error) | OpenError::Refused { error, .. } => Self::Refused(error),
+            OpenError::Transient { error, retry_after } => Self::Failed { error, retry_after },
+            OpenError::Unsatisfiable { .. } => Self::Changed,
+        }
+    }
+}
+
+impl Fetcher {
+    /// Asks a source for `span` and stores it.
+    pub(crate) async fn fetch(
+        &self,
+        source: &Source,
+        identity: &Identity,
+        trusted: bool,
+        claim: ClaimId,
+        span: Span,
+    ) -> FetchEnd {
+        let if_range = if trusted { identity.if_range() } else { None };
+        let wanted = Wanted { start: span.next, end: Some(span.end), if_range };
+        let opened = tokio::select! {
+            () = self.stop.cancelled() => return FetchEnd::Stopped,
+            opened = self.web.open(source, wanted) => opened,
+        };
+        let opened = match opened {
+            Ok(opened) => opened,
+            Err(error) => return error.into(),
+        };
+        let agrees = if trusted { identity.agrees_with(&opened.facts) } else { identity.total == opened.facts.size };
+        match opened.body {
+            _ if !agrees => FetchEnd::Changed,
+            Body::Whole(_) if if_range.is_some() => FetchEnd::Changed,
+            Body::Whole(_) => FetchEnd::RangesRefused,
+            Body::Part(_) => self.store(opened, claim, span.next, &source.host()).await,
+        }
+    }
+
+    /// Stores the body of an answer from `start` on, as far as the claim reaches by then.
+    pub(crate) async fn store(&self, opened: Opened, claim: ClaimId, start: u64, host: &str) -> FetchEnd {
+        let body_end = match opened.body {
+            Body::Part(range) => Some(range.end),
+            Body::Whole(length) => length,
+        };
+        let content_type = answer::text(opened.response.headers(), reqwest::header::CONTENT_TYPE).map(str::to_owned);
+        let mut writer =
+            Writer { fetcher: self, claim, content_type, host, offset: start, frames: Vec::new(), length: 0 };
+        let mut response = opened.response;
+        loop {
+            let claimed_end = self.incoming.map().advance(claim, writer.position());
+            let end = match claimed_end {
+                Some(end) => body_end.map_or(end, |body_end| end.min(body_end)),
+                None => return writer.leave(FetchEnd::Done).await,
+            };
+            if writer.position() >= end && end != u64::MAX {
+                let left = writer.leave(FetchEnd::Done).await;
+                if body_end.is_none_or(|body_end| body_end == end) && matches!(left, FetchEnd::Done) {
+                    // Reading to the very end gives the connection back for the next request.
+                    return match tokio::time::timeout(self.stall_timeout, response.chunk()).await {
+                        Ok(Ok(Some(_))) => bad_answer(host, "it is longer than it says"),
+                        _ => FetchEnd::Done,
+                    };
+                }
+                return left;
+            }
+            let read = tokio::select! {
+                biased;
+                () = self.stop.cancelled() => return writer.leave(FetchEnd::Stopped).await,
+                read = tokio::time::timeout(self.stall_timeout, response.chunk()) => read,
+            };
+            let frame = match read {
+                Ok(Ok(Some(frame))) => frame,
+                Ok(Ok(None)) => return writer.ended(body_end).await,
+                Ok(Err(error)) => return writer.leave(refusal::of_network(&error, host.to_owned()).into()).await,
+                Err(_) => return writer.leave(self.stalled(host)).await,
+            };
+            for limit in &self.limits {
+                tokio::select! {
+                    () = self.stop.cancelled() => {}
+                    () = limit.take(frame.len()) => {}
+                }
+            }
+            if let Err(end_of_it) = writer.take(frame, end).await {
+                return end_of_it;
+            }
+        }
+    }
+
+    fn stalled(&self, host: &str) -> FetchEnd {
+        let error = TransferError::Stalled { host: host.to_owned(), silence: self.stall_timeout };
+        FetchEnd::Failed { error, retry_after: None }
+    }
+}
+
+fn bad_answer(host: &str, problem: &str) -> FetchEnd {
+    let error = TransferError::BadAnswer { host: host.to_owned(), problem: problem.to_owned() };
+    FetchEnd::Failed { error, retry_after: None }
+}
+
+/// Collects frames up to the end of a block and stores them at once.
+struct Writer<'a> {
+    fetcher: &'a Fetcher,
+    claim: ClaimId,
+    content_type: Option<String>,
+    host: &'a str,
+    /// Where the first collected byte belongs.
+    offset: u64,
+    frames: Vec<Bytes>,
+    length: usize,
+}
+
+impl Writer<'_> {
+    fn position(&self) -> u64 {
+        self.offset + self.length as u64
+    }
+
+    /// Takes a frame, of which what lies beyond `end` is not wanted.
+    async fn take(&mut self, mut frame: Bytes, end: u64) -> Result<(), FetchEnd> {
+        while !frame.is_empty() && self.position() < end {
+            let block_end = (self.position() / BLOCK + 1) * BLOCK;
+            let room = block_end.min(end) - self.position();
+            let piece = frame.split_to(frame.len().min(usize::try_from(room).unwrap_or(usize::MAX)));
+            self.fetcher.incoming.meter.received(piece.len());
+            self.fetcher.received.fetch_add(piece.len() as u64, Relaxed);
+            self.length += piece.len();
+            self.frames.push(piece);
+            if self.frames.len() >= MOST_FRAMES {
+                self.frames = vec![self.frames.concat().into()];
+            }
+            if self.position() == block_end {
+                self.flush().await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn flush(&mut self) -> Result<(), FetchEnd> {
+        if self.length == 0 {
+            return Ok(());
+        }
+        if self.offset == 0 {
+            self.look_at_the_beginning()?;
+        }
+        let (offset, length) = (self.offset, self.length);
+        let frames = std::mem::take(&mut self.frames);
+        let incoming = Arc::clone(&self.fetcher.incoming);
+        let stored = tokio::task::spawn_blocking(move || incoming.store(offset, frames, length)).await;
+        self.fetcher.incoming.meter.settled(length);
+        (self.offset, self.length) = (offset + length as u64, 0);
+        stored.unwrap_or_else(|panic| Err(io::Error::other(panic))).map_err(FetchEnd::Disk)
+    }
+
+    /// An error page is known by its first bytes, before any of them is stored.
+    fn look_at_the_beginning(&mut self) -> Result<(), FetchEnd> {
+        let first: Vec<u8> = self.frames.iter().flatten().copied().take(512).collect();
+        let name = self.fetcher.incoming.part.destination().name();
+        let Some(what) = answer::not_a_file(name, self.content_type.as_deref(), &first) else { return Ok(()) };
+        self.drop_collected();
+        Err(FetchEnd::Refused(not_a_file(self.host, what, self.content_type.take())))
+    }
+
+    fn drop_collected(&mut self) {
+        self.fetcher.incoming.meter.settled(self.length);
+        self.frames.clear();
+        self.length = 0;
+    }
+
+    /// Stores what is collected, then ends.
+    async fn leave(mut self, end: FetchEnd) -> FetchEnd {
+        let stored = self.flush().await;
+        self.fetcher.incoming.map().advance(self.claim, self.offset);
+        stored.err().unwrap_or(end)
+    }
+
+    /// The body has ended: at its stated end, or where there was none to be stated.
+    async fn ended(mut self, body_end: Option<u64>) -> FetchEnd {
+        if let Err(end) = self.flush().await {
+            return end;
+        }
+        let host = self.host;
+        let mut map = self.fetcher.incoming.map();
+        map.advance(self.claim, self.offset);
+        if body_end.is_none() && map.total().is_none() {
+            map.end_here();
+            self.fetcher.incoming.meter.set_total(map.total());
+            return FetchEnd::Done;
+        }
+        bad_answer(host, "it ended early")
+    }
+}
+
+/// The hint about the token is added by the transfer, which knows the link that was asked first.
+pub(crate) fn not_a_file(host: &str, what: &'static str, content_type: Option<String>) -> TransferError {
+    TransferError::NotAFile { host: host.to_owned(), what, content_type, hint: None::<TokenHint> }
+}

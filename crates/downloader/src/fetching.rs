@@ -1,0 +1,396 @@
+//! The bytes of one file: which source, how many connections, what to do when one of them ends. It stores nothing
+//! itself and renames nothing.
+
+use std::collections::{BTreeSet, HashMap};
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::task::{JoinHandle, JoinSet};
+use tokio_util::sync::CancellationToken;
+
+use crate::blocks::{ClaimId, Span};
+use crate::connections::Connections;
+use crate::fetch::{FetchEnd, Fetcher};
+use crate::finish::Arrived;
+use crate::identity::Identity;
+use crate::incoming::Incoming;
+use crate::retry::RetryBudget;
+use crate::source::Source;
+use crate::start::Resume;
+use crate::transfer::{Halt, Transfer};
+use crate::verify::PrefixHash;
+use crate::{Facts, RestartReason, TransferError};
+
+/// What the first connection asks for, before anything is known.
+pub(crate) const FIRST_STRETCH: u64 = 16 << 20;
+/// Files up to this size are fetched by one connection.
+pub(crate) const SMALL_FILE: u64 = 32 << 20;
+/// A thread is not worth it below this; the hash is computed at the end.
+pub(crate) const HASHED_AT_THE_END: u64 = 4 << 20;
+/// A connection gets as much as it fetches in this time, so that the hash never waits long for a gap to fill.
+const STRETCH: Duration = Duration::from_secs(4);
+/// Least that a connection is asked to fetch while there is more.
+const LEAST_STRETCH: u64 = 4 << 20;
+/// Least that is taken from another connection at the tail.
+const LEAST_STOLEN: u64 = 2 << 20;
+const TICK: Duration = Duration::from_millis(50);
+/// How often the file may change on the server before it is given up.
+const MOST_CHANGES: u32 = 3;
+
+pub(crate) struct Fetching<'a> {
+    pub(crate) transfer: &'a Transfer,
+    pub(crate) incoming: Arc<Incoming>,
+    pub(crate) sources: Vec<SourceState>,
+    /// Index of the source in use.
+    pub(crate) current: usize,
+    /// Known once a server has answered, or from the journal.
+    pub(crate) identity: Option<Identity>,
+    pub(crate) facts: Facts,
+    /// A server has answered in this run.
+    pub(crate) established: bool,
+    /// As far as is known, the source gives parts.
+    pub(crate) ranges: bool,
+    /// Validators that contradict each other without a hash to decide: only the size is compared from then on.
+    pub(crate) validators_lie: bool,
+    pub(crate) changes: u32,
+    pub(crate) budget: RetryBudget,
+    pub(crate) connections: Connections,
+    pub(crate) permit: Option<OwnedSemaphorePermit>,
+    pub(crate) running: JoinSet<Ended>,
+    /// Since when each runs, and what it has received.
+    pub(crate) fetchers: HashMap<ClaimId, (Instant, Arc<AtomicU64>)>,
+    pub(crate) stop_fetchers: CancellationToken,
+    /// No request before this.
+    pub(crate) not_before: Option<tokio::time::Instant>,
+    pub(crate) hash: Option<PrefixHash>,
+    pub(crate) hash_state: Option<(u64, Vec<u8>)>,
+    pub(crate) audit: Option<JoinHandle<Vec<usize>>>,
+    pub(crate) sync: Option<JoinHandle<SyncResult>>,
+    pub(crate) last_sync: Instant,
+    pub(crate) sync_failures: u32,
+    /// The file system has set the room aside.
+    pub(crate) preallocated: bool,
+}
+
+type SyncResult = Result<(), (io::Error, BTreeSet<usize>)>;
+
+/// A source and why it is no longer asked.
+#[derive(Debug)]
+pub(crate) struct SourceState {
+    pub(crate) source: Arc<Source>,
+    pub(crate) failures: u32,
+    pub(crate) dead: Option<TransferError>,
+}
+
+/// A connection that has ended.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) claim: ClaimId,
+    pub(crate) source: usize,
+    pub(crate) end: FetchEnd,
+    /// Given back with it.
+    pub(crate) permit: OwnedSemaphorePermit,
+}
+
+impl<'a> Fetching<'a> {
+    pub(crate) fn new(
+        transfer: &'a Transfer,
+        incoming: Arc<Incoming>,
+        resume: Option<Resume>,
+        permit: OwnedSemaphorePermit,
+    ) -> Self {
+        let settings = &transfer.engine.settings;
+        let (identity, blocks, hash_state) = match resume {
+            Some(resume) => (Some(resume.identity), resume.blocks, resume.hash_state),
+            None => (None, Vec::new(), None),
+        };
+        incoming.meter.set_total(incoming.map().total().or(transfer.file.size));
+        let sources = transfer.file.sources.iter().cloned().map(SourceState::new).collect();
+        let mut fetching = Self {
+            transfer,
+            incoming,
+            sources,
+            current: 0,
+            facts: Facts::default(),
+            established: false,
+            ranges: true,
+            identity,
+            validators_lie: false,
+            changes: 0,
+            budget: RetryBudget::new(settings.backoff),
+            connections: Connections::new(settings.connections_per_download),
+            permit: Some(permit),
+            running: JoinSet::new(),
+            fetchers: HashMap::new(),
+            stop_fetchers: CancellationToken::new(),
+            not_before: None,
+            hash: None,
+            hash_state,
+            audit: None,
+            sync: None,
+            last_sync: Instant::now(),
+            sync_failures: 0,
+            preallocated: false,
+        };
+        fetching.start_audit(blocks);
+        fetching
+    }
+
+    /// Fetches until every byte is here. On a halt, what arrived is synced and journalled.
+    pub(crate) async fn run(mut self) -> Result<Arrived, Halt> {
+        let result = self.fetch_all().await;
+        self.transfer.growing.store(false, Relaxed);
+        self.stop_all().await;
+        if let Some(sync) = self.sync.take() {
+            let _ = sync.await;
+        }
+        match result {
+            Ok(()) => {
+                self.permit = None;
+                Ok(Arrived {
+                    hash: self.hash.take(),
+                    content: None,
+                    expected: self.transfer.file.sha256.or(self.facts.sha256),
+                    source: self.sources[self.current].source.listed.clone(),
+                    facts: self.facts,
+                })
+            }
+            Err(halt) => Err(self.park(halt).await),
+        }
+    }
+
+    async fn fetch_all(&mut self) -> Result<(), Halt> {
+        let mut tick = tokio::time::interval(TICK);
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            if self.transfer.stop.is_cancelled() {
+                return Err(Halt::Stopped);
+            }
+            let complete = self.incoming.map().is_complete();
+            if complete && self.audit.is_none() && self.sync_is_over().await? {
+                return Ok(());
+            }
+            let waiting = self.not_before.is_some_and(|until| tokio::time::Instant::now() < until);
+            if !complete && !waiting {
+                if self.established {
+                    self.start_fetchers();
+                } else if self.running.is_empty() {
+                    self.establish().await?;
+                    continue;
+                }
+            }
+            let stop = self.transfer.stop.clone();
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => return Err(Halt::Stopped),
+                Some(ended) = self.running.join_next(), if !self.running.is_empty() => {
+                    if let Ok(ended) = ended {
+                        self.ended(ended).await?;
+                    }
+                }
+                damaged = finished(&mut self.audit), if self.audit.is_some() => self.audited(damaged.unwrap_or_default()).await?,
+                _ = tick.tick() => self.tick().await?,
+            }
+        }
+    }
+
+    /// Starts as many connections as help and as the job allows.
+    fn start_fetchers(&mut self) {
+        while self.running.len() < self.wanted_connections() {
+            let permit = match self.permit.take() {
+                Some(permit) => permit,
+                None => match Arc::clone(&self.transfer.slots).try_acquire_owned() {
+                    Ok(permit) => permit,
+                    Err(_) => return,
+                },
+            };
+            let stretch = self.stretch();
+            let claimed = {
+                let mut map = self.incoming.map();
+                map.claim(stretch).or_else(|| map.steal(LEAST_STOLEN))
+            };
+            match claimed {
+                Some((claim, span)) => self.start_fetcher(claim, span, permit),
+                None => {
+                    if self.running.is_empty() {
+                        self.permit = Some(permit);
+                    }
+                    return;
+                }
+            }
+        }
+    }
+
+    fn wanted_connections(&self) -> usize {
+        let small = self.incoming.map().total().is_none_or(|total| total <= SMALL_FILE);
+        if small || !self.ranges || self.validators_lie { 1 } else { self.connections.target() }
+    }
+
+    /// How much the next connection is asked to fetch: a few seconds' worth, and less towards the end, so that all
+    /// end together and the hash has no gap to wait for.
+    fn stretch(&self) -> u64 {
+        let target = self.wanted_connections() as u64;
+        if target == 1 {
+            return u64::MAX;
+        }
+        let by_time = (self.connections.rate_of_one() * STRETCH.as_secs_f64()) as u64;
+        let fair = self.incoming.map().missing() / (2 * target);
+        by_time.max(8 << 20).min(fair).max(LEAST_STRETCH)
+    }
+
+    fn start_fetcher(&mut self, claim: ClaimId, span: Span, permit: OwnedSemaphorePermit) {
+        let fetcher = self.fetcher();
+        let index = self.current;
+        let source = Arc::clone(&self.sources[index].source);
+        let identity = self.identity.clone().unwrap_or_default();
+        let trusted = !self.validators_lie;
+        self.fetchers.insert(claim, (Instant::now(), Arc::clone(&fetcher.received)));
+        self.running.spawn(async move {
+            let end = fetcher.fetch(&source, &identity, trusted, claim, span).await;
+            Ended { claim, source: index, end, permit }
+        });
+    }
+
+    pub(crate) fn fetcher(&self) -> Fetcher {
+        let engine = &self.transfer.engine;
+        Fetcher {
+            web: Arc::clone(&engine.web),
+            incoming: Arc::clone(&self.incoming),
+            limits: [Arc::clone(&self.transfer.bandwidth), Arc::clone(&engine.bandwidth)],
+            stall_timeout: engine.settings.stall_timeout,
+            stop: self.stop_fetchers.clone(),
+            received: Arc::default(),
+        }
+    }
+
+    async fn ended(&mut self, ended: Ended) -> Result<(), Halt> {
+        self.incoming.map().release(ended.claim);
+        self.fetchers.remove(&ended.claim);
+        if self.permit.is_none() {
+            self.permit = Some(ended.permit);
+        }
+        match ended.end {
+            FetchEnd::Done => self.sources[ended.source].failures = 0,
+            FetchEnd::Stopped => {}
+            FetchEnd::Failed { error, retry_after } => self.try_again(ended.source, error, retry_after)?,
+            FetchEnd::Refused(error) => self.source_refused(ended.source, error).await?,
+            FetchEnd::Changed => self.changed().await?,
+            FetchEnd::RangesRefused => {
+                self.restart(RestartReason::RangesRefused).await?;
+                self.ranges = false;
+            }
+            FetchEnd::Disk(error) => return Err(self.incoming.part.error("writing", error).into()),
+        }
+        Ok(())
+    }
+
+    /// A failure that may pass: the budget says how long to wait, or that it is over for this source.
+    pub(crate) fn try_again(
+        &mut self,
+        source: usize,
+        error: TransferError,
+        asked: Option<Duration>,
+    ) -> Result<(), Halt> {
+        tracing::debug!(file = %self.transfer.file.destination, %error, "a connection failed");
+        self.sources[source].failures += 1;
+        self.connections.failed(Instant::now());
+        if !self.running.is_empty() && asked.is_none() {
+            return Ok(()); // Others go on; only when none is left it is a question of patience.
+        }
+        let Some(wait) = self.budget.failed(self.transfer.meter.wire(), asked, rand::random()) else {
+            self.sources[source].dead = Some(error);
+            return self.next_source();
+        };
+        self.not_before = Some(tokio::time::Instant::now() + wait);
+        if self.sources.len() > 1 && self.running.is_empty() {
+            self.next_source()?;
+        }
+        Ok(())
+    }
+
+    /// Everything that has arrived is from another version than what the server has now.
+    pub(crate) async fn changed(&mut self) -> Result<(), Halt> {
+        self.changes += 1;
+        if self.changes >= MOST_CHANGES {
+            let host = self.sources[self.current].source.host();
+            return Err(Halt::Failed(TransferError::KeepsChanging { host }));
+        }
+        self.validators_lie = true;
+        self.restart(RestartReason::ChangedOnServer).await
+    }
+
+    /// Throws away what is here and begins anew with the next answer.
+    pub(crate) async fn restart(&mut self, reason: RestartReason) -> Result<(), Halt> {
+        self.stop_all().await;
+        if let Some(hash) = self.hash.take() {
+            self.incoming.set_hash(None);
+            hash.stop().await;
+        }
+        if let Some(audit) = self.audit.take() {
+            let _ = audit.await;
+        }
+        let lost = self.incoming.map().present();
+        self.incoming.map().reset(self.transfer.file.size);
+        self.incoming.meter.set_present(0);
+        let part = Arc::clone(&self.incoming.part);
+        crate::transfer::blocking(move || crate::start::throw_away(&part)).await?;
+        (self.identity, self.hash_state, self.established) = (None, None, false);
+        if lost > 0 {
+            self.transfer.restarted(reason).await;
+        }
+        Ok(())
+    }
+
+    /// Ends all connections and waits for them; what they have collected is stored.
+    pub(crate) async fn stop_all(&mut self) {
+        self.stop_fetchers.cancel();
+        while let Some(ended) = self.running.join_next().await {
+            if let Ok(ended) = ended {
+                self.incoming.map().release(ended.claim);
+                self.fetchers.remove(&ended.claim);
+                self.permit.get_or_insert(ended.permit);
+            }
+        }
+        self.stop_fetchers = CancellationToken::new();
+    }
+
+    /// Makes what has arrived safe before the transfer stands still.
+    async fn park(&mut self, halt: Halt) -> Halt {
+        if let Some(hash) = self.hash.take() {
+            hash.stop().await;
+        }
+        let incoming = Arc::clone(&self.incoming);
+        let parked = tokio::task::spawn_blocking(move || match incoming.park() {
+            Ok(()) => Ok(()),
+            Err((error, covered)) => incoming.void(covered).and(Err(error)),
+        });
+        if let Ok(Err(error)) = parked.await {
+            tracing::warn!(file = %self.transfer.file.destination, %error, "what arrived last could not be synced");
+        }
+        match halt {
+            Halt::Shortage(mut shortage) => {
+                shortage.needed = shortage.needed.max(self.incoming.map().missing());
+                shortage.available =
+                    self.transfer.engine.space.available(self.transfer.key, &self.incoming.part.folder);
+                Halt::Shortage(shortage)
+            }
+            other => other,
+        }
+    }
+}
+
+impl SourceState {
+    fn new(listed: crate::SourceUrl) -> Self {
+        Self { source: Arc::new(Source::new(listed)), failures: 0, dead: None }
+    }
+}
+
+/// The result of a task that may not be there.
+async fn finished<T>(task: &mut Option<JoinHandle<T>>) -> Option<T> {
+    let result = task.as_mut()?.await.ok();
+    *task = None;
+    result
+}

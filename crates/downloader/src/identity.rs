@@ -1,0 +1,139 @@
+//! Which content bytes belong to, so that two versions of a file are never mixed. Pure.
+
+use crate::{Facts, Sha256Digest};
+
+/// What was known of the content when its first byte arrived.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Identity {
+    pub(crate) total: Option<u64>,
+    /// From the caller or the server: then the hash decides, and validators are not asked.
+    pub(crate) sha256: Option<Sha256Digest>,
+    pub(crate) etag: Option<String>,
+    pub(crate) last_modified: Option<String>,
+    /// The URL as listed, without query: validators of another source prove nothing.
+    pub(crate) source: String,
+}
+
+impl Identity {
+    pub(crate) fn new(facts: &Facts, sha256: Option<Sha256Digest>, source: String) -> Self {
+        Self {
+            total: facts.size,
+            sha256: sha256.or(facts.sha256),
+            etag: facts.etag.clone(),
+            last_modified: facts.last_modified.clone(),
+            source,
+        }
+    }
+
+    /// Whether an answer belongs to the same content as far as can be told.
+    ///
+    /// The size always has to agree. With a known SHA-256 nothing more is asked: content delivery networks give one
+    /// file many ETags, and the hash decides in the end. Else the ETag has to be the same where both have one, weak
+    /// or strong; where one has none, the date.
+    pub(crate) fn agrees_with(&self, facts: &Facts) -> bool {
+        if self.total.is_some() && facts.size.is_some() && self.total != facts.size {
+            return false;
+        }
+        if let Some(own) = self.sha256 {
+            return facts.sha256.is_none_or(|other| own == other);
+        }
+        match (&self.etag, &facts.etag) {
+            (Some(own), Some(other)) => own == other,
+            _ => match (&self.last_modified, &facts.last_modified) {
+                (Some(own), Some(other)) => own == other,
+                _ => true,
+            },
+        }
+    }
+
+    /// The validator to send as `If-Range`: a strong ETag, else the date; none where the hash decides.
+    pub(crate) fn if_range(&self) -> Option<&str> {
+        if self.sha256.is_some() {
+            return None;
+        }
+        let strong = self.etag.as_deref().filter(|etag| !etag.starts_with("W/"));
+        strong.or(if self.etag.is_none() { self.last_modified.as_deref() } else { None })
+    }
+
+    /// Whether bytes from other sources may be mixed in.
+    pub(crate) fn is_proven_by_hash(&self) -> bool {
+        self.sha256.is_some()
+    }
+
+    pub(crate) fn write_to(&self, out: &mut Vec<u8>) {
+        out.extend(self.total.unwrap_or(u64::MAX).to_le_bytes());
+        out.push(u8::from(self.sha256.is_some()));
+        out.extend(self.sha256.map_or([0; 32], |digest| digest.0));
+        for text in [self.etag.as_deref(), self.last_modified.as_deref(), Some(self.source.as_str())] {
+            let text = text.unwrap_or_default().as_bytes();
+            let text = &text[..text.len().min(8192)];
+            out.extend((text.len() as u32).to_le_bytes());
+            out.extend(text);
+        }
+    }
+
+    pub(crate) fn read(bytes: &[u8]) -> Option<Self> {
+        let (total, rest) = bytes.split_first_chunk::<8>()?;
+        let (has_digest, rest) = rest.split_first()?;
+        let (digest, mut rest) = rest.split_first_chunk::<32>()?;
+        let mut texts = [const { String::new() }; 3];
+        for text in &mut texts {
+            let (length, after) = rest.split_first_chunk::<4>()?;
+            let (own, after) = after.split_at_checked(u32::from_le_bytes(*length) as usize)?;
+            *text = String::from_utf8(own.to_vec()).ok()?;
+            rest = after;
+        }
+        let [etag, last_modified, source] = texts;
+        Some(Self {
+            total: Some(u64::from_le_bytes(*total)).filter(|total| *total != u64::MAX),
+            sha256: (*has_digest == 1).then_some(Sha256Digest(*digest)),
+            etag: Some(etag).filter(|text| !text.is_empty()),
+            last_modified: Some(last_modified).filter(|text| !text.is_empty()),
+            source,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn facts(size: u64, etag: Option<&str>, date: Option<&str>) -> Facts {
+        Facts { size: Some(size), etag: etag.map(Into::into), last_modified: date.map(Into::into), ..Facts::default() }
+    }
+
+    #[test]
+    fn without_a_hash_size_and_validators_have_to_agree() {
+        let own = Identity::new(&facts(10, Some("\"a\""), Some("Mon")), None, String::new());
+        assert!(own.agrees_with(&facts(10, Some("\"a\""), Some("Tue"))));
+        assert!(own.agrees_with(&facts(10, None, Some("Mon"))));
+        assert!(own.agrees_with(&facts(10, None, None)));
+        assert!(!own.agrees_with(&facts(10, Some("\"b\""), Some("Mon"))));
+        assert!(!own.agrees_with(&facts(11, Some("\"a\""), Some("Mon"))));
+        assert!(!own.agrees_with(&facts(10, None, Some("Tue"))));
+    }
+
+    #[test]
+    fn with_a_hash_only_the_size_has_to_agree() {
+        let own = Identity::new(&facts(10, Some("\"a\""), None), Some(Sha256Digest([1; 32])), String::new());
+        assert!(own.agrees_with(&facts(10, Some("\"b\""), None)));
+        assert!(!own.agrees_with(&facts(9, Some("\"a\""), None)));
+        assert_eq!(own.if_range(), None);
+    }
+
+    #[test]
+    fn if_range_carries_strong_validators_only() {
+        let of = |etag, date| Identity::new(&facts(1, etag, date), None, String::new()).if_range().map(str::to_owned);
+        assert_eq!(of(Some("\"a\""), Some("Mon")).as_deref(), Some("\"a\""));
+        assert_eq!(of(Some("W/\"a\""), Some("Mon")), None);
+        assert_eq!(of(None, Some("Mon")).as_deref(), Some("Mon"));
+    }
+
+    #[test]
+    fn what_was_written_is_read_back() {
+        let own = Identity::new(&facts(10, Some("\"a\""), None), Some(Sha256Digest([1; 32])), "https://h/x".into());
+        let mut bytes = Vec::new();
+        own.write_to(&mut bytes);
+        assert_eq!(Identity::read(&bytes), Some(own));
+    }
+}

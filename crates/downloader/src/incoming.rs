@@ -1,0 +1,132 @@
+//! A file that is arriving: the one place where bytes become believed. Write, then checksum, then journal, then hash.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+
+use crate::blocks::{BLOCK, Block, BlockMap};
+use crate::journal::Record;
+use crate::meter::Meter;
+use crate::part::Part;
+use crate::verify::HashFeed;
+
+/// Shared by the connections of one file and the transfer that watches them.
+#[derive(Debug)]
+pub(crate) struct Incoming {
+    pub(crate) part: Arc<Part>,
+    pub(crate) meter: Arc<Meter>,
+    map: Mutex<BlockMap>,
+    hash: Mutex<Option<HashFeed>>,
+    unsynced: Mutex<Unsynced>,
+}
+
+/// Written since the last sync that succeeded.
+#[derive(Debug, Default)]
+struct Unsynced {
+    blocks: BTreeSet<usize>,
+    bytes: u64,
+}
+
+impl Incoming {
+    pub(crate) fn new(part: Arc<Part>, meter: Arc<Meter>, map: BlockMap) -> Self {
+        meter.set_present(map.present());
+        Self { part, meter, map: Mutex::new(map), hash: Mutex::default(), unsynced: Mutex::default() }
+    }
+
+    pub(crate) fn map(&self) -> MutexGuard<'_, BlockMap> {
+        self.map.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn set_hash(&self, feed: Option<HashFeed>) {
+        *self.hash.lock().unwrap_or_else(PoisonError::into_inner) = feed;
+    }
+
+    fn hash(&self) -> Option<HashFeed> {
+        self.hash.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn unsynced(&self) -> MutexGuard<'_, Unsynced> {
+        self.unsynced.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Stores bytes that lie within one block and follow what is there of it. Blocks.
+    pub(crate) fn store(&self, offset: u64, frames: Vec<Bytes>, length: usize) -> io::Result<()> {
+        let index = usize::try_from(offset / BLOCK).map_err(io::Error::other)?;
+        let before = self.map().block(index);
+        if u64::from(before.have) != offset % BLOCK {
+            return Ok(()); // Another connection was here first, with the same bytes.
+        }
+        self.part.write(offset, &frames)?;
+        let mut crc = before.crc_so_far();
+        frames.iter().for_each(|frame| crc.update(frame));
+        let after = Block { have: before.have + length as u32, crc: crc.finalize() };
+        {
+            let mut unsynced = self.unsynced();
+            unsynced.blocks.insert(index);
+            unsynced.bytes += length as u64;
+        }
+        let (full, end) = {
+            let mut map = self.map();
+            map.set(index, after);
+            self.meter.set_present(map.present());
+            (map.is_full(index), map.contiguous_end())
+        };
+        if full {
+            self.part.note(&[Record::Block(index as u32, after)])?;
+        }
+        if let Some(hash) = self.hash() {
+            hash.arrived(offset, frames, length, end);
+        }
+        Ok(())
+    }
+
+    pub(crate) fn unsynced_bytes(&self) -> u64 {
+        self.unsynced().bytes
+    }
+
+    /// Brings what was written to the disk, then the journal. Blocks. A sync that fails is never tried again: `Err`
+    /// holds the blocks that it covered, which may be anything now.
+    pub(crate) fn sync(&self) -> Result<(), (io::Error, BTreeSet<usize>)> {
+        let covered = std::mem::take(&mut *self.unsynced()).blocks;
+        if let Err(error) = self.part.file.sync_data() {
+            return Err((error, covered));
+        }
+        if !self.part.has_journal() {
+            return Ok(());
+        }
+        let state = self.hash().and_then(|hash| hash.checkpoint());
+        let noted = state.map_or(Ok(()), |(position, state)| self.part.note(&[Record::HashState(position, state)]));
+        noted.and_then(|()| self.part.sync_journal()).map_err(|error| (error, covered))
+    }
+
+    /// Notes the blocks that are there in part, then syncs: nothing that arrived is lost. Blocks.
+    pub(crate) fn park(&self) -> Result<(), (io::Error, BTreeSet<usize>)> {
+        let partial: Vec<Record> = {
+            let map = self.map();
+            let open = map.blocks().filter(|(index, _)| !map.is_full(*index));
+            open.map(|(index, block)| Record::Block(index as u32, block)).collect()
+        };
+        self.part.note(&partial).map_err(|error| (error, BTreeSet::new()))?;
+        self.sync()
+    }
+
+    /// Believes these blocks no longer. Blocks.
+    pub(crate) fn void(&self, blocks: impl IntoIterator<Item = usize>) -> io::Result<()> {
+        let mut records = Vec::new();
+        let end = {
+            let mut map = self.map();
+            for index in blocks {
+                map.void(index);
+                records.push(Record::Void(index as u32));
+            }
+            self.meter.set_present(map.present());
+            map.contiguous_end()
+        };
+        if let Some(hash) = self.hash() {
+            hash.rewind(end);
+        }
+        self.part.note(&records)
+    }
+}

@@ -1,0 +1,80 @@
+//! What a failed request means: final, worth another try, or a link that has expired. Pure but for the answer's head.
+
+use std::time::Duration;
+
+use reqwest::Response;
+use reqwest::header::{DATE, RETRY_AFTER};
+
+use crate::answer::{named, text, unsatisfied_total};
+use crate::source::host_of;
+use crate::{SourceUrl, TokenHint, TransferError, client, retry};
+
+/// Why there is no answer with bytes.
+#[derive(Debug)]
+pub(crate) enum OpenError {
+    /// Asking again would not help.
+    Final(TransferError),
+    /// Asking again may help.
+    Transient { error: TransferError, retry_after: Option<Duration> },
+    /// 400, 401, 403 or 410: `signed` when it came from where a redirect led, so that a fresh link may help.
+    Refused { error: TransferError, signed: bool },
+    /// 416: the file does not have the bytes asked for. Its size, if the answer says so.
+    Unsatisfiable { total: Option<u64> },
+}
+
+impl OpenError {
+    pub(crate) fn transient(error: TransferError) -> Self {
+        Self::Transient { error, retry_after: None }
+    }
+}
+
+/// The meaning of a status that is no success and no redirect.
+pub(crate) fn of_status(response: &Response, listed: &SourceUrl, signed: bool, token: TokenHint) -> OpenError {
+    let host = host_of(response.url());
+    let status = response.status().as_u16();
+    match status {
+        401 | 403 if !signed => OpenError::Refused { error: of_login(response, listed, token), signed },
+        401 | 403 => OpenError::Refused { error: TransferError::Forbidden { host }, signed },
+        400 if signed => OpenError::Refused { error: TransferError::UnexpectedStatus { host, status }, signed },
+        410 if signed => OpenError::Refused { error: TransferError::NotFound { host, status }, signed },
+        404 | 410 => OpenError::Final(TransferError::NotFound { host, status }),
+        416 => OpenError::Unsatisfiable { total: unsatisfied_total(response.headers()) },
+        408 | 425 | 429 | 500 | 502 | 503 | 504 | 507 | 509 | 520..=530 => {
+            let retry_after = patience(response);
+            OpenError::Transient { error: TransferError::Busy { host, status }, retry_after }
+        }
+        _ => OpenError::Final(TransferError::UnexpectedStatus { host, status }),
+    }
+}
+
+fn of_login(response: &Response, listed: &SourceUrl, token: TokenHint) -> TransferError {
+    let host = host_of(response.url());
+    let code = named(response.headers(), "x-error-code").unwrap_or_default();
+    match (code, listed.hugging_face_repo()) {
+        ("GatedRepo", Some(repo)) => {
+            let accept_licence_at = format!("https://huggingface.co/{repo}");
+            TransferError::Gated { repo, accept_licence_at, token }
+        }
+        ("RepoNotFound", Some(repo)) => TransferError::PrivateOrMissing { repo, token },
+        _ if response.status().as_u16() == 401 => TransferError::Unauthorized { host, token },
+        _ => TransferError::Forbidden { host },
+    }
+}
+
+/// `Retry-After`; a date is compared with the answer's own `Date`, so that a wrong clock here does not matter.
+fn patience(response: &Response) -> Option<Duration> {
+    let value = text(response.headers(), RETRY_AFTER)?;
+    let their_now = text(response.headers(), DATE).and_then(|date| httpdate::parse_http_date(date).ok());
+    match their_now {
+        Some(now) => retry::retry_after(value, now),
+        None => value.trim().parse().ok().map(Duration::from_secs),
+    }
+}
+
+/// The meaning of a request or a body that broke.
+pub(crate) fn of_network(error: &reqwest::Error, host: String) -> OpenError {
+    if let Some(refused) = client::refused_host(error) {
+        return OpenError::Final(TransferError::RefusedAddress { host, address: refused });
+    }
+    OpenError::transient(TransferError::Network { host, problem: client::innermost(error) })
+}

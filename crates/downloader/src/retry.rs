@@ -1,0 +1,96 @@
+//! When to try again, and when to give up. Pure: time and chance come in as values.
+
+use std::time::{Duration, SystemTime};
+
+use crate::Backoff;
+
+/// Counts tries that brought nothing. Any progress fills the budget up again: a transfer that is cut a thousand times
+/// and moves each time is alive.
+#[derive(Debug)]
+pub(crate) struct RetryBudget {
+    backoff: Backoff,
+    fruitless: u32,
+    progress_at_last_failure: u64,
+}
+
+impl RetryBudget {
+    pub(crate) fn new(backoff: Backoff) -> Self {
+        Self { backoff, fruitless: 0, progress_at_last_failure: 0 }
+    }
+
+    /// A try failed after `progress` bytes in all. Says how long to wait, or `None` when the budget is spent.
+    /// `chance` is between 0 and 1 and spreads the waits between half and full length.
+    pub(crate) fn failed(&mut self, progress: u64, asked: Option<Duration>, chance: f64) -> Option<Duration> {
+        if progress > self.progress_at_last_failure {
+            self.fruitless = 0;
+        }
+        self.progress_at_last_failure = progress;
+        self.fruitless += 1;
+        if self.fruitless > self.backoff.tries_without_progress {
+            return None;
+        }
+        let doubled = self.backoff.first.saturating_mul(1 << (self.fruitless - 1).min(20));
+        let spread = doubled.min(self.backoff.max).mul_f64(0.5 + chance.clamp(0.0, 1.0) / 2.0);
+        Some(asked.map_or(spread, |asked| asked.min(LONGEST_RETRY_AFTER).max(spread)))
+    }
+}
+
+/// A server may ask for patience, but not for ever.
+const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(600);
+
+/// Reads `Retry-After`, which is a number of seconds or a date.
+pub(crate) fn retry_after(value: &str, now: SystemTime) -> Option<Duration> {
+    let value = value.trim();
+    if let Ok(seconds) = value.parse::<u64>() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let date = httpdate::parse_http_date(value).ok()?;
+    Some(date.duration_since(now).unwrap_or(Duration::ZERO))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn budget(tries: u32) -> RetryBudget {
+        RetryBudget::new(Backoff {
+            first: Duration::from_secs(1),
+            max: Duration::from_secs(30),
+            tries_without_progress: tries,
+        })
+    }
+
+    #[test]
+    fn waits_double_up_to_the_longest() {
+        let mut budget = budget(8);
+        let waits: Vec<_> = (0..8).map(|_| budget.failed(0, None, 1.0).map(|wait| wait.as_secs())).collect();
+        assert_eq!(waits, [1, 2, 4, 8, 16, 30, 30, 30].map(Some));
+        assert_eq!(budget.failed(0, None, 1.0), None);
+    }
+
+    #[test]
+    fn progress_fills_the_budget_up_again() {
+        let mut budget = budget(2);
+        for progress in 1..1000 {
+            assert_eq!(budget.failed(progress, None, 1.0), Some(Duration::from_secs(1)));
+        }
+        assert!(budget.failed(999, None, 1.0).is_some());
+        assert!(budget.failed(999, None, 1.0).is_none());
+    }
+
+    #[test]
+    fn a_server_that_asks_for_patience_gets_it_within_reason() {
+        let mut budget = budget(9);
+        assert_eq!(budget.failed(0, Some(Duration::from_secs(90)), 0.0), Some(Duration::from_secs(90)));
+        assert_eq!(budget.failed(0, Some(Duration::from_secs(1 << 40)), 0.0), Some(LONGEST_RETRY_AFTER));
+    }
+
+    #[test]
+    fn retry_after_has_two_forms() {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777);
+        assert_eq!(retry_after("120", now), Some(Duration::from_secs(120)));
+        assert_eq!(retry_after("Sun, 06 Nov 1994 08:49:47 GMT", now), Some(Duration::from_secs(10)));
+        assert_eq!(retry_after("Sat, 06 Nov 1993 08:49:47 GMT", now), Some(Duration::ZERO));
+        assert_eq!(retry_after("soon", now), None);
+    }
+}

@@ -1,0 +1,338 @@
+//! Which job has a place: one loop over commands, ended runs, and free space. It is the only owner of the queue.
+
+use std::cmp::Reverse;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::bandwidth::Bandwidth;
+use crate::command::{Command, Reply};
+use crate::job_run::{JobRun, RunOutcome};
+use crate::outbox::Outbox;
+use crate::transfer::Engine;
+use crate::{CommandError, Job, JobEvent, JobId, JobState, PauseReason, Update, confined, part};
+
+pub(crate) struct Scheduler {
+    engine: Arc<Engine>,
+    commands: mpsc::Receiver<Command>,
+    updates: mpsc::Sender<Update>,
+    entries: HashMap<JobId, Entry>,
+    tasks: JoinSet<Event>,
+    last_order: u64,
+    shutting_down: Vec<oneshot::Sender<()>>,
+}
+
+/// What the loop's own tasks report.
+enum Event {
+    RunEnded(JobId, RunOutcome),
+    PartsRemoved(JobId, bool),
+}
+
+/// A job that has not ended.
+struct Entry {
+    job: Job,
+    order: u64,
+    state: State,
+    bandwidth: Arc<Bandwidth>,
+    pausing: Vec<Reply<JobState>>,
+    cancelling: Vec<Reply<bool>>,
+}
+
+enum State {
+    Queued,
+    Running {
+        stop: CancellationToken,
+    },
+    Paused(PauseReason),
+    Failed,
+    /// Its partial files are being removed.
+    Removing,
+}
+
+impl Scheduler {
+    pub(crate) fn new(engine: Arc<Engine>, commands: mpsc::Receiver<Command>, updates: mpsc::Sender<Update>) -> Self {
+        Self {
+            engine,
+            commands,
+            updates,
+            entries: HashMap::new(),
+            tasks: JoinSet::new(),
+            last_order: 0,
+            shutting_down: Vec::new(),
+        }
+    }
+
+    pub(crate) async fn run(mut self) {
+        let mut storage_poll = tokio::time::interval(self.engine.settings.storage_poll);
+        storage_poll.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                command = self.commands.recv() => match command {
+                    Some(Command::Shutdown(reply)) => {
+                        self.shutting_down.push(reply);
+                        break;
+                    }
+                    Some(command) => self.obey(command).await,
+                    None => break,
+                },
+                Some(Ok(event)) = self.tasks.join_next(), if !self.tasks.is_empty() => self.happened(event).await,
+                _ = storage_poll.tick() => self.look_for_room().await,
+            }
+            self.give_places().await;
+        }
+        self.park_all().await;
+    }
+
+    async fn obey(&mut self, command: Command) {
+        match command {
+            Command::Enqueue(job, reply) => {
+                let _ = reply.send(self.enqueue(job));
+            }
+            Command::Pause(id, reply) => self.pause(id, reply).await,
+            Command::Resume(id, reply) => {
+                let resumed = self.resume(&id).await;
+                let _ = reply.send(resumed);
+            }
+            Command::Cancel(id, reply) => self.cancel(id, reply),
+            Command::SetPriority(id, priority, reply) => self.change(&id, reply, |entry| entry.job.priority = priority),
+            Command::SetPosition(id, position, reply) => self.change(&id, reply, |entry| entry.job.position = position),
+            Command::SetRateLimit(id, limit, reply) => self.change(&id, reply, |entry| {
+                entry.job.rate_limit = limit;
+                entry.bandwidth.set(limit);
+            }),
+            Command::Shutdown(reply) => self.shutting_down.push(reply),
+        }
+    }
+
+    fn change(&mut self, id: &JobId, reply: Reply<()>, change: impl FnOnce(&mut Entry)) {
+        let changed = self.entries.get_mut(id).map(change).ok_or_else(|| CommandError::UnknownJob(id.clone()));
+        let _ = reply.send(changed);
+    }
+
+    fn enqueue(&mut self, job: Job) -> Result<(), CommandError> {
+        if let Some(problem) = problem_of(&job) {
+            return Err(CommandError::InvalidJob { id: job.id, problem });
+        }
+        if self.entries.get(&job.id).is_some_and(|entry| !matches!(entry.state, State::Failed)) {
+            return Err(CommandError::AlreadyThere(job.id));
+        }
+        self.last_order += 1;
+        let entry = Entry {
+            order: self.last_order,
+            state: if job.paused { State::Paused(PauseReason::Requested) } else { State::Queued },
+            bandwidth: Arc::new(Bandwidth::new(job.rate_limit)),
+            pausing: Vec::new(),
+            cancelling: Vec::new(),
+            job,
+        };
+        self.entries.insert(entry.job.id.clone(), entry);
+        Ok(())
+    }
+
+    async fn pause(&mut self, id: JobId, reply: Reply<JobState>) {
+        let Some(entry) = self.entries.get_mut(&id) else {
+            let _ = reply.send(Err(CommandError::UnknownJob(id)));
+            return;
+        };
+        let paused = JobState::Paused(PauseReason::Requested);
+        match &entry.state {
+            State::Running { stop } => {
+                stop.cancel();
+                entry.pausing.push(reply);
+                return;
+            }
+            State::Paused(PauseReason::Requested) => {}
+            State::Failed => {
+                let _ = reply.send(Ok(JobState::Failed));
+                return;
+            }
+            State::Removing => {
+                let _ = reply.send(Ok(JobState::Cancelled));
+                return;
+            }
+            State::Queued | State::Paused(_) => {
+                entry.state = State::Paused(PauseReason::Requested);
+                self.send(&id, JobEvent::Paused(PauseReason::Requested)).await;
+            }
+        }
+        let _ = reply.send(Ok(paused));
+    }
+
+    async fn resume(&mut self, id: &JobId) -> Result<JobState, CommandError> {
+        let unknown = || CommandError::UnknownJob(id.clone());
+        let entry = self.entries.get_mut(id).ok_or_else(unknown)?;
+        match entry.state {
+            State::Paused(_) | State::Failed => {
+                entry.state = State::Queued;
+                self.send(id, JobEvent::Resumed).await;
+                Ok(JobState::Queued)
+            }
+            State::Queued => Ok(JobState::Queued),
+            State::Running { .. } => Ok(JobState::Running),
+            State::Removing => Ok(JobState::Cancelled),
+        }
+    }
+
+    fn cancel(&mut self, id: JobId, reply: Reply<bool>) {
+        let Some(entry) = self.entries.get_mut(&id) else {
+            let _ = reply.send(Err(CommandError::UnknownJob(id)));
+            return;
+        };
+        entry.cancelling.push(reply);
+        match &entry.state {
+            State::Running { stop } => stop.cancel(),
+            State::Removing => {}
+            _ => self.remove_parts(&id),
+        }
+    }
+
+    /// Removes the partial files of a job that does not run.
+    fn remove_parts(&mut self, id: &JobId) {
+        let Some(entry) = self.entries.get_mut(id) else { return };
+        entry.state = State::Removing;
+        let unfinished = entry.job.files.iter().filter(|file| !file.done);
+        let destinations: Vec<_> = unfinished.map(|file| file.destination.clone()).collect();
+        let id = id.clone();
+        self.tasks.spawn(async move {
+            let removed = tokio::task::spawn_blocking(move || {
+                let remove = |destination| {
+                    part::discard(destination)
+                        .inspect_err(|error| tracing::warn!(%destination, %error, "a partial file stays"))
+                        .unwrap_or(false)
+                };
+                destinations.iter().map(remove).fold(false, |any, removed| any | removed)
+            });
+            Event::PartsRemoved(id, removed.await.unwrap_or(false))
+        });
+    }
+
+    async fn happened(&mut self, event: Event) {
+        match event {
+            Event::RunEnded(id, outcome) => self.run_ended(id, outcome).await,
+            Event::PartsRemoved(id, parts_removed) => {
+                self.send(&id, JobEvent::Cancelled { parts_removed }).await;
+                for reply in self.entries.remove(&id).into_iter().flat_map(|entry| entry.cancelling) {
+                    let _ = reply.send(Ok(parts_removed));
+                }
+            }
+        }
+    }
+
+    async fn run_ended(&mut self, id: JobId, outcome: RunOutcome) {
+        let Some(entry) = self.entries.get_mut(&id) else { return };
+        for (index, size) in &outcome.finished {
+            let file = &mut entry.job.files[*index];
+            (file.done, file.done_bytes) = (true, *size);
+        }
+        let pausing = std::mem::take(&mut entry.pausing);
+        let whole = entry.job.files.iter().all(|file| file.done);
+        if !entry.cancelling.is_empty() && !whole {
+            self.remove_parts(&id);
+            pausing.into_iter().for_each(|reply| drop(reply.send(Ok(JobState::Cancelled))));
+            return;
+        }
+        let (state, event) = if whole {
+            (JobState::Completed, JobEvent::Completed)
+        } else if let Some(shortage) = outcome.shortage {
+            let reason =
+                PauseReason::InsufficientStorage { needed_bytes: shortage.needed, available_bytes: shortage.available };
+            (JobState::Paused(reason), JobEvent::Paused(reason))
+        } else if outcome.stopped {
+            (JobState::Paused(PauseReason::Requested), JobEvent::Paused(PauseReason::Requested))
+        } else if let Some((file, error)) = outcome.failed {
+            (JobState::Failed, JobEvent::Failed { file, error })
+        } else {
+            (JobState::Queued, JobEvent::Resumed) // A task of it died; it goes on.
+        };
+        // Somebody who asked for a pause gets one, also when the disk was full a moment before.
+        let asked = !pausing.is_empty() && matches!(state, JobState::Paused(_));
+        let state = if asked { JobState::Paused(PauseReason::Requested) } else { state };
+        let event = if asked { JobEvent::Paused(PauseReason::Requested) } else { event };
+        entry.state = match state {
+            JobState::Paused(reason) => State::Paused(reason),
+            JobState::Failed => State::Failed,
+            _ => State::Queued,
+        };
+        let ended = if whole { self.entries.remove(&id) } else { None };
+        self.send(&id, event).await;
+        ended.into_iter().flat_map(|entry| entry.cancelling).for_each(|reply| drop(reply.send(Ok(false))));
+        pausing.into_iter().for_each(|reply| drop(reply.send(Ok(state))));
+    }
+
+    /// Jobs that wait for room go on when there is enough.
+    async fn look_for_room(&mut self) {
+        let mut waiting = Vec::new();
+        for (id, entry) in &self.entries {
+            if let State::Paused(PauseReason::InsufficientStorage { needed_bytes, .. }) = entry.state
+                && let Some(file) = entry.job.files.iter().find(|file| !file.done)
+            {
+                waiting.push((id.clone(), file.destination.clone(), needed_bytes));
+            }
+        }
+        for (id, destination, needed) in waiting {
+            let engine = Arc::clone(&self.engine);
+            let enough = tokio::task::spawn_blocking(move || {
+                let folder = confined::open_parent(&destination, false);
+                folder.is_ok_and(|folder| engine.space.available(u64::MAX, folder) >= needed)
+            });
+            if enough.await.unwrap_or(false) {
+                let _ = self.resume(&id).await;
+            }
+        }
+    }
+
+    /// Starts waiting jobs while there are places: by priority, then position, then order of asking.
+    async fn give_places(&mut self) {
+        loop {
+            let running = self.entries.values().filter(|entry| matches!(entry.state, State::Running { .. })).count();
+            if running >= self.engine.settings.max_concurrent_downloads.max(1) {
+                return;
+            }
+            let waiting = self.entries.values_mut().filter(|entry| matches!(entry.state, State::Queued));
+            let first = waiting.min_by_key(|entry| (Reverse(entry.job.priority), entry.job.position, entry.order));
+            let Some(entry) = first else { return };
+            let stop = CancellationToken::new();
+            let id = entry.job.id.clone();
+            let outbox = Outbox { job: id.clone(), updates: self.updates.clone() };
+            let run = JobRun::new(Arc::clone(&self.engine), &entry.job, Arc::clone(&entry.bandwidth), outbox, &stop);
+            entry.state = State::Running { stop };
+            self.send(&id, JobEvent::Started).await;
+            self.tasks.spawn(async move { Event::RunEnded(id, run.run().await) });
+        }
+    }
+
+    /// Stops every run and waits until what arrived is safe.
+    async fn park_all(mut self) {
+        self.commands.close();
+        for entry in self.entries.values() {
+            if let State::Running { stop } = &entry.state {
+                stop.cancel();
+            }
+        }
+        while let Some(event) = self.tasks.join_next().await {
+            if let Ok(event) = event {
+                self.happened(event).await;
+            }
+        }
+        for reply in self.shutting_down {
+            let _ = reply.send(());
+        }
+    }
+
+    async fn send(&self, id: &JobId, event: JobEvent) {
+        let _ = self.updates.send(Update { job: id.clone(), event }).await;
+    }
+}
+
+fn problem_of(job: &Job) -> Option<&'static str> {
+    if job.files.is_empty() {
+        Some("it names no file")
+    } else if job.files.iter().any(|file| !file.done && file.sources.is_empty()) {
+        Some("one of its files names no source")
+    } else {
+        None
+    }
+}

@@ -1,0 +1,286 @@
+//! From a listed link to an answer with bytes: redirects followed by hand, tokens for their own hosts only, the
+//! resolved URL kept until it expires. It reads no bodies.
+
+use std::sync::{Mutex, PoisonError, RwLock};
+use std::time::Duration;
+
+use reqwest::header::{ACCEPT_ENCODING, AUTHORIZATION, HeaderMap, HeaderValue, IF_RANGE, LOCATION, RANGE};
+use reqwest::{Client, Response, StatusCode};
+use url::Url;
+
+use crate::address_policy::AddressPolicy;
+use crate::answer::{self, Body};
+use crate::refusal::{self, OpenError};
+use crate::source_url::civitai_model_without_version;
+use crate::{Credentials, Facts, Settings, SourceUrl, StartError, TokenHint, TransferError, client, file_name};
+
+const MOST_REDIRECTS: usize = 10;
+
+/// One listed link of one file, and where it led last.
+#[derive(Debug)]
+pub(crate) struct Source {
+    pub(crate) listed: SourceUrl,
+    resolved: Mutex<Option<Resolved>>,
+}
+
+#[derive(Debug, Clone)]
+struct Resolved {
+    url: Url,
+    /// What the first host said; the last one does not repeat it.
+    facts: Facts,
+}
+
+/// An answer whose head fits the request.
+#[derive(Debug)]
+pub(crate) struct Opened {
+    pub(crate) response: Response,
+    pub(crate) body: Body,
+    pub(crate) facts: Facts,
+}
+
+/// The bytes that are asked for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Wanted<'a> {
+    pub(crate) start: u64,
+    /// The first byte that is not wanted; it may lie past the end of the file. `None` asks without a range.
+    pub(crate) end: Option<u64>,
+    pub(crate) if_range: Option<&'a str>,
+}
+
+impl Source {
+    pub(crate) fn new(listed: SourceUrl) -> Self {
+        Self { listed, resolved: Mutex::new(None) }
+    }
+
+    fn resolved(&self) -> Option<Resolved> {
+        self.resolved.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn keep(&self, resolved: Option<Resolved>) {
+        *self.resolved.lock().unwrap_or_else(PoisonError::into_inner) = resolved;
+    }
+
+    /// Who answers for this source, for error messages.
+    pub(crate) fn host(&self) -> String {
+        host_of(self.listed.as_url())
+    }
+}
+
+/// The network as the transfers use it.
+#[derive(Debug)]
+pub(crate) struct Web {
+    client: Client,
+    policy: AddressPolicy,
+    hugging_face: Url,
+    civitai: Url,
+    stall_timeout: Duration,
+    credentials: RwLock<Credentials>,
+}
+
+impl Web {
+    pub(crate) fn new(settings: &Settings) -> Result<Self, StartError> {
+        let policy = AddressPolicy::new(settings);
+        Ok(Self {
+            client: client::build(settings, policy.clone()).map_err(StartError::Client)?,
+            policy,
+            hugging_face: settings.hf_endpoint.clone(),
+            civitai: settings.civitai_endpoint.clone(),
+            stall_timeout: settings.stall_timeout,
+            credentials: RwLock::new(settings.credentials.clone()),
+        })
+    }
+
+    pub(crate) fn set_credentials(&self, credentials: Credentials) {
+        *self.credentials.write().unwrap_or_else(PoisonError::into_inner) = credentials;
+    }
+
+    /// Asks for bytes of a source. A URL that an earlier redirect led to is used again until it is refused; then the
+    /// listed link is asked anew, which costs no retry.
+    pub(crate) async fn open(&self, source: &Source, wanted: Wanted<'_>) -> Result<Opened, OpenError> {
+        if let Some(resolved) = source.resolved() {
+            match self.follow(source, resolved.url, resolved.facts, wanted).await {
+                Err(OpenError::Refused { .. }) => source.keep(None),
+                other => return other,
+            }
+        }
+        match self.ask_afresh(source, wanted).await {
+            // A link that has expired by the time it is used: once more, then it is final.
+            Err(OpenError::Refused { signed: true, .. }) => self.ask_afresh(source, wanted).await,
+            other => other,
+        }
+    }
+
+    async fn ask_afresh(&self, source: &Source, wanted: Wanted<'_>) -> Result<Opened, OpenError> {
+        let first = source.listed.at_endpoints(&self.hugging_face, &self.civitai);
+        let first = match civitai_model_without_version(&first) {
+            Some(model) if same_host(&first, &self.civitai) => self.newest_version(&first, model).await?,
+            _ => first,
+        };
+        let facts = Facts { file_name: file_name::from_url(&first), ..Facts::default() };
+        self.follow(source, first, facts, wanted).await
+    }
+
+    async fn follow(
+        &self,
+        source: &Source,
+        first: Url,
+        mut facts: Facts,
+        wanted: Wanted<'_>,
+    ) -> Result<Opened, OpenError> {
+        let mut url = first.clone();
+        for _ in 0..=MOST_REDIRECTS {
+            let response = self.send(&first, &url, wanted).await?;
+            let status = response.status();
+            if same_host(&url, &self.hugging_face) {
+                answer::hugging_face_facts(response.headers(), &mut facts);
+            }
+            if is_redirect(status) {
+                url = self.next_hop(&first, &url, response.headers())?;
+            } else if matches!(status, StatusCode::OK | StatusCode::PARTIAL_CONTENT) {
+                return self.accept(source, &first, url, facts, response, wanted);
+            } else {
+                let listed = source.listed.at_endpoints(&self.hugging_face, &self.civitai);
+                let signed = url != listed;
+                return Err(refusal::of_status(&response, &source.listed, signed, self.hint(&listed)));
+            }
+        }
+        Err(OpenError::Final(TransferError::TooManyRedirects { host: host_of(&first) }))
+    }
+
+    fn accept(
+        &self,
+        source: &Source,
+        first: &Url,
+        url: Url,
+        mut facts: Facts,
+        response: Response,
+        wanted: Wanted<'_>,
+    ) -> Result<Opened, OpenError> {
+        let end = wanted.end.unwrap_or(u64::MAX);
+        let body = answer::judge(response.status(), response.headers(), wanted.start, end)
+            .map_err(|problem| OpenError::transient(TransferError::BadAnswer { host: host_of(&url), problem }))?;
+        if url != *first {
+            source.keep(Some(Resolved { url, facts: facts.clone() }));
+        }
+        answer::final_facts(response.headers(), &body, &mut facts);
+        Ok(Opened { response, body, facts })
+    }
+
+    async fn send(&self, first: &Url, url: &Url, wanted: Wanted<'_>) -> Result<Response, OpenError> {
+        self.policy
+            .permits_literal(url)
+            .map_err(|address| OpenError::Final(TransferError::RefusedAddress { host: host_of(url), address }))?;
+        let mut request = self.client.get(url.clone()).header(ACCEPT_ENCODING, "identity");
+        if let Some(end) = wanted.end {
+            request = request.header(RANGE, format!("bytes={}-{}", wanted.start, end - 1));
+            if let Some(validator) = wanted.if_range {
+                request = request.header(IF_RANGE, validator);
+            }
+        }
+        if same_host(first, url)
+            && let Some(token) = self.token_for(url)
+        {
+            request = request.header(AUTHORIZATION, token);
+        }
+        match tokio::time::timeout(self.stall_timeout, request.send()).await {
+            Ok(Ok(response)) => Ok(response),
+            Ok(Err(error)) => Err(refusal::of_network(&error, host_of(url))),
+            Err(_) => {
+                Err(OpenError::transient(TransferError::Stalled { host: host_of(url), silence: self.stall_timeout }))
+            }
+        }
+    }
+
+    fn next_hop(&self, first: &Url, url: &Url, headers: &HeaderMap) -> Result<Url, OpenError> {
+        let host = host_of(url);
+        let refused = |problem: &str| {
+            OpenError::Final(TransferError::RefusedRedirect { host: host.clone(), problem: problem.to_owned() })
+        };
+        let location = answer::text(headers, LOCATION).ok_or_else(|| refused("the redirect names no address"))?;
+        let mut next = url.join(location).map_err(|_| refused("the redirect's address is no URL"))?;
+        next.set_fragment(None);
+        if !matches!(next.scheme(), "http" | "https") {
+            return Err(refused("it is neither http nor https"));
+        }
+        if url.scheme() == "https" && next.scheme() == "http" {
+            return Err(refused("it goes from https to http"));
+        }
+        if !next.username().is_empty() || next.password().is_some() {
+            return Err(refused("it carries a user name or a password"));
+        }
+        if next == *url || next == *first {
+            return Err(OpenError::Final(TransferError::TooManyRedirects { host: host_of(first) }));
+        }
+        Ok(next)
+    }
+
+    /// The newest version of a Civitai model, as its download link.
+    async fn newest_version(&self, page: &Url, model: u64) -> Result<Url, OpenError> {
+        let mut response = self.send(page, page, Wanted { start: 0, end: None, if_range: None }).await?;
+        if !response.status().is_success() {
+            let listed = SourceUrl::parse(page.as_str()).map_err(|error| OpenError::Final(error.into()))?;
+            return Err(refusal::of_status(&response, &listed, false, self.hint(page)));
+        }
+        let mut text = Vec::new();
+        while let Some(piece) = response.chunk().await.map_err(|error| refusal::of_network(&error, host_of(page)))? {
+            text.extend(piece);
+            if text.len() > 8 << 20 {
+                break;
+            }
+        }
+        let document: serde_json::Value = serde_json::from_slice(&text).unwrap_or_default();
+        let version = document["modelVersions"][0]["id"].as_u64();
+        let version = version.ok_or(OpenError::Final(crate::SourceUrlError::CivitaiModel(model).into()))?;
+        let mut link = self.civitai.clone();
+        link.set_path(&format!("{}/api/download/models/{version}", self.civitai.path().trim_end_matches('/')));
+        Ok(link)
+    }
+
+    fn token_for(&self, url: &Url) -> Option<HeaderValue> {
+        let credentials = self.credentials.read().unwrap_or_else(PoisonError::into_inner);
+        let token = if same_host(url, &self.hugging_face) {
+            credentials.hf_token.as_ref()
+        } else if same_host(url, &self.civitai) {
+            credentials.civitai_token.as_ref()
+        } else {
+            None
+        };
+        let mut value = HeaderValue::from_str(&format!("Bearer {}", token?.reveal())).ok()?;
+        value.set_sensitive(true);
+        Some(value)
+    }
+
+    /// What can be said of the token for a source that refuses.
+    pub(crate) fn hint(&self, url: &Url) -> TokenHint {
+        let credentials = self.credentials.read().unwrap_or_else(PoisonError::into_inner);
+        if same_host(url, &self.hugging_face) {
+            let missing = credentials.hf_token.is_none();
+            if missing { TokenHint::HuggingFaceMissing } else { TokenHint::HuggingFaceRefused }
+        } else if same_host(url, &self.civitai) {
+            let missing = credentials.civitai_token.is_none();
+            if missing { TokenHint::CivitaiMissing } else { TokenHint::CivitaiRefused }
+        } else {
+            TokenHint::NoneForHost
+        }
+    }
+
+    /// The same for a listed link.
+    pub(crate) fn hint_for(&self, listed: &SourceUrl) -> TokenHint {
+        self.hint(&listed.at_endpoints(&self.hugging_face, &self.civitai))
+    }
+}
+
+fn is_redirect(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308)
+}
+
+/// Scheme, host and port: a token for one is for no other.
+fn same_host(one: &Url, other: &Url) -> bool {
+    one.origin() == other.origin()
+}
+
+/// Host, and port where it is not the usual one.
+pub(crate) fn host_of(url: &Url) -> String {
+    let host = url.host_str().unwrap_or("?");
+    url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+}

@@ -1,0 +1,98 @@
+//! Room on the disk: what is free, less the reserve, less what the other running transfers still have to store.
+
+use std::collections::HashMap;
+use std::os::fd::AsFd;
+use std::sync::{Mutex, PoisonError};
+
+/// A transfer's entry in the ledger.
+pub(crate) type TransferKey = u64;
+
+/// Who still needs how much on which file system.
+#[derive(Debug, Default)]
+pub(crate) struct SpaceLedger {
+    min_free: u64,
+    needs: Mutex<HashMap<TransferKey, Need>>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Need {
+    device: u64,
+    bytes: u64,
+}
+
+/// There is not enough room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Shortage {
+    pub(crate) needed: u64,
+    pub(crate) available: u64,
+}
+
+impl SpaceLedger {
+    pub(crate) fn new(min_free: u64) -> Self {
+        Self { min_free, needs: Mutex::default() }
+    }
+
+    /// Enters that a transfer has `bytes` to store on the file system of `folder`, or says that they do not fit.
+    pub(crate) fn reserve(&self, key: TransferKey, folder: impl AsFd, bytes: u64) -> Result<(), Shortage> {
+        let Ok((device, free)) = free_space(folder) else { return Ok(()) };
+        let mut needs = self.lock();
+        let available = self.less_others(&needs, key, device, free);
+        if bytes > available {
+            needs.remove(&key);
+            return Err(Shortage { needed: bytes, available });
+        }
+        needs.insert(key, Need { device, bytes });
+        Ok(())
+    }
+
+    /// What a transfer may use on the file system of `folder`.
+    pub(crate) fn available(&self, key: TransferKey, folder: impl AsFd) -> u64 {
+        free_space(folder).map_or(0, |(device, free)| self.less_others(&self.lock(), key, device, free))
+    }
+
+    fn less_others(&self, needs: &HashMap<TransferKey, Need>, key: TransferKey, device: u64, free: u64) -> u64 {
+        let others = needs.iter().filter(|(other, need)| **other != key && need.device == device);
+        free.saturating_sub(self.min_free).saturating_sub(others.map(|(_, need)| need.bytes).sum())
+    }
+
+    /// Lowers what a transfer still has to store.
+    pub(crate) fn still_needs(&self, key: TransferKey, bytes: u64) {
+        if let Some(need) = self.lock().get_mut(&key) {
+            need.bytes = bytes;
+        }
+    }
+
+    pub(crate) fn release(&self, key: TransferKey) {
+        self.lock().remove(&key);
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<TransferKey, Need>> {
+        self.needs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The file system's device number and the bytes on it that an ordinary user may use.
+fn free_space(folder: impl AsFd) -> std::io::Result<(u64, u64)> {
+    let device = rustix::fs::fstat(&folder)?.st_dev;
+    let room = rustix::fs::fstatvfs(&folder)?;
+    Ok((device, room.f_bavail.saturating_mul(room.f_frsize)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_others_need_is_not_available() {
+        let folder = std::fs::File::open(std::env::temp_dir()).expect("the temporary folder");
+        let ledger = SpaceLedger::new(0);
+        let (_, free) = free_space(&folder).expect("a file system");
+        assert_eq!(ledger.reserve(1, &folder, free / 2), Ok(()));
+        let refused = ledger.reserve(2, &folder, free * 3 / 4).expect_err("it does not fit beside the first");
+        assert_eq!(refused.needed, free * 3 / 4);
+        ledger.still_needs(1, 0);
+        assert_eq!(ledger.reserve(2, &folder, free * 3 / 4), Ok(()));
+        assert_eq!(ledger.reserve(2, &folder, free * 3 / 4), Ok(()), "its own entry does not count against it");
+        ledger.release(2);
+    }
+}

@@ -1,0 +1,232 @@
+//! One file, from its sources to its final name. The steps are here in order; `start`, `fetching` and `finish` are what
+//! each consists of.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+use crate::Existing;
+use crate::bandwidth::Bandwidth;
+use crate::destinations::Destinations;
+use crate::fetching::Fetching;
+use crate::finish::{self, Finish};
+use crate::incoming::Incoming;
+use crate::meter::Meter;
+use crate::outbox::Outbox;
+use crate::part::{Part, PartError};
+use crate::source::Web;
+use crate::space::{Shortage, SpaceLedger, TransferKey};
+use crate::start::{self, Beginning};
+use crate::{
+    Facts, FileJob, FileOutcome, FileState, JobEvent, RestartReason, Settings, TransferError, confined, local_copy,
+};
+
+/// What all transfers of an engine share.
+#[derive(Debug)]
+pub(crate) struct Engine {
+    pub(crate) settings: Settings,
+    pub(crate) web: Arc<Web>,
+    pub(crate) space: SpaceLedger,
+    pub(crate) bandwidth: Arc<Bandwidth>,
+    pub(crate) destinations: Destinations,
+}
+
+/// One file of a job.
+#[derive(Debug)]
+pub(crate) struct Transfer {
+    pub(crate) engine: Arc<Engine>,
+    pub(crate) index: usize,
+    pub(crate) file: FileJob,
+    pub(crate) key: TransferKey,
+    pub(crate) meter: Arc<Meter>,
+    pub(crate) bandwidth: Arc<Bandwidth>,
+    /// Connections that the job may still open.
+    pub(crate) slots: Arc<Semaphore>,
+    pub(crate) outbox: Outbox,
+    pub(crate) stop: CancellationToken,
+    /// Set while this file may want more connections soon.
+    pub(crate) growing: Arc<std::sync::atomic::AtomicBool>,
+}
+
+/// Why a transfer ended without a file.
+#[derive(Debug)]
+pub(crate) enum Halt {
+    /// It was told to stop; what arrived is safe.
+    Stopped,
+    /// There is no room.
+    Shortage(Shortage),
+    Failed(TransferError),
+}
+
+impl From<TransferError> for Halt {
+    fn from(error: TransferError) -> Self {
+        match error {
+            TransferError::InsufficientStorage { needed_bytes, available_bytes } => {
+                Self::Shortage(Shortage { needed: needed_bytes, available: available_bytes })
+            }
+            error => Self::Failed(error),
+        }
+    }
+}
+
+impl Transfer {
+    /// Does all of it. `slot` is the file's first connection.
+    pub(crate) async fn run(self, slot: OwnedSemaphorePermit) -> Result<FileOutcome, Halt> {
+        self.meter.set_state(FileState::Fetching);
+        self.meter.touch();
+        let key = self.key;
+        let engine = Arc::clone(&self.engine);
+        let outcome = self.run_to_the_end(slot).await;
+        engine.space.release(key);
+        outcome
+    }
+
+    async fn run_to_the_end(mut self, slot: OwnedSemaphorePermit) -> Result<FileOutcome, Halt> {
+        let engine = Arc::clone(&self.engine);
+        let _held = tokio::select! {
+            () = self.stop.cancelled() => return Err(Halt::Stopped),
+            held = engine.destinations.hold(&self.file.destination) => held,
+        };
+        let part = Arc::new(self.open_part().await?);
+        if let Some(outcome) = self.already_here(&part).await? {
+            return Ok(outcome);
+        }
+        let mut slot = Some(slot);
+        let mut wrong_hash_seen = false;
+        loop {
+            let beginning = blocking({
+                let (part, file, stop) = (Arc::clone(&part), self.file.clone(), self.stop.clone());
+                move || start::begin(&part, &file, &stop)
+            })
+            .await?;
+            let (map, resume, whole) = match beginning {
+                Beginning::Whole(content) => (crate::blocks::BlockMap::new(Some(content.size)), None, Some(content)),
+                Beginning::Resume { map, resume } => (map, Some(resume), None),
+                Beginning::Fresh { reason } => {
+                    if let Some(reason) = reason {
+                        self.restarted(reason).await;
+                    }
+                    (crate::blocks::BlockMap::new(self.file.size), None, None)
+                }
+            };
+            let incoming = Arc::new(Incoming::new(Arc::clone(&part), Arc::clone(&self.meter), map));
+            let arrived = match whole {
+                Some(content) => finish::Arrived::from_content(content, &self.file),
+                None => {
+                    let permit = match slot.take() {
+                        Some(permit) => permit,
+                        None => self.another_slot().await?,
+                    };
+                    Fetching::new(&self, Arc::clone(&incoming), resume, permit).run().await?
+                }
+            };
+            let finished = match finish::finish(&self, &incoming, arrived).await {
+                // It appeared meanwhile, and this job takes what is there.
+                Err(Halt::Failed(TransferError::DestinationExists { .. })) if self.file.existing == Existing::Share => {
+                    let found = self.already_here(&part).await?;
+                    return found.ok_or(Halt::Stopped);
+                }
+                finished => finished?,
+            };
+            match finished {
+                Finish::Whole(outcome) => return Ok(outcome),
+                Finish::Again(reason, error) => {
+                    // The bad bytes are thrown away; one full retry, then it is final.
+                    blocking({
+                        let part = Arc::clone(&part);
+                        move || start::throw_away(&part)
+                    })
+                    .await?;
+                    if std::mem::replace(&mut wrong_hash_seen, true) {
+                        let _ = blocking(move || part.discard().map_err(|error| part.error("removing", error))).await;
+                        return Err(Halt::Failed(error));
+                    }
+                    self.file.sources.rotate_left(1);
+                    self.restarted(reason).await;
+                }
+            }
+        }
+    }
+
+    async fn another_slot(&self) -> Result<OwnedSemaphorePermit, Halt> {
+        tokio::select! {
+            () = self.stop.cancelled() => Err(Halt::Stopped),
+            slot = Arc::clone(&self.slots).acquire_owned() => slot.map_err(|_| Halt::Stopped),
+        }
+    }
+
+    pub(crate) async fn restarted(&self, reason: RestartReason) {
+        self.outbox.send(JobEvent::FileRestarted { file: self.index, reason }).await;
+    }
+
+    pub(crate) async fn started(&self, facts: Facts) {
+        self.outbox.send(JobEvent::FileStarted { file: self.index, facts }).await;
+    }
+
+    /// Waits a while for whoever holds the partial file.
+    async fn open_part(&self) -> Result<Part, Halt> {
+        let deadline = tokio::time::Instant::now() + self.engine.settings.lock_wait;
+        loop {
+            let destination = self.file.destination.clone();
+            let opened = blocking(move || {
+                let folder = confined::open_parent(&destination, true)?;
+                match Part::open(folder, &destination) {
+                    Ok(part) => Ok(Some(part)),
+                    Err(PartError::Locked) => Ok(None),
+                    Err(PartError::Failed(error)) => Err(error),
+                }
+            })
+            .await?;
+            if let Some(part) = opened {
+                return Ok(part);
+            }
+            if tokio::time::Instant::now() >= deadline {
+                return Err(Halt::Failed(TransferError::Locked { path: self.file.destination.to_string() }));
+            }
+            tokio::select! {
+                () = self.stop.cancelled() => return Err(Halt::Stopped),
+                () = tokio::time::sleep(Duration::from_millis(100).min(self.engine.settings.lock_wait)) => {}
+            }
+        }
+    }
+
+    /// The file itself, or a copy of it on this machine, makes the network needless.
+    async fn already_here(&self, part: &Arc<Part>) -> Result<Option<FileOutcome>, Halt> {
+        let (part, file, stop) = (Arc::clone(part), self.file.clone(), self.stop.clone());
+        let cache = self.engine.settings.hf_cache.clone();
+        let meter = Arc::clone(&self.meter);
+        let found = blocking(move || {
+            let found = match start::look_at_destination(&part, &file, &stop)? {
+                Some(found) => Some(found),
+                None => local_copy::take(&part, &file, cache.as_deref(), &stop)?,
+            };
+            if let Some(outcome) = &found {
+                meter.set_total(Some(outcome.size));
+                meter.set_present(outcome.size);
+            }
+            Ok(found)
+        })
+        .await?;
+        if found.is_none() && self.stop.is_cancelled() {
+            return Err(Halt::Stopped);
+        }
+        Ok(found)
+    }
+}
+
+/// Runs what blocks on a thread for that. A panic there is an error here.
+pub(crate) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, TransferError> + Send + 'static,
+) -> Result<T, Halt> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result.map_err(Halt::from),
+        Err(panic) => Err(Halt::Failed(TransferError::Io {
+            action: "working on",
+            path: std::path::PathBuf::new(),
+            source: std::io::Error::other(panic),
+        })),
+    }
+}

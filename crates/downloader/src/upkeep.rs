@@ -1,0 +1,141 @@
+//! What a transfer does from time to time while bytes arrive: sync, count connections, look after slow ones, take in the
+//! results of the check of a resumed file.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, Instant};
+
+use crate::blocks::{BLOCK, Block};
+use crate::fetching::{Fetching, HASHED_AT_THE_END, SMALL_FILE};
+use crate::transfer::{Halt, blocking};
+use crate::verify::{self, PrefixHash};
+use crate::{RestartReason, TransferError};
+
+/// Failed syncs after which the disk is given up.
+const MOST_SYNC_FAILURES: u32 = 3;
+/// How long a connection may be slow at the tail before its bytes are asked for anew.
+const PATIENCE_AT_THE_TAIL: Duration = Duration::from_secs(3);
+
+impl Fetching<'_> {
+    pub(crate) async fn tick(&mut self) -> Result<(), Halt> {
+        let now = Instant::now();
+        let meter = &self.transfer.meter;
+        let receiving = self.fetchers.values().filter(|(_, received)| received.load(Relaxed) > 0).count();
+        self.connections.observe(now, meter.wire(), receiving);
+        let total = self.incoming.map().total().or(self.transfer.file.size);
+        let large = total.is_some_and(|total| total > SMALL_FILE) && self.ranges && !self.validators_lie;
+        let more_to_give = self.incoming.map().has_unclaimed() || !self.established;
+        self.transfer.growing.store(large && more_to_give && self.connections.is_growing(), Relaxed);
+        if !self.preallocated {
+            let missing = self.incoming.map().missing();
+            self.transfer.engine.space.still_needs(self.transfer.key, missing);
+        }
+        self.look_after_the_slowest(now);
+        if self.sync.as_ref().is_some_and(tokio::task::JoinHandle::is_finished) {
+            self.sync_is_over().await?;
+        }
+        self.sync_when_due(now);
+        Ok(())
+    }
+
+    fn sync_when_due(&mut self, now: Instant) {
+        let settings = &self.transfer.engine.settings;
+        let unsynced = self.incoming.unsynced_bytes();
+        let due = unsynced >= settings.sync_bytes || (unsynced > 0 && now - self.last_sync >= settings.sync_interval);
+        if due && self.sync.is_none() && self.incoming.part.has_journal() {
+            let incoming = Arc::clone(&self.incoming);
+            self.last_sync = now;
+            self.sync = Some(tokio::task::spawn_blocking(move || incoming.sync()));
+        }
+    }
+
+    /// Waits for the sync that runs, if one does. `false` when it failed and blocks have to be fetched again.
+    pub(crate) async fn sync_is_over(&mut self) -> Result<bool, Halt> {
+        let Some(sync) = self.sync.take() else { return Ok(true) };
+        match sync.await {
+            Ok(Ok(())) => Ok(true),
+            Ok(Err((error, covered))) => self.sync_failed(error, covered).await.map(|()| false),
+            Err(panic) => Err(self.incoming.part.error("syncing", io::Error::other(panic)).into()),
+        }
+    }
+
+    /// What a failed sync covered may be anything by now. It is fetched again, never synced again into success.
+    pub(crate) async fn sync_failed(&mut self, error: io::Error, covered: BTreeSet<usize>) -> Result<(), Halt> {
+        self.stop_all().await;
+        let error = self.incoming.part.error("syncing", error);
+        self.sync_failures += 1;
+        let blocks = covered.len() as u64;
+        self.void(covered).await?;
+        if self.sync_failures >= MOST_SYNC_FAILURES || matches!(error, TransferError::InsufficientStorage { .. }) {
+            return Err(error.into());
+        }
+        self.transfer.restarted(RestartReason::SyncFailed { blocks }).await;
+        Ok(())
+    }
+
+    async fn void(&mut self, blocks: impl IntoIterator<Item = usize> + Send + 'static) -> Result<(), Halt> {
+        let incoming = Arc::clone(&self.incoming);
+        blocking(move || incoming.void(blocks).map_err(|error| incoming.part.error("writing the journal of", error)))
+            .await
+    }
+
+    /// Compares the blocks of an earlier run with their checksums while the rest arrives.
+    pub(crate) fn start_audit(&mut self, blocks: Vec<(usize, Block)>) {
+        if blocks.is_empty() {
+            return;
+        }
+        let (part, stop) = (Arc::clone(&self.incoming.part), self.transfer.stop.clone());
+        self.audit = Some(tokio::task::spawn_blocking(move || verify::damaged_blocks(&part.file, &blocks, &stop)));
+    }
+
+    pub(crate) async fn audited(&mut self, damaged: Vec<usize>) -> Result<(), Halt> {
+        let state = self.hash_state.take();
+        let sound = state.filter(|(position, _)| damaged.iter().all(|index| *index as u64 * BLOCK >= *position));
+        if !damaged.is_empty() {
+            let blocks = damaged.len() as u64;
+            self.void(damaged).await?;
+            self.transfer.restarted(RestartReason::DamagedBlocks { blocks }).await;
+        }
+        self.start_hash(sound);
+        Ok(())
+    }
+
+    /// Starts the thread that hashes behind the prefix, unless the file is so small that it is not worth it.
+    pub(crate) fn start_hash(&mut self, state: Option<(u64, Vec<u8>)>) {
+        let (total, end) = {
+            let map = self.incoming.map();
+            (map.total(), map.contiguous_end())
+        };
+        if total.is_some_and(|total| total <= HASHED_AT_THE_END) {
+            return;
+        }
+        let hash = PrefixHash::start(Arc::clone(&self.incoming.part), state, end);
+        self.incoming.set_hash(Some(hash.feed()));
+        self.hash = Some(hash);
+        let end = self.incoming.map().contiguous_end();
+        if let Some(hash) = &self.hash {
+            hash.feed().reached(end);
+        }
+    }
+
+    /// At the tail, when all bytes are given out, a connection that is far slower than the others gives its bytes back.
+    fn look_after_the_slowest(&mut self, now: Instant) {
+        if self.fetchers.is_empty() || self.incoming.map().has_unclaimed() || !self.ranges {
+            return;
+        }
+        let best = self.connections.rate_of_one();
+        let mut map = self.incoming.map();
+        for (claim, (since, received)) in &self.fetchers {
+            let age = now - *since;
+            let Some(span) = map.claimed(*claim).filter(|_| age >= PATIENCE_AT_THE_TAIL) else { continue };
+            let rate = received.load(Relaxed) as f64 / age.as_secs_f64();
+            let seconds_left = span.left() as f64 / rate.max(1.0);
+            if rate * 8.0 < best && seconds_left > PATIENCE_AT_THE_TAIL.as_secs_f64() {
+                // Its next look at the claim ends it; what it has collected is stored.
+                map.release(*claim);
+            }
+        }
+    }
+}
