@@ -13,6 +13,7 @@ use crate::{
     events::Bus,
     jobs::Jobs,
     live::Live,
+    logs::LogRing,
     model_dir::ModelDir,
     models::{ModelIndex, Models},
     presets::{Catalogue, InstallOptions, Presets},
@@ -20,6 +21,7 @@ use crate::{
     space::Space,
     storage::Storage,
     store::Store,
+    system::{Sources, System},
     tasks,
 };
 
@@ -38,6 +40,10 @@ pub struct Dashboard {
     pub registry: RegistrySync,
     /// What fills the disk.
     pub storage: Storage,
+    /// The machine.
+    pub system: System,
+    /// The last lines of the log; the binary fills it.
+    pub logs: LogRing,
     /// Background jobs.
     pub jobs: Jobs,
     /// What happens, for those who watch.
@@ -66,7 +72,8 @@ impl Dashboard {
         supervisor.spawn("transfers", tasks::transfers::run(downloads, catalogue, updates));
         supervisor
             .spawn("rescan", tasks::rescan::run(dashboard.models.clone(), settings.rescan_interval, stop.clone()));
-        supervisor.spawn("registry sync", tasks::registry::run(dashboard.registry.clone(), interval, stop));
+        supervisor.spawn("registry sync", tasks::registry::run(dashboard.registry.clone(), interval, stop.clone()));
+        supervisor.spawn("sampler", tasks::sampler::run(dashboard.sampler(&settings), stop));
         dashboard.take_up_unfinished().await?;
         supervisor.spawn_once(dashboard.clone().install_at_start(settings));
         Ok((dashboard, supervisor))
@@ -105,7 +112,37 @@ impl Dashboard {
         let jobs = jobs(bus.clone(), Arc::clone(&clock));
         let storage =
             Storage { workspace: settings.workspace.clone(), models: models.clone(), presets: presets.clone() };
-        Ok(Self { presets, downloads, models, catalogue, registry, storage, jobs, bus, store, clock, started_at })
+        let (system, logs) = (System::new(), settings.logs.clone());
+        Ok(Self {
+            presets,
+            downloads,
+            models,
+            catalogue,
+            registry,
+            storage,
+            system,
+            logs,
+            jobs,
+            bus,
+            store,
+            clock,
+            started_at,
+        })
+    }
+
+    fn sampler(&self, settings: &Settings) -> tasks::sampler::Sampler {
+        let options =
+            gpu_probe::Options { nvml_library: settings.nvml_library.clone(), fixed_vram_gb: settings.gpu_vram_gb };
+        tasks::sampler::Sampler {
+            system: self.system.clone(),
+            sources: Sources {
+                probe: Arc::new(gpu_probe::Probe::detect(options)),
+                workspace: settings.workspace.clone(),
+            },
+            store: self.store.clone(),
+            bus: self.bus.clone(),
+            clock: Arc::clone(&self.clock),
+        }
     }
 
     /// When the service started.
@@ -125,6 +162,7 @@ impl Dashboard {
 
     /// The rows are the queue: what a stop or a crash left unfinished goes back to the engine, paused ones paused.
     async fn take_up_unfinished(&self) -> Result<(), Error> {
+        self.downloads.clear_abandoned_staging().await?;
         for stored in self.downloads.store.unfinished_downloads().await? {
             tracing::info!(download = %stored.row.id, state = stored.row.state.as_str(), "an unfinished download is taken up");
             self.downloads.hand_over(&stored).await?;

@@ -7,6 +7,7 @@ use tokio::sync::broadcast;
 
 use crate::downloads::DownloadView;
 use crate::jobs::{Job, JobState};
+use crate::system::Sample;
 
 /// A stream of events that a watcher can ask for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -60,6 +61,8 @@ pub enum Event {
     DownloadCancelled(Arc<DownloadView>),
     /// A background job went on or ended.
     JobProgress(Arc<Job>),
+    /// The machine as it is now.
+    SystemStatus(Arc<Sample>),
 }
 
 impl Event {
@@ -73,7 +76,7 @@ impl Event {
             | Self::DownloadCompleted(_)
             | Self::DownloadFailed(_)
             | Self::DownloadCancelled(_) => Channel::Downloads,
-            Self::JobProgress(_) => Channel::System,
+            Self::JobProgress(_) | Self::SystemStatus(_) => Channel::System,
         }
     }
 
@@ -81,6 +84,7 @@ impl Event {
     pub fn tick_of(&self) -> Option<&str> {
         match self {
             Self::DownloadProgress(download) => Some(&download.id),
+            Self::SystemStatus(_) => Some("system"),
             Self::JobProgress(job) if job.state == JobState::Running => Some(&job.id),
             _ => None,
         }

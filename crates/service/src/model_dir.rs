@@ -95,6 +95,39 @@ impl ModelDir {
         Ok(metadata.len())
     }
 
+    /// Moves a file to another place below the folder, over what is there, and syncs both folders. `false` where there
+    /// is none to move.
+    pub(crate) fn promote(&self, from: &ConfinedPath, to: &ConfinedPath) -> io::Result<bool> {
+        let outside =
+            || io::Error::new(io::ErrorKind::PermissionDenied, "a symbolic link leads out of the models folder");
+        let Some(source) = self.resolve(from).filter(|source| source.is_file()) else { return Ok(false) };
+        if let Some(parent) = Path::new(to.as_str()).parent() {
+            fs::create_dir_all(self.root.join(parent))?;
+        }
+        let target = self.resolve(to).ok_or_else(outside)?;
+        fs::rename(&source, &target)?;
+        for folder in [target.parent(), source.parent()].into_iter().flatten() {
+            File::open(folder)?.sync_all()?;
+        }
+        Ok(true)
+    }
+
+    /// Removes a folder with all that is in it, and the folder `above` it if that becomes empty.
+    pub(crate) fn remove_folder(&self, path: &ConfinedPath, above: &str) -> io::Result<()> {
+        match fs::remove_dir_all(self.root.join(path.as_str())) {
+            Err(cause) if cause.kind() != io::ErrorKind::NotFound => return Err(cause),
+            _ => {}
+        }
+        let _ = fs::remove_dir(self.root.join(above));
+        Ok(())
+    }
+
+    /// What lies directly in a folder.
+    pub(crate) fn names_in(&self, folder: &str) -> Vec<String> {
+        let entries = fs::read_dir(self.root.join(folder)).into_iter().flatten().flatten();
+        entries.filter_map(|entry| entry.file_name().into_string().ok()).collect()
+    }
+
     /// Every model file: path and stamp, in no order. Hidden files, unfinished downloads and ComfyUI's `put_…_here`
     /// markers are none; folders behind symbolic links are not entered.
     pub(crate) fn walk(&self) -> Vec<(String, Stamp)> {

@@ -4,6 +4,8 @@ use std::{path::PathBuf, time::Duration};
 
 use registry::PresetId;
 
+use crate::logs::LogRing;
+
 /// Where the database stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DatabasePlace(
@@ -36,6 +38,12 @@ pub struct Settings {
     pub rescan_interval: Duration,
     /// How long `install` asks servers for sizes before it answers without them.
     pub size_question_timeout: Duration,
+    /// The NVIDIA library to open; `None`: where the system keeps it.
+    pub nvml_library: Option<PathBuf>,
+    /// GiB of video memory, where no GPU can be asked.
+    pub gpu_vram_gb: Option<f64>,
+    /// Where the binary puts the lines that it logs.
+    pub logs: LogRing,
     /// How the downloader works.
     pub downloader: downloader::Settings,
 }

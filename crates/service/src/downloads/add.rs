@@ -80,6 +80,7 @@ impl Downloads {
             size_bytes: new.size_bytes.or(facts.size),
             stated_bytes: None,
             existing,
+            staged: false,
             state: FileState::Pending,
             error: None,
         };

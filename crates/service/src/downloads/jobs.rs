@@ -2,7 +2,7 @@
 
 use downloader::{Destination, FileJob, Job, JobId, Sha256Digest, SourceUrl};
 
-use super::{DownloadState, FileState, Priority};
+use super::{DownloadState, FileState, Priority, staging::arrival_path};
 use crate::{
     Error,
     models::ModelIndex,
@@ -11,7 +11,7 @@ use crate::{
 
 /// The job that does a stored download: its files in order, those that are whole already marked as done.
 pub(super) fn job_of(stored: &StoredDownload, index: &ModelIndex) -> Result<Job, Error> {
-    let files = stored.files.iter().map(|file| file_job(file, index)).collect::<Result<_, _>>()?;
+    let files = stored.files.iter().map(|file| file_job(&stored.row.id, file, index)).collect::<Result<_, _>>()?;
     Ok(Job {
         id: JobId::new(stored.row.id.as_str()),
         files,
@@ -31,9 +31,9 @@ pub(super) fn engine_priority(priority: Priority) -> downloader::Priority {
     }
 }
 
-fn file_job(row: &FileRow, index: &ModelIndex) -> Result<FileJob, Error> {
+fn file_job(download: &str, row: &FileRow, index: &ModelIndex) -> Result<FileJob, Error> {
     let root = index.folder().root();
-    let destination = Destination::new(root, &row.path).map_err(Error::internal)?;
+    let destination = Destination::new(root, &arrival_path(download, row)).map_err(Error::internal)?;
     let sources =
         row.sources.iter().map(|url| SourceUrl::parse(url)).collect::<Result<_, _>>().map_err(Error::internal)?;
     let copies = match &row.sha256 {

@@ -7,6 +7,7 @@ pub(crate) mod address;
 mod change;
 mod jobs;
 mod list;
+pub(crate) mod staging;
 mod state;
 mod view;
 

@@ -65,7 +65,8 @@ impl Planner<'_> {
         }
         if self.changed_since_install(preset, file) || (self.options.force && self.options.refetch) {
             self.refuse_if_used_by_another(preset, file, fit)?;
-            return Ok(self.row(file, Existing::Replace, FileState::Pending));
+            let staged = !self.options.refetch;
+            return Ok(FileRow { staged, ..self.row(file, Existing::Replace, FileState::Pending) });
         }
         if fit == Fit::Wrong {
             self.refuse_if_used_by_another(preset, file, fit)?;
@@ -166,6 +167,7 @@ impl Planner<'_> {
             size_bytes: expected.size_bytes,
             stated_bytes: file.stated_size,
             existing,
+            staged: false,
             state,
             error: None,
         }

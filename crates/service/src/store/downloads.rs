@@ -36,9 +36,9 @@ impl Store {
             let (size, stated) = (file.size_bytes.map(integer), file.stated_bytes.map(integer));
             let (existing, state) = (file.existing.as_str(), stored_file_state(file.state));
             sqlx::query!(
-                "INSERT INTO download_files (download_id, ordinal, path, sources, sha256, size_bytes, stated_bytes, existing, state)
-                 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                new.id, ordinal, file.path, sources, file.sha256, size, stated, existing, state
+                "INSERT INTO download_files (download_id, ordinal, path, sources, sha256, size_bytes, stated_bytes, existing, staged, state)
+                 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                new.id, ordinal, file.path, sources, file.sha256, size, stated, existing, file.staged, state
             )
             .execute(&mut *transaction)
             .await?;
@@ -196,7 +196,7 @@ impl Store {
     pub(super) async fn with_files(&self, rows: Vec<Row>) -> Result<Vec<StoredDownload>, Error> {
         let ids = json_list(&rows.iter().map(|row| row.id.clone()).collect::<Vec<_>>());
         let records = sqlx::query!(
-            "SELECT download_id, path, sources, sha256, size_bytes, stated_bytes, existing, state, error
+            "SELECT download_id, path, sources, sha256, size_bytes, stated_bytes, existing, staged, state, error
              FROM download_files WHERE download_id IN (SELECT value FROM json_each(?)) ORDER BY download_id, ordinal",
             ids
         )
@@ -211,6 +211,7 @@ impl Store {
                 size_bytes: record.size_bytes.map(unsigned),
                 stated_bytes: record.stated_bytes.map(unsigned),
                 existing: Existing::parse(&record.existing),
+                staged: record.staged != 0,
                 state: file_state(&record.state),
                 error: record.error,
             });

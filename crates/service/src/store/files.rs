@@ -83,6 +83,21 @@ impl Store {
         }))
     }
 
+    /// Keeps what is known of a file.
+    pub(crate) async fn save_file_record(&self, record: &FileRecord) -> Result<(), Error> {
+        let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
+        record.save(&mut transaction).await?;
+        transaction.commit().await?;
+        Ok(())
+    }
+
+    /// Forgets what is known of the files below a folder.
+    pub(crate) async fn forget_files_below(&self, folder: &str) -> Result<(), Error> {
+        let prefix = format!("{folder}/");
+        sqlx::query!("DELETE FROM files WHERE substr(path, 1, length(?1)) = ?1", prefix).execute(&self.pool).await?;
+        Ok(())
+    }
+
     /// Forgets what is known of a file that is gone.
     pub(crate) async fn forget_file(&self, path: &str) -> Result<(), Error> {
         sqlx::query!("DELETE FROM files WHERE path = ?", path).execute(&self.pool).await?;

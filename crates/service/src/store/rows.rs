@@ -47,6 +47,8 @@ pub(crate) struct FileRow {
     pub size_bytes: Option<u64>,
     pub stated_bytes: Option<u64>,
     pub existing: Existing,
+    /// It waits beside the models until all files of the download are whole.
+    pub staged: bool,
     pub state: FileState,
     pub error: Option<String>,
 }

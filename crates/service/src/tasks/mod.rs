@@ -2,6 +2,7 @@
 
 pub(crate) mod registry;
 pub(crate) mod rescan;
+pub(crate) mod sampler;
 pub(crate) mod transfers;
 
 use crate::Error;

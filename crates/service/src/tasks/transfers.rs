@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 use super::blocking;
 use crate::{
     Error,
-    downloads::{DownloadState, Downloads, Failure, FileState, PauseReason},
+    downloads::{DownloadState, Downloads, Failure, FileState, PauseReason, staging::arrival_path},
     events::Event,
     presets::{Catalogue, install_rows, replaced_by},
     store::{FileRecord, StoredDownload},
@@ -75,6 +75,7 @@ impl Transfers {
                 let message =
                     if *parts_removed { "It was ended and its partial files removed" } else { "It was ended" };
                 self.move_to(id, DownloadState::Cancelled, None, None, "cancelled", message).await?;
+                self.downloads.clear_staging(id).await?;
                 self.announce(id, Event::DownloadCancelled).await?;
                 self.downloads.live.forget(id);
                 Ok(())
@@ -110,7 +111,8 @@ impl Transfers {
     }
 
     async fn file_completed(&self, stored: &StoredDownload, file: usize, outcome: &FileOutcome) -> Result<(), Error> {
-        let path = path_of(stored, file);
+        let Some(row) = stored.files.get(file) else { return Ok(()) };
+        let path = arrival_path(&stored.row.id, row);
         let Ok(confined) = ConfinedPath::parse(&path) else { return Ok(()) };
         let folder = self.downloads.index.folder().clone();
         if let Some(stamp) = blocking(move || folder.stamp(&confined)).await? {
@@ -125,9 +127,11 @@ impl Transfers {
                 recorded_at: self.now(),
             };
             self.downloads.store.complete_file(&stored.row.id, file, &record).await?;
-            self.downloads.index.arrived(record);
+            if !row.staged {
+                self.downloads.index.arrived(record);
+            }
         }
-        let message = format!("{path}: {} bytes, SHA-256 {}", outcome.size, outcome.sha256);
+        let message = format!("{}: {} bytes, SHA-256 {}", row.path, outcome.size, outcome.sha256);
         self.tell(&stored.row.id, "file_completed", &message).await?;
         self.announce(&stored.row.id, Event::DownloadProgress).await
     }
@@ -157,6 +161,7 @@ impl Transfers {
 
     async fn completed(&self, stored: &StoredDownload) -> Result<(), Error> {
         let id = &stored.row.id;
+        self.downloads.promote(stored).await?;
         let installs = install_rows(stored, &self.catalogue.current());
         let others = self.downloads.store.installs().await?;
         let replaced = replaced_by(stored, &others, &self.downloads.index);

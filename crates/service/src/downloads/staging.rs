@@ -1,0 +1,65 @@
+//! Files of an update wait beside the models until all are whole, and then take their places together.
+//!
+//! A staged file lies under `.updates/<download>/<path>` in the models folder: the same file system, hidden from scans.
+//! A crash between two of the renames is mended by the next start: the download is not completed yet, so its end is
+//! played again, and what has moved already is left alone.
+
+use registry::ConfinedPath;
+
+use super::{DownloadState, Downloads};
+use crate::{
+    Error,
+    store::{FileRow, StoredDownload},
+    tasks::blocking,
+};
+
+/// The folder of all staged files.
+const FOLDER: &str = ".updates";
+
+/// Where the engine puts a file: its own place, or the one where it waits.
+pub(crate) fn arrival_path(download: &str, file: &FileRow) -> String {
+    if file.staged { format!("{FOLDER}/{download}/{}", file.path) } else { file.path.clone() }
+}
+
+impl Downloads {
+    /// Puts every staged file of a download into its place.
+    pub(crate) async fn promote(&self, stored: &StoredDownload) -> Result<(), Error> {
+        for file in stored.files.iter().filter(|file| file.staged) {
+            let (Ok(from), Ok(to)) =
+                (ConfinedPath::parse(&arrival_path(&stored.row.id, file)), ConfinedPath::parse(&file.path))
+            else {
+                continue;
+            };
+            let record = self.store.file_record(from.as_str()).await?;
+            let (folder, target) = (self.index.folder().clone(), to.clone());
+            let moved = blocking(move || folder.promote(&from, &target)).await?.map_err(Error::internal)?;
+            if let Some(mut record) = record.filter(|_| moved) {
+                self.store.forget_file(&record.path).await?;
+                record.path = to.as_str().to_owned();
+                self.store.save_file_record(&record).await?;
+                self.index.arrived(record);
+            }
+        }
+        self.clear_staging(&stored.row.id).await
+    }
+
+    /// Removes what is left of a download's staged files.
+    pub(crate) async fn clear_staging(&self, download: &str) -> Result<(), Error> {
+        let (folder, name) = (self.index.folder().clone(), format!("{FOLDER}/{download}"));
+        let Ok(path) = ConfinedPath::parse(&name) else { return Ok(()) };
+        self.store.forget_files_below(&name).await?;
+        blocking(move || folder.remove_folder(&path, FOLDER)).await?.map_err(Error::internal)
+    }
+
+    /// Ends of downloads that a crash cut short: staged files whose download is no longer unfinished.
+    pub(crate) async fn clear_abandoned_staging(&self) -> Result<(), Error> {
+        let folder = self.index.folder().clone();
+        for download in blocking(move || folder.names_in(FOLDER)).await? {
+            let state = self.store.download(&download).await?.map(|stored| stored.row.state);
+            if state.is_none_or(|state| !state.is_unfinished() && state != DownloadState::Failed) {
+                self.clear_staging(&download).await?;
+            }
+        }
+        Ok(())
+    }
+}

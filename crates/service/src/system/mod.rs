@@ -1,0 +1,120 @@
+//! The machine and the services on it, as they were a moment ago. Readings are taken in the background, never in a request.
+
+mod cgroup;
+mod host;
+
+use std::{path::PathBuf, sync::Arc};
+
+use gpu_probe::{Gpu, Probe};
+use jiff::Timestamp;
+use tokio::sync::watch;
+
+pub(crate) use host::Host;
+pub use host::{CpuReading, MemoryReading};
+
+use crate::storage::Filesystem;
+
+/// How a service is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ServiceState {
+    /// It does its work.
+    Running,
+    /// It lives, and a part of it does not work.
+    Degraded,
+    /// It does not answer.
+    Stopped,
+    /// Nobody has looked yet.
+    Unknown,
+}
+
+impl ServiceState {
+    /// The word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Degraded => "degraded",
+            Self::Stopped => "stopped",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// The machine at one moment.
+#[derive(Debug, Clone)]
+pub struct Sample {
+    /// When.
+    pub at: Timestamp,
+    /// Processors.
+    pub cpu: CpuReading,
+    /// Memory.
+    pub memory: MemoryReading,
+    /// GPUs; none is an ordinary state.
+    pub gpus: Vec<Gpu>,
+    /// The file system of the workspace; `None` where it does not answer.
+    pub disk: Option<Filesystem>,
+    /// Whether the database answers.
+    pub database: ServiceState,
+    /// Whether the catalogue is loaded and the transfers are taken in.
+    pub preset_manager: ServiceState,
+}
+
+impl Sample {
+    /// The GPU with the most memory, and that memory in GiB.
+    pub fn largest_gpu(&self) -> Option<(&Gpu, f64)> {
+        let sized = self.gpus.iter().filter_map(|gpu| Some((gpu, gpu.memory_total_bytes?)));
+        sized.max_by_key(|(_, bytes)| *bytes).map(|(gpu, bytes)| (gpu, bytes as f64 / 1_073_741_824.0))
+    }
+
+    /// How busy the GPUs are in the mean, 0 to 100.
+    pub fn gpu_percent(&self) -> Option<f64> {
+        let busy: Vec<f64> = self.gpus.iter().filter_map(|gpu| gpu.utilization_percent).collect();
+        (!busy.is_empty()).then(|| busy.iter().sum::<f64>() / busy.len() as f64)
+    }
+
+    /// Whole percents that a watcher sees: where they are the same, there is nothing to tell.
+    pub(crate) fn figures(&self) -> [Option<i64>; 4] {
+        let rounded = |percent: Option<f64>| percent.map(|percent| percent.round() as i64);
+        let disk = self.disk.map(|disk| share(disk.used_bytes, disk.total_bytes));
+        let memory = share(self.memory.used_bytes, self.memory.total_bytes);
+        [rounded(self.cpu.percent), rounded(Some(memory)), rounded(self.gpu_percent()), rounded(disk)]
+    }
+}
+
+/// Percent, 0 to 100.
+fn share(part: u64, whole: u64) -> f64 {
+    if whole == 0 { 0.0 } else { part as f64 / whole as f64 * 100.0 }
+}
+
+/// The machine. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct System {
+    samples: watch::Sender<Option<Arc<Sample>>>,
+}
+
+/// What the sampler asks.
+pub(crate) struct Sources {
+    pub(crate) probe: Arc<Probe>,
+    pub(crate) workspace: PathBuf,
+}
+
+impl System {
+    pub(crate) fn new() -> Self {
+        Self { samples: watch::Sender::new(None) }
+    }
+
+    /// The last sample; waits for the first one after a start.
+    pub async fn sample(&self) -> Arc<Sample> {
+        let mut samples = self.samples.subscribe();
+        loop {
+            if let Some(sample) = samples.borrow_and_update().clone() {
+                return sample;
+            }
+            // The sender lives as long as `self`: this only ends with a new value.
+            let _ = samples.changed().await;
+        }
+    }
+
+    pub(crate) fn publish(&self, sample: Arc<Sample>) {
+        self.samples.send_replace(Some(sample));
+    }
+}

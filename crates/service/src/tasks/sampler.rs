@@ -1,0 +1,72 @@
+//! Reads the machine every two seconds, and tells those who watch when a figure moved, at least every five seconds.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use tokio_util::sync::CancellationToken;
+
+use super::blocking;
+use crate::{
+    Clock, Error,
+    events::{Bus, Event},
+    storage::filesystem_of,
+    store::Store,
+    system::{Host, Sample, ServiceState, Sources, System},
+};
+
+const INTERVAL: Duration = Duration::from_secs(2);
+const LONGEST_SILENCE: Duration = Duration::from_secs(5);
+
+/// What the sampler works with.
+pub(crate) struct Sampler {
+    pub(crate) system: System,
+    pub(crate) sources: Sources,
+    pub(crate) store: Store,
+    pub(crate) bus: Bus,
+    pub(crate) clock: Arc<dyn Clock>,
+}
+
+/// Samples until the token is cancelled.
+pub(crate) async fn run(sampler: Sampler, stop: CancellationToken) -> Result<(), Error> {
+    let mut host = Host::new()?;
+    let mut told: Option<(Instant, [Option<i64>; 4])> = None;
+    let mut ticks = tokio::time::interval(INTERVAL);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return Ok(()),
+            _ = ticks.tick() => {}
+        }
+        let (sample, host_again) = sampler.take(host).await?;
+        host = host_again;
+        let (sample, figures) = (Arc::new(sample), told.map(|(_, figures)| figures));
+        sampler.system.publish(Arc::clone(&sample));
+        let silent_for = told.map_or(LONGEST_SILENCE, |(since, _)| since.elapsed() + INTERVAL);
+        if figures != Some(sample.figures()) || silent_for > LONGEST_SILENCE {
+            told = Some((Instant::now(), sample.figures()));
+            sampler.bus.publish(Event::SystemStatus(sample));
+        }
+    }
+}
+
+impl Sampler {
+    async fn take(&self, mut host: Host) -> Result<(Sample, Host), Error> {
+        let (probe, workspace) = (Arc::clone(&self.sources.probe), self.sources.workspace.clone());
+        let read = move || {
+            let (cpu, memory) = host.read();
+            let gpus = probe.read(Instant::now());
+            (host, cpu, memory, gpus, filesystem_of(&workspace).ok())
+        };
+        let (host, cpu, memory, gpus, disk) = blocking(read).await?;
+        let database = match self.store.ping().await {
+            Ok(()) => ServiceState::Running,
+            Err(_) => ServiceState::Stopped,
+        };
+        // The supervisor ends the process when the transfers end: while this runs, they run, and only the database can fail.
+        let preset_manager = if database == ServiceState::Running { database } else { ServiceState::Degraded };
+        let at = self.clock.now();
+        Ok((Sample { at, cpu, memory, gpus, disk, database, preset_manager }, host))
+    }
+}
