@@ -29,7 +29,7 @@ impl Block {
     }
 }
 
-/// A stretch of the file that one connection fetches: from `next` up to `end`.
+/// A stretch of the file that one connection fetches: what is stored ends at `next`, and it goes on up to `end`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Span {
     pub(crate) next: u64,
@@ -201,7 +201,7 @@ impl BlockMap {
         (self.last_claim, span)
     }
 
-    /// Moves a claim on to `next` and says where it ends by now; `None` when the claim was taken away.
+    /// Everything before `next` is stored. Moves the claim on and says where it ends by now; `None` when the claim was taken away.
     pub(crate) fn advance(&mut self, id: ClaimId, next: u64) -> Option<u64> {
         let span = self.claims.get_mut(&id)?;
         span.next = next.max(span.next);

@@ -101,7 +101,8 @@ impl Fetcher {
             Writer { fetcher: self, claim, content_type, host, offset: start, frames: Vec::new(), length: 0 };
         let mut response = opened.response;
         loop {
-            let claimed_end = self.incoming.map().advance(claim, writer.position());
+            // What is stored counts, not what is collected: the claim has to cover the latter.
+            let claimed_end = self.incoming.map().advance(claim, writer.offset);
             let end = match claimed_end {
                 Some(end) => body_end.map_or(end, |body_end| end.min(body_end)),
                 None => return writer.leave(FetchEnd::Done).await,
