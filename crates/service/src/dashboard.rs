@@ -9,6 +9,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     Clock, Error, Settings, Supervisor,
+    access::{Access, SourceTokens},
     downloads::Downloads,
     events::Bus,
     jobs::Jobs,
@@ -44,6 +45,10 @@ pub struct Dashboard {
     pub system: System,
     /// The last lines of the log; the binary fills it.
     pub logs: LogRing,
+    /// Who may come in.
+    pub access: Access,
+    /// Tokens for the hosts that models come from.
+    pub source_tokens: SourceTokens,
     /// Background jobs.
     pub jobs: Jobs,
     /// What happens, for those who watch.
@@ -72,6 +77,7 @@ impl Dashboard {
         supervisor.spawn("transfers", tasks::transfers::run(downloads, catalogue, updates));
         supervisor
             .spawn("rescan", tasks::rescan::run(dashboard.models.clone(), settings.rescan_interval, stop.clone()));
+        supervisor.spawn("shell token", dashboard.access.clone().remove_shell_token_after(stop.clone()));
         supervisor.spawn("registry sync", tasks::registry::run(dashboard.registry.clone(), interval, stop.clone()));
         supervisor.spawn("sampler", tasks::sampler::run(dashboard.sampler(&settings), stop));
         dashboard.take_up_unfinished().await?;
@@ -92,6 +98,8 @@ impl Dashboard {
             Error::invalid("MODEL_BASE_PATH", format!("{} cannot be used: {cause}", settings.models.display()))
         })?;
         let index = ModelIndex::new(folder.clone(), store.file_records().await?, store.source_facts().await?);
+        let access = Access::start(store.clone(), Arc::clone(&clock), settings).await?;
+        let source_tokens = SourceTokens::start(settings, engine.clone(), Arc::clone(&clock));
         let downloads = Downloads {
             store: store.clone(),
             engine,
@@ -122,6 +130,8 @@ impl Dashboard {
             storage,
             system,
             logs,
+            access,
+            source_tokens,
             jobs,
             bus,
             store,

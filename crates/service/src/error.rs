@@ -1,6 +1,6 @@
 //! Everything that can fail in the service, as one closed list. It knows causes, not status codes or JSON.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use registry::PresetId;
 
@@ -15,6 +15,10 @@ pub enum Resource {
     Prompt,
     /// A background job, by its id.
     Job,
+    /// A key, by its id.
+    Key,
+    /// A session, by its id.
+    Session,
 }
 
 /// Why the service did not do what was asked.
@@ -46,6 +50,15 @@ pub enum Error {
         field: String,
         /// What is wrong with it and what is accepted.
         message: String,
+    },
+    /// What was presented proves nothing: it is wrong, expired, revoked or not there.
+    #[error("The credentials are not valid")]
+    Unauthorized,
+    /// Too many attempts.
+    #[error("Too many attempts; try again in {} s", .retry_after.as_secs().max(1))]
+    RateLimited {
+        /// After how long one more is allowed.
+        retry_after: Duration,
     },
     /// The present state does not allow it.
     #[error("{message}")]
@@ -126,5 +139,7 @@ fn resource_word(resource: Resource) -> &'static str {
         Resource::Workflow => "workflow",
         Resource::Prompt => "prompt",
         Resource::Job => "job",
+        Resource::Key => "key",
+        Resource::Session => "session",
     }
 }

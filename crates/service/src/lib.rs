@@ -4,6 +4,7 @@
 //! the catalogue and the disk, one transaction, one message to the downloader, one event. Progress comes up: downloader
 //! update, `tasks::transfers`, SQLite first, then the event. Nothing here knows JSON shapes, HTTP codes or units as text.
 
+pub mod access;
 mod clock;
 mod dashboard;
 pub mod downloads;
@@ -29,7 +30,7 @@ mod tasks;
 
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use dashboard::Dashboard;
-pub use downloader::{Credentials, PrivateSources, SourceUrl};
+pub use downloader::{Credentials, PrivateSources, Secret, SourceUrl};
 pub use error::{Error, Resource};
 pub use gpu_probe::Gpu;
 pub use registry::{Catalog, ConfinedPath, Preset, PresetId};

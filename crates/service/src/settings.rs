@@ -4,7 +4,7 @@ use std::{path::PathBuf, time::Duration};
 
 use registry::PresetId;
 
-use crate::logs::LogRing;
+use crate::{access::AccessSettings, logs::LogRing};
 
 /// Where the database stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,8 +32,6 @@ pub struct Settings {
     pub registry_sync_interval: Duration,
     /// Presets to install at the start, as named by the operator; unknown ones are warned of.
     pub install_at_start: Vec<String>,
-    /// Bytes that stay free on the disk.
-    pub min_free_space: u64,
     /// How often the models folder is scanned anew.
     pub rescan_interval: Duration,
     /// How long `install` asks servers for sizes before it answers without them.
@@ -44,11 +42,34 @@ pub struct Settings {
     pub gpu_vram_gb: Option<f64>,
     /// Where the binary puts the lines that it logs.
     pub logs: LogRing,
+    /// Who may come in, and how often.
+    pub access: AccessSettings,
     /// How the downloader works.
     pub downloader: downloader::Settings,
 }
 
 impl Settings {
+    /// Everything in its usual place below a workspace folder, and the usual values for the rest.
+    pub fn in_folder(workspace: PathBuf) -> Self {
+        Self {
+            models: workspace.join("models"),
+            database: DatabasePlace(workspace.join("data/dashboard.db")),
+            preset_config: None,
+            registry_url: "https://raw.githubusercontent.com/zeroclue/comfyui-presets/main/registry.json".to_owned(),
+            registry_copy: workspace.join("data/registry.json"),
+            registry_sync_interval: Duration::from_secs(6 * 3600),
+            install_at_start: Vec::new(),
+            rescan_interval: Duration::from_secs(300),
+            size_question_timeout: Duration::from_millis(1500),
+            nvml_library: None,
+            gpu_vram_gb: None,
+            logs: LogRing::default(),
+            access: AccessSettings::default(),
+            downloader: downloader::Settings::default(),
+            workspace,
+        }
+    }
+
     /// The presets to install at start that parse as ids, and the words that do not.
     pub fn presets_at_start(&self) -> (Vec<PresetId>, Vec<String>) {
         let mut known = Vec::new();

@@ -1,10 +1,13 @@
 //! The database: opening it, and all SQL. Nobody else speaks SQL, and nothing here knows what a row is good for.
 
+mod access;
+mod audit;
 mod downloads;
 mod files;
 mod history;
 mod installs;
 mod rows;
+mod sessions;
 mod validations;
 
 use std::{path::Path, str::FromStr, time::Duration};
@@ -16,10 +19,12 @@ use sqlx::{
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
+pub(crate) use access::{PasswordOrigin, SecretHash, StoredKey};
 pub(crate) use files::{FileRecord, SourceFacts};
 pub(crate) use history::HistoryFilter;
 pub(crate) use installs::{InstallRow, ReplacedFile};
 pub(crate) use rows::{DownloadInsert, Existing, FileRow, StoredDownload};
+pub(crate) use sessions::{AliveSince, SessionInsert, StoredSession};
 
 pub(crate) use validations::ValidationRow;
 

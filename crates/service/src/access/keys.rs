@@ -1,0 +1,107 @@
+//! Keys: for programs. One is shown once, when it is made; what stays is its hash and how it begins.
+
+use downloader::Secret;
+use jiff::{SignedDuration, Timestamp};
+
+use super::{Access, Role, secret};
+use crate::{Error, Resource, ids::new_key_id, store::StoredKey};
+
+/// How every key begins, for scanners of leaked secrets.
+pub const KEY_PREFIX: &str = "cdk_";
+
+/// How much of a key stays readable in lists.
+const HINT_LENGTH: usize = KEY_PREFIX.len() + 4;
+
+const LONGEST_NAME: usize = 100;
+
+/// How exactly "last used" is known.
+pub(super) const USE_IS_NOTED_EVERY: SignedDuration = SignedDuration::from_secs(60);
+
+/// What is known of a key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyView {
+    /// Its id.
+    pub id: String,
+    /// What its maker calls it.
+    pub name: String,
+    /// How far it reaches.
+    pub role: Role,
+    /// How it begins.
+    pub hint: String,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it stops to work; `None`: never.
+    pub expires_at: Option<Timestamp>,
+    /// When it was last used, to the minute; `None`: never.
+    pub last_used_at: Option<Timestamp>,
+}
+
+/// A key that is wanted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewKey {
+    /// What to call it.
+    pub name: String,
+    /// How far it reaches.
+    pub role: Role,
+    /// When it stops to work; `None`: never.
+    pub expires_at: Option<Timestamp>,
+}
+
+impl Access {
+    /// Makes a key. The secret is never to be had again.
+    pub async fn generate_key(&self, new: NewKey) -> Result<(Secret, KeyView), Error> {
+        let name = new.name.trim();
+        if name.is_empty() || name.chars().count() > LONGEST_NAME || name.chars().any(char::is_control) {
+            let message = format!("the name of a key is 1 to {LONGEST_NAME} characters in one line");
+            return Err(Error::invalid("name", message));
+        }
+        let now = self.clock.now();
+        if new.expires_at.is_some_and(|end| end <= now) {
+            return Err(Error::invalid("expires_at", "a key can only expire in the future"));
+        }
+        let drawn = secret::draw(KEY_PREFIX)?;
+        let key = KeyView {
+            id: new_key_id(),
+            name: name.to_owned(),
+            role: new.role,
+            hint: drawn.text.reveal().chars().take(HINT_LENGTH).collect(),
+            created_at: now,
+            expires_at: new.expires_at,
+            last_used_at: None,
+        };
+        self.store.insert_key(&key, &drawn.hash).await?;
+        tracing::info!(key = %key.id, name = %key.name, role = key.role.as_str(), "a key was made");
+        Ok((drawn.text, key))
+    }
+
+    /// Every key, the oldest first; expired ones too.
+    pub async fn list_keys(&self) -> Result<Vec<KeyView>, Error> {
+        self.store.keys().await
+    }
+
+    /// Ends a key: the next request with it is refused, whichever process asked for the end.
+    pub async fn revoke_key(&self, id: &str) -> Result<(), Error> {
+        if !self.store.delete_key(id).await? {
+            return Err(Error::NotFound { resource: Resource::Key, id: id.to_owned() });
+        }
+        tracing::info!(key = id, "a key was revoked");
+        Ok(())
+    }
+
+    /// The living key that `text` is. Keys are read anew for each request, so that one that another process made or
+    /// revoked counts at once.
+    pub(super) async fn key_of(&self, text: &str) -> Result<KeyView, Error> {
+        let hash = secret::hash_of(text);
+        let Some(StoredKey { view, hash: stored }) = self.store.key_by_hash(&hash).await? else {
+            return Err(Error::Unauthorized);
+        };
+        let now = self.clock.now();
+        if !secret::is_same(&hash, &stored) || view.expires_at.is_some_and(|end| end <= now) {
+            return Err(Error::Unauthorized);
+        }
+        if view.last_used_at.is_none_or(|used| now.duration_since(used) >= USE_IS_NOTED_EVERY) {
+            self.store.touch_key(&view.id, now).await?;
+        }
+        Ok(view)
+    }
+}

@@ -1,0 +1,104 @@
+//! Who may come in: keys, the password, sessions, the token of the shell, how often each may ask, and what was done.
+//!
+//! It says who somebody is and how far they reach. Which operation needs which role, and what HTTP has to do with any of
+//! it, it does not know. Secrets are kept as hashes and shown once, when they are made.
+
+mod audit;
+mod identity;
+mod keys;
+mod password;
+mod private_file;
+mod rate_limit;
+mod role;
+mod secret;
+mod sessions;
+mod shell_token;
+mod source_tokens;
+
+use std::{path::Path, sync::Arc, time::Duration};
+
+use downloader::Secret;
+
+pub use audit::{AuditRecord, NewAuditRecord, Outcome};
+pub use identity::{Actor, Credential, Identity};
+pub use keys::{KEY_PREFIX, KeyView, NewKey};
+pub use password::PasswordSet;
+pub use rate_limit::{Client, Decision, RateLimits};
+pub use role::Role;
+pub use sessions::{ABSOLUTE_END, IDLE_END, SessionView};
+pub use shell_token::read_shell_token;
+pub use source_tokens::{SourceTokens, TokenHost, TokenOrigin, TokenView};
+
+use crate::{Clock, Error, Settings, store::Store};
+use shell_token::ShellToken;
+
+/// How many logins an address may try in a minute: all at once, then one every six seconds.
+const LOGINS_A_MINUTE: u32 = 10;
+
+/// What is settled about access before the start.
+#[derive(Debug, Clone)]
+pub struct AccessSettings {
+    /// The operator's password; `None`: only a stored one, if any.
+    pub password: Option<Secret>,
+    /// Requests a minute from an address without credentials; 0 is no limit.
+    pub anonymous_requests_a_minute: u32,
+    /// Requests a minute with a key or a session; 0 is no limit.
+    pub known_requests_a_minute: u32,
+}
+
+impl Default for AccessSettings {
+    fn default() -> Self {
+        Self { password: None, anonymous_requests_a_minute: 100, known_requests_a_minute: 1000 }
+    }
+}
+
+/// Everything about who may come in. Cheap to clone.
+#[derive(Clone)]
+pub struct Access {
+    /// How often each client may ask.
+    pub limits: Arc<RateLimits>,
+    store: Store,
+    clock: Arc<dyn Clock>,
+    hashing: password::Hashing,
+    logins: Arc<rate_limit::Limiter>,
+    page: Arc<secret::Drawn>,
+    shell: Option<Arc<ShellToken>>,
+}
+
+impl Access {
+    /// Access without a server around it, for the shell: it works on the same database while a server runs.
+    pub async fn open(database: &Path, clock: impl Clock) -> Result<Self, Error> {
+        Self::new(Store::open(database).await?, Arc::new(clock), &AccessSettings::default())
+    }
+
+    /// Access of a server: the setting of the password is adopted, and the shell gets its token.
+    pub(crate) async fn start(store: Store, clock: Arc<dyn Clock>, settings: &Settings) -> Result<Self, Error> {
+        let mut access = Self::new(store, clock, &settings.access)?;
+        access.adopt_password_setting(settings.access.password.as_ref()).await?;
+        access.shell = Some(Arc::new(ShellToken::create(&settings.database.0)?));
+        Ok(access)
+    }
+
+    fn new(store: Store, clock: Arc<dyn Clock>, settings: &AccessSettings) -> Result<Self, Error> {
+        let (anonymous, known) = (settings.anonymous_requests_a_minute, settings.known_requests_a_minute);
+        Ok(Self {
+            limits: Arc::new(RateLimits::new(anonymous, known, &clock)),
+            logins: Arc::new(rate_limit::Limiter::new(LOGINS_A_MINUTE, Duration::from_secs(60), Arc::clone(&clock))),
+            hashing: password::Hashing::default(),
+            page: Arc::new(secret::draw("")?),
+            shell: None,
+            store,
+            clock,
+        })
+    }
+
+    /// Whether a password is set or a key exists, so that nobody is trusted for being at this machine.
+    pub async fn requires_credentials(&self) -> Result<bool, Error> {
+        self.store.has_credentials().await
+    }
+
+    /// Closes the database that [`open`](Self::open) opened.
+    pub async fn close(&self) {
+        self.store.close().await;
+    }
+}

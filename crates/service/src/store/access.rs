@@ -1,0 +1,160 @@
+//! Keys and the password. Only hashes of secrets come here; whether they suffice is for `access` to say.
+
+use jiff::Timestamp;
+
+use super::{Store, milliseconds, timestamp};
+use crate::{
+    Error,
+    access::{KeyView, Role},
+};
+
+/// SHA-256 of a secret that is long and random enough to need nothing slower.
+pub(crate) type SecretHash = [u8; 32];
+
+/// A key beside its hash.
+pub(crate) struct StoredKey {
+    pub view: KeyView,
+    pub hash: Vec<u8>,
+}
+
+/// Where a password comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum PasswordOrigin {
+    /// The operator's setting.
+    Setting,
+    /// Kept in the database alone.
+    Stored,
+}
+
+impl PasswordOrigin {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Setting => "setting",
+            Self::Stored => "stored",
+        }
+    }
+}
+
+struct RawKey {
+    id: String,
+    name: String,
+    role: String,
+    hash: Vec<u8>,
+    hint: String,
+    created_at: i64,
+    expires_at: Option<i64>,
+    last_used_at: Option<i64>,
+}
+
+impl From<RawKey> for StoredKey {
+    fn from(raw: RawKey) -> Self {
+        let view = KeyView {
+            id: raw.id,
+            name: raw.name,
+            role: Role::parse(&raw.role).unwrap_or(Role::Read),
+            hint: raw.hint,
+            created_at: timestamp(raw.created_at),
+            expires_at: raw.expires_at.map(timestamp),
+            last_used_at: raw.last_used_at.map(timestamp),
+        };
+        Self { view, hash: raw.hash }
+    }
+}
+
+impl Store {
+    /// Whether anybody can prove who they are: a password is set or a key was made.
+    pub(crate) async fn has_credentials(&self) -> Result<bool, Error> {
+        let found = sqlx::query_scalar!(
+            r#"SELECT EXISTS (SELECT 1 FROM passwords) OR EXISTS (SELECT 1 FROM access_keys) AS "found!: bool""#
+        )
+        .fetch_one(&self.pool)
+        .await?;
+        Ok(found)
+    }
+
+    /// Keeps a new key.
+    pub(crate) async fn insert_key(&self, key: &KeyView, hash: &SecretHash) -> Result<(), Error> {
+        let (role, hash) = (key.role.as_str(), hash.as_slice());
+        let (created, expires) = (milliseconds(key.created_at), key.expires_at.map(milliseconds));
+        sqlx::query!(
+            "INSERT INTO access_keys (id, name, role, hash, hint, created_at, expires_at) VALUES (?, ?, ?, ?, ?, ?, ?)",
+            key.id,
+            key.name,
+            role,
+            hash,
+            key.hint,
+            created,
+            expires
+        )
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
+    /// The key with this hash.
+    pub(crate) async fn key_by_hash(&self, hash: &SecretHash) -> Result<Option<StoredKey>, Error> {
+        let hash = hash.as_slice();
+        let row = sqlx::query_as!(RawKey, "SELECT * FROM access_keys WHERE hash = ?", hash)
+            .fetch_optional(&self.pool)
+            .await?;
+        Ok(row.map(Into::into))
+    }
+
+    /// Every key, the oldest first.
+    pub(crate) async fn keys(&self) -> Result<Vec<KeyView>, Error> {
+        let rows =
+            sqlx::query_as!(RawKey, "SELECT * FROM access_keys ORDER BY created_at, id").fetch_all(&self.pool).await?;
+        Ok(rows.into_iter().map(|row| StoredKey::from(row).view).collect())
+    }
+
+    /// Notes that a key was used.
+    pub(crate) async fn touch_key(&self, id: &str, now: Timestamp) -> Result<(), Error> {
+        let now = milliseconds(now);
+        sqlx::query!("UPDATE access_keys SET last_used_at = ? WHERE id = ?", now, id).execute(&self.pool).await?;
+        Ok(())
+    }
+
+    /// Removes a key. Says whether there was one.
+    pub(crate) async fn delete_key(&self, id: &str) -> Result<bool, Error> {
+        let done = sqlx::query!("DELETE FROM access_keys WHERE id = ?", id).execute(&self.pool).await?;
+        Ok(done.rows_affected() > 0)
+    }
+
+    /// The hash of the password in force.
+    pub(crate) async fn password_hash(&self) -> Result<Option<String>, Error> {
+        // 'setting' comes before 'stored'.
+        let hash = sqlx::query_scalar!("SELECT hash FROM passwords ORDER BY origin LIMIT 1")
+            .fetch_optional(&self.pool)
+            .await?;
+        Ok(hash)
+    }
+
+    /// The hash of the password of one origin.
+    pub(crate) async fn password_hash_of(&self, origin: PasswordOrigin) -> Result<Option<String>, Error> {
+        let origin = origin.as_str();
+        let hash = sqlx::query_scalar!("SELECT hash FROM passwords WHERE origin = ?", origin)
+            .fetch_optional(&self.pool)
+            .await?;
+        Ok(hash)
+    }
+
+    /// Puts a password in its place, or takes it away, and ends every session with it.
+    pub(crate) async fn replace_password(
+        &self,
+        origin: PasswordOrigin,
+        hash: Option<&str>,
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        let (origin, now) = (origin.as_str(), milliseconds(now));
+        let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
+        sqlx::query!("DELETE FROM passwords WHERE origin = ?", origin).execute(&mut *transaction).await?;
+        if let Some(hash) = hash {
+            sqlx::query!("INSERT INTO passwords (origin, hash, set_at) VALUES (?, ?, ?)", origin, hash, now)
+                .execute(&mut *transaction)
+                .await?;
+        }
+        sqlx::query!("DELETE FROM sessions").execute(&mut *transaction).await?;
+        transaction.commit().await?;
+        Ok(())
+    }
+}
