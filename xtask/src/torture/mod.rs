@@ -2,11 +2,10 @@
 //! of ordeals; knows no crate of the workspace, only the programs that cargo builds.
 
 mod disk_full;
-mod injected_errors;
-mod kill_sweep;
 mod random_kills;
 mod strace;
 mod subject;
+mod sweeps;
 
 use anyhow::{Result, bail};
 use clap::Args;
@@ -61,11 +60,11 @@ impl Tally {
 type Ordeal = fn(&Subject, &Options) -> Result<Outcome>;
 
 const ORDEALS: [(&str, Ordeal); 5] = [
-    ("kill at the n-th call", kill_sweep::run),
+    ("kill at the n-th call", sweeps::kill),
     ("kill at a random moment", random_kills::run),
-    ("no room at the n-th call", injected_errors::no_room),
+    ("no room at the n-th call", sweeps::no_room),
     ("no room on a small disk", disk_full::run),
-    ("sync fails at the n-th call", injected_errors::failed_sync),
+    ("sync fails at the n-th call", sweeps::failed_sync),
 ];
 
 /// Runs every ordeal and prints its counts; fails if any promise was broken.
@@ -91,9 +90,4 @@ pub(crate) fn torture(workspace: &Workspace, options: &Options) -> Result<()> {
         bail!("{broken} promises were broken");
     }
     Ok(())
-}
-
-/// The n-th calls that a sweep fails: all, or the first sixteen and then ever wider steps.
-fn next_call(n: usize, every: bool) -> usize {
-    if every || n < 16 { n + 1 } else { n + n / 8 }
 }

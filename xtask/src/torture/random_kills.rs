@@ -8,7 +8,7 @@ use anyhow::{Result, bail};
 use super::subject::{Subject, Trial};
 use super::{Options, Outcome, Tally};
 
-const FILES: usize = 6;
+const FILES: u64 = 6;
 const SIZE: u64 = 48 << 20;
 /// Each kill may cost so many bytes for each file that was not whole.
 const LOST_PER_FILE_AND_KILL: u64 = 16 << 20;

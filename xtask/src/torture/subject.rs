@@ -49,8 +49,8 @@ impl Subject {
     }
 
     /// Starts a server with `count` files of `size` bytes, at `rate` bytes a second and connection.
-    pub(super) fn trial(&self, count: usize, size: u64, rate: u64, options: &[&str]) -> Result<Trial<'_>> {
-        let arguments = [count as u64, size, rate].map(|number| number.to_string());
+    pub(super) fn trial(&self, count: u64, size: u64, rate: u64, options: &[&str]) -> Result<Trial<'_>> {
+        let arguments = [count, size, rate].map(|number| number.to_string());
         let server = FileServerProcess::start(&self.file_server, &arguments)?;
         let list = self.folder.join("list");
         let lines: String =
