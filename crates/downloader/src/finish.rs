@@ -10,8 +10,8 @@ use crate::part::Part;
 use crate::transfer::{Halt, Transfer, blocking};
 use crate::verify::{Content, PrefixHash, content_of};
 use crate::{
-    Arrival, BlockChecksums, Existing, Facts, FileJob, FileOutcome, FileState, JobEvent, RestartReason, Sha256Digest,
-    SourceUrl, TransferError, answer, fetch,
+    Arrival, BlockChecksums, Existing, Facts, FileJob, FileOutcome, FileState, JobEvent, Sha256Digest, SourceUrl,
+    TransferError, answer, fetch,
 };
 
 /// All bytes are in the `.part`.
@@ -29,7 +29,9 @@ pub(crate) struct Arrived {
 pub(crate) enum Finish {
     Whole(FileOutcome),
     /// The bytes are not the ones asked for: once more from the beginning, else this error.
-    Again(RestartReason, TransferError),
+    WrongBytes(TransferError),
+    /// Somebody took the `.part` away, so there is nothing to rename.
+    PartRemoved,
 }
 
 impl Arrived {
@@ -74,16 +76,13 @@ pub(crate) async fn finish(transfer: &Transfer, incoming: &Arc<Incoming>, arrive
         (None, None) => read_back(incoming, &transfer.stop).await?,
     };
     if let Some(error) = wrong(transfer, incoming, &checked, expected) {
-        return Ok(Finish::Again(RestartReason::HashMismatch, error));
+        return Ok(Finish::WrongBytes(error));
     }
     let replace = transfer.file.existing == Existing::Replace;
     let part = Arc::clone(&incoming.part);
     let sha256 = checked.sha256;
     if !blocking(move || commit(&part, sha256, replace)).await? {
-        let path = transfer.file.destination.root().join(transfer.file.destination.relative());
-        let source = std::io::ErrorKind::NotFound.into();
-        let error = TransferError::Io { action: "keeping the partial file of", path, source };
-        return Ok(Finish::Again(RestartReason::PartRemoved, error));
+        return Ok(Finish::PartRemoved);
     }
     Ok(Finish::Whole(FileOutcome {
         size: checked.size,

@@ -24,6 +24,9 @@ use crate::{
     Facts, FileJob, FileOutcome, FileState, JobEvent, RestartReason, Settings, TransferError, confined, local_copy,
 };
 
+/// How often a partial file may be taken away before it is given up.
+const MOST_REMOVALS: u32 = 3;
+
 /// What all transfers of an engine share.
 #[derive(Debug)]
 pub(crate) struct Engine {
@@ -79,26 +82,49 @@ impl Transfer {
         self.meter.touch();
         let key = self.key;
         let engine = Arc::clone(&self.engine);
-        let outcome = self.run_to_the_end(slot).await;
+        let outcome = self.run_to_the_end(Some(slot)).await;
         engine.space.release(key);
         outcome
     }
 
-    async fn run_to_the_end(mut self, slot: OwnedSemaphorePermit) -> Result<FileOutcome, Halt> {
+    async fn run_to_the_end(mut self, mut slot: Option<OwnedSemaphorePermit>) -> Result<FileOutcome, Halt> {
         let engine = Arc::clone(&self.engine);
         let _held = tokio::select! {
             () = self.stop.cancelled() => return Err(Halt::Stopped),
             held = engine.destinations.hold(&self.file.destination) => held,
         };
-        let part = Arc::new(self.open_part().await?);
-        if let Some(outcome) = self.already_here(&part).await? {
-            return Ok(outcome);
+        for _ in 0..MOST_REMOVALS {
+            let part = Arc::new(self.open_part().await?);
+            let outcome = self.with_part(&mut slot, &part).await;
+            match outcome {
+                Ok(Some(outcome)) => return Ok(outcome),
+                Ok(None) => self.restarted(RestartReason::PartRemoved).await,
+                Err(halt) => {
+                    // A partial file that holds nothing is worth nothing.
+                    let empty = move || Ok(part.size().is_ok_and(|size| size == 0) && part.discard().is_ok());
+                    let _ = blocking(empty).await;
+                    return Err(halt);
+                }
+            }
         }
-        let mut slot = Some(slot);
+        let path = self.file.destination.root().join(self.file.destination.relative());
+        let source = std::io::ErrorKind::NotFound.into();
+        Err(Halt::Failed(TransferError::Io { action: "keeping the partial file of", path, source }))
+    }
+
+    /// `None`: somebody took the `.part` away while it was written.
+    async fn with_part(
+        &mut self,
+        slot: &mut Option<OwnedSemaphorePermit>,
+        part: &Arc<Part>,
+    ) -> Result<Option<FileOutcome>, Halt> {
+        if let Some(outcome) = self.already_here(part).await? {
+            return Ok(Some(outcome));
+        }
         let mut wrong_hash_seen = false;
         loop {
             let beginning = blocking({
-                let (part, file, stop) = (Arc::clone(&part), self.file.clone(), self.stop.clone());
+                let (part, file, stop) = (Arc::clone(part), self.file.clone(), self.stop.clone());
                 move || start::begin(&part, &file, &stop)
             })
             .await?;
@@ -120,32 +146,32 @@ impl Transfer {
                         Some(permit) => permit,
                         None => self.another_slot().await?,
                     };
-                    Fetching::new(&self, Arc::clone(&incoming), resume, permit).run().await?
+                    Fetching::new(self, Arc::clone(&incoming), resume, permit).run().await?
                 }
             };
-            let finished = match finish::finish(&self, &incoming, arrived).await {
+            let finished = match finish::finish(self, &incoming, arrived).await {
                 // It appeared meanwhile, and this job takes what is there.
                 Err(Halt::Failed(TransferError::DestinationExists { .. })) if self.file.existing == Existing::Share => {
-                    let found = self.already_here(&part).await?;
-                    return found.ok_or(Halt::Stopped);
+                    let found = self.already_here(part).await?;
+                    return found.map(Some).ok_or(Halt::Stopped);
                 }
                 finished => finished?,
             };
             match finished {
-                Finish::Whole(outcome) => return Ok(outcome),
-                Finish::Again(reason, error) => {
+                Finish::Whole(outcome) => return Ok(Some(outcome)),
+                Finish::PartRemoved => return Ok(None),
+                Finish::WrongBytes(error) => {
                     // The bad bytes are thrown away; one full retry, then it is final.
                     blocking({
-                        let part = Arc::clone(&part);
+                        let part = Arc::clone(part);
                         move || start::throw_away(&part)
                     })
                     .await?;
                     if std::mem::replace(&mut wrong_hash_seen, true) {
-                        let _ = blocking(move || part.discard().map_err(|error| part.error("removing", error))).await;
                         return Err(Halt::Failed(error));
                     }
                     self.file.sources.rotate_left(1);
-                    self.restarted(reason).await;
+                    self.restarted(RestartReason::HashMismatch).await;
                 }
             }
         }

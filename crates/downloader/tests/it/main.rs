@@ -1,5 +1,14 @@
 //! The downloader at its public handle: real sockets, real files, faults on order. Each test is a sentence.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod answers;
 mod arrival;
+mod connections;
+mod control;
+mod disk;
+mod hosts;
+mod partial;
+mod queue;
+mod refusals;
 mod rig;
+mod versions;

@@ -1,0 +1,216 @@
+//! Connections that fail: cut, reset, silent, slow, busy.
+
+use std::time::{Duration, Instant};
+
+use downloader::{JobEvent, Settings, TransferError};
+use test_support::file_server::{
+    Content, FileServer, OverLimit, Reply, RetryAfter, Route,
+    When::{self, Always, Nth, Times},
+};
+
+use crate::rig::{MIB, Rig, settings};
+
+const SIZE: u64 = 3 * MIB + 777;
+
+fn served(rule: impl Fn(&Route) -> Route) -> Route {
+    rule(&FileServer::start().file("/f.bin", Content::pattern(11, SIZE)))
+}
+
+/// The file arrives whole although the rule is in force.
+async fn arrives(rule: impl Fn(&Route) -> Route) -> Route {
+    let route = served(rule);
+    let mut rig = Rig::start();
+    let story = rig.fetch(rig.file("f.bin", &route.url())).await;
+    assert!(story.completed(), "{:#?}", story.told());
+    assert!(story.restarts().is_empty(), "{:?}", story.restarts());
+    rig.assert_whole("f.bin", &route.content());
+    route
+}
+
+#[tokio::test]
+async fn a_cut_connection_resumes_where_it_stopped() {
+    let route = arrives(|route| route.cut_after(MIB + 300_000, Times(1))).await;
+    assert_eq!(route.requests()[1].range().unwrap().0, MIB + 300_000);
+    assert_eq!(route.body_bytes_sent(), SIZE);
+}
+
+#[tokio::test]
+async fn a_reset_connection_resumes() {
+    let route = arrives(|route| route.reset_after(2 * MIB, Times(1))).await;
+    assert!(route.body_bytes_sent() <= 2 * SIZE);
+}
+
+#[tokio::test]
+async fn a_connection_that_is_cut_before_its_first_byte_is_asked_again() {
+    arrives(|route| route.cut_after(0, Times(2))).await;
+}
+
+#[tokio::test]
+async fn cuts_without_end_are_fine_as_long_as_bytes_come() {
+    let route = arrives(|route| route.cut_after(100_000, Always)).await;
+    assert_eq!(route.body_bytes_sent(), SIZE);
+    assert!(route.requests().len() > 30);
+}
+
+#[tokio::test]
+async fn silence_at_any_byte_ends_with_a_new_request() {
+    let quick = || Settings { stall_timeout: Duration::from_millis(40), ..settings() };
+    for step in 0..50 {
+        let route = served(|route| route.stall_after(step * SIZE / 50, Times(1)));
+        let mut rig = Rig::with(quick());
+        let story = rig.fetch(rig.file("f.bin", &route.url())).await;
+        assert!(story.completed(), "silent after {}: {:#?}", step * SIZE / 50, story.told());
+        rig.assert_whole("f.bin", &route.content());
+    }
+}
+
+#[tokio::test]
+async fn silence_before_the_head_ends_with_a_new_request() {
+    arrives(|route| route.stall_before_head(Times(2))).await;
+}
+
+#[tokio::test]
+async fn silence_on_all_connections_at_once_is_overcome_and_shown() {
+    let server = FileServer::start();
+    server.set_rate_per_connection(20_000_000);
+    let route = server.file("/f.bin", Content::pattern(12, 40 * MIB)).stall_after(MIB, Times(9));
+    let mut rig = Rig::start();
+    let story = rig.fetch(rig.file("f.bin", &route.url())).await;
+    assert!(story.completed(), "{:#?}", story.told());
+    rig.assert_whole("f.bin", &route.content());
+    let stalled = |event: &JobEvent| matches!(event, JobEvent::Progress(progress) if progress.stalled);
+    assert!(story.events.iter().any(stalled), "no tick said that it stalled");
+}
+
+#[tokio::test]
+async fn silence_for_ever_fails_in_words() {
+    let route = served(|route| route.stall_after(0, Always));
+    let mut rig = Rig::with(Settings { stall_timeout: Duration::from_millis(20), ..settings() });
+    let story = rig.fetch(rig.file("f.bin", &route.url())).await;
+    assert!(matches!(story.error(), TransferError::Stalled { .. }), "{}", story.error());
+    assert!(story.error().to_string().contains("sent nothing for 0.02 s"), "{}", story.error());
+    assert_eq!(route.requests().len(), 6, "five tries beyond the first");
+}
+
+#[tokio::test]
+async fn a_slow_but_living_connection_is_left_alone() {
+    let route =
+        FileServer::start().file("/f.bin", Content::pattern(13, 60)).trickle(1, Duration::from_millis(10), Always);
+    let mut rig = Rig::with(Settings { stall_timeout: Duration::from_millis(150), ..settings() });
+    let story = rig.fetch(rig.file("f.bin", &route.url())).await;
+    assert!(story.completed());
+    assert_eq!(route.requests().len(), 1);
+}
+
+#[tokio::test]
+async fn a_busy_server_is_asked_again() {
+    for status in [408, 425, 429, 500, 502, 503, 504, 520] {
+        arrives(|route| route.status(status, Times(2))).await;
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_stays_busy_fails_in_words() {
+    let route = served(|route| route.status(503, Always));
+    let mut rig = Rig::start();
+    let story = rig.fetch(rig.file("f.bin", &route.url())).await;
+    assert!(matches!(story.error(), TransferError::Busy { status: 503, .. }), "{}", story.error());
+    assert_eq!(route.requests().len(), 6);
+}
+
+#[tokio::test]
+async fn retry_after_is_honoured_in_both_forms() {
+    for after in [RetryAfter::Seconds(1), RetryAfter::DateIn(2)] {
+        // A date is judged by the server's own clock, whatever the time is here.
+        let now = httpdate::fmt_http_date(std::time::SystemTime::now());
+        let reply = Reply::status(429).header("Date", now).retry_after(after);
+        let route = served(|route| route.reply(reply.clone(), Times(1)));
+        let mut rig = Rig::start();
+        let start = Instant::now();
+        let story = rig.fetch(rig.file("f.bin", &route.url())).await;
+        assert!(story.completed());
+        assert!(start.elapsed() >= Duration::from_millis(950), "{after:?}: {:?}", start.elapsed());
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_takes_few_connections_still_gives_the_file() {
+    for over in [OverLimit::Status(503), OverLimit::Reset] {
+        let server = FileServer::start();
+        server.set_rate_per_connection(30_000_000);
+        server.limit_connections(2, over);
+        let route = server.file("/f.bin", Content::pattern(14, 40 * MIB));
+        let mut rig = Rig::start();
+        let story = rig.fetch(rig.file("f.bin", &route.url())).await;
+        assert!(story.completed(), "{over:?}: {:#?}", story.told());
+        rig.assert_whole("f.bin", &route.content());
+    }
+}
+
+#[tokio::test]
+async fn one_slow_connection_does_not_hold_the_end() {
+    let server = FileServer::start();
+    server.set_rate_per_connection(20_000_000);
+    let route = server.file("/f.bin", Content::pattern(15, 40 * MIB)).rate(10_000, Nth(3));
+    let mut rig = Rig::start();
+    let start = Instant::now();
+    let story = rig.fetch(rig.file("f.bin", &route.url())).await;
+    assert!(story.completed());
+    rig.assert_whole("f.bin", &route.content());
+    assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
+}
+
+#[tokio::test]
+async fn a_server_that_is_away_for_a_while_is_found_again() {
+    let server = FileServer::start();
+    let port = server.address().port();
+    let content = Content::pattern(16, SIZE);
+    let route = server.file("/f.bin", content.clone());
+    let gate = route.hold_at(2 * MIB);
+    let url = route.url();
+    let mut rig = Rig::with(Settings {
+        backoff: downloader::Backoff { tries_without_progress: 200, ..settings().backoff },
+        ..settings()
+    });
+    rig.enqueue("job", vec![rig.file("f.bin", &url)]).await;
+    gate.reached().await;
+    drop((gate, route, server));
+    let second = FileServer::start_on(port);
+    let route = second.file("/f.bin", content.clone());
+    let story = rig.rest("job").await;
+    assert!(story.completed(), "{:#?}", story.told());
+    rig.assert_whole("f.bin", &content);
+    assert!(route.body_bytes_sent() < SIZE, "what had arrived was fetched again");
+}
+
+#[tokio::test]
+async fn a_server_that_is_not_there_fails_in_words() {
+    let server = FileServer::start();
+    let url = server.url("/f.bin");
+    drop(server);
+    let mut rig = Rig::start();
+    let story = rig.fetch(rig.file("f.bin", &url)).await;
+    assert!(matches!(story.error(), TransferError::Network { .. }), "{}", story.error());
+    rig.assert_absent("f.bin");
+}
+
+#[tokio::test]
+async fn a_mirror_takes_over_from_a_source_that_fails() {
+    let rules: [fn(&Route) -> Route; 4] = [
+        |route| route.status(404, Always),
+        |route| route.status(500, Always),
+        |route| route.login_page(Always),
+        |route| route.cut_after(MIB, Times(1)).status(410, When::After(1)),
+    ];
+    for (number, rule) in rules.iter().enumerate() {
+        let bad = served(rule);
+        let good = served(Route::clone);
+        let mut rig = Rig::start();
+        let mut file = rig.known("f.bin", &bad);
+        file.sources.push(good.url().parse().unwrap());
+        let story = rig.fetch(file).await;
+        assert!(story.completed(), "rule {number}: {:#?}", story.told());
+        assert_eq!(story.outcome().source, good.url());
+        rig.assert_whole("f.bin", &good.content());
+    }
+}

@@ -1,0 +1,271 @@
+//! What an earlier run left behind: believed as far as it can be proven, and never a reason for anybody to clean up.
+
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::sync::Arc;
+
+use downloader::{FileJob, JobState, RestartReason, Settings, TransferError};
+use tempfile::TempDir;
+use test_support::file_server::{Content, FileServer, Route, When};
+
+use crate::rig::{MIB, Rig, Story, settings};
+
+const SIZE: u64 = 12 * MIB + 4321;
+
+/// A file of which the first nine megabytes are here, left by an engine that was shut down.
+struct Half {
+    route: Route,
+    home: Arc<TempDir>,
+    known: bool,
+}
+
+impl Half {
+    async fn made(known: bool) -> Self {
+        let route = FileServer::start().file("/f.bin", Content::pattern(41, SIZE));
+        let gate = route.hold_at(9 * MIB + 99);
+        let rig = Rig::start();
+        let file = if known { rig.known("f.bin", &route) } else { rig.file("f.bin", &route.url()) };
+        rig.enqueue("job", vec![file]).await;
+        gate.reached().await;
+        let part = rig.path("f.bin.part");
+        while part.metadata().map_or(0, |part| part.len()) < 9 * MIB {
+            tokio::task::yield_now().await;
+        }
+        let home = rig.shutdown().await;
+        gate.open();
+        Self { route, home, known }
+    }
+
+    fn part(&self) -> File {
+        File::options().read(true).write(true).open(self.path("f.bin.part")).unwrap()
+    }
+
+    fn path(&self, name: &str) -> std::path::PathBuf {
+        self.home.path().join("models").join(name)
+    }
+
+    /// Runs it to its end and says how many bytes that took.
+    async fn resumed(self) -> (Story, u64) {
+        let before = self.route.body_bytes_sent();
+        let mut rig = Rig::on(Arc::clone(&self.home), settings());
+        let file = if self.known { rig.known("f.bin", &self.route) } else { rig.file("f.bin", &self.route.url()) };
+        let story = rig.fetch(file).await;
+        assert!(story.completed(), "{:#?}", story.told());
+        assert_eq!(story.outcome().sha256.to_string(), self.route.sha256());
+        rig.assert_whole("f.bin", &self.route.content());
+        (story, self.route.body_bytes_sent() - before)
+    }
+}
+
+#[tokio::test]
+async fn a_restart_goes_on_where_it_was() {
+    for known in [true, false] {
+        let half = Half::made(known).await;
+        let (story, fetched) = half.resumed().await;
+        assert!(story.restarts().is_empty());
+        assert!(fetched <= SIZE - 9 * MIB, "{fetched} bytes were fetched");
+    }
+}
+
+#[tokio::test]
+async fn flipped_bytes_cost_their_blocks_only() {
+    for known in [true, false] {
+        let half = Half::made(known).await;
+        half.part().write_all_at(b"XXXX", 3 * MIB + 5).unwrap();
+        let (story, fetched) = half.resumed().await;
+        assert_eq!(story.restarts(), [RestartReason::DamagedBlocks { blocks: 1 }]);
+        assert!(fetched <= SIZE - 8 * MIB, "{fetched} bytes were fetched");
+    }
+}
+
+#[tokio::test]
+async fn a_part_that_was_swapped_shortened_or_lengthened_is_found_out() {
+    let damages: [fn(&Half); 5] = [
+        |half| half.part().write_all_at(&Content::pattern(42, SIZE).slice(0, 9 * MIB), 0).unwrap(),
+        |half| half.part().set_len(2 * MIB + 1).unwrap(),
+        |half| half.part().set_len(0).unwrap(),
+        |half| half.part().set_len(SIZE + 5 * MIB).unwrap(),
+        |half| std::fs::remove_file(half.path("f.bin.part")).unwrap(),
+    ];
+    for damage in damages {
+        for known in [true, false] {
+            let half = Half::made(known).await;
+            damage(&half);
+            half.resumed().await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_journal_that_is_gone_torn_zeroed_old_or_flipped_costs_at_most_the_bytes() {
+    let journal = |half: &Half| std::fs::read(half.path("f.bin.part.journal")).unwrap();
+    let write = |half: &Half, bytes: Vec<u8>| std::fs::write(half.path("f.bin.part.journal"), bytes).unwrap();
+    let length = journal(&Half::made(true).await).len();
+    for case in 0..12_usize {
+        let half = Half::made(case % 2 == 0).await;
+        let mut bytes = journal(&half);
+        match case {
+            0 => bytes = vec![0; length],
+            1 => bytes.clear(),
+            2 => bytes[7] = 9,
+            3 => bytes.extend(b"torn"),
+            4 => std::fs::remove_file(half.path("f.bin.part.journal")).unwrap(),
+            _ => {
+                bytes[case * length / 13] ^= 4;
+                bytes.truncate(length - case);
+            }
+        }
+        if case != 4 {
+            write(&half, bytes);
+        }
+        let (story, fetched) = half.resumed().await;
+        assert!(fetched <= SIZE, "case {case}: {fetched} bytes");
+        if fetched == SIZE {
+            assert_eq!(story.restarts(), [RestartReason::JournalUnreadable], "case {case}: it is said");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_journal_that_claims_more_than_the_disk_has_is_not_believed() {
+    let half = Half::made(true).await;
+    // The hole reads as zeros, as after a power cut.
+    half.part().set_len(5 * MIB).unwrap();
+    half.part().set_len(SIZE).unwrap();
+    let (story, fetched) = half.resumed().await;
+    assert!(matches!(story.restarts()[..], [RestartReason::DamagedBlocks { .. }]), "{:?}", story.restarts());
+    assert!(fetched >= SIZE - 5 * MIB);
+}
+
+/// A rig whose folder holds these files already.
+fn prepared(files: &[(&str, &[u8])]) -> Rig {
+    let rig = Rig::start();
+    std::fs::create_dir_all(&rig.folder).unwrap();
+    for (name, bytes) in files {
+        std::fs::write(rig.path(name), bytes).unwrap();
+    }
+    rig
+}
+
+#[tokio::test]
+async fn a_finished_part_is_verified_and_renamed_without_network() {
+    let route = FileServer::start().file("/f.bin", Content::pattern(43, 3 * MIB)).status(500, When::Always);
+    let mut rig = prepared(&[("f.bin.part", &route.content().to_vec())]);
+    let story = rig.fetch(rig.known("f.bin", &route)).await;
+    assert!(story.completed(), "{:#?}", story.told());
+    rig.assert_whole("f.bin", &route.content());
+    assert!(route.requests().is_empty());
+}
+
+#[tokio::test]
+async fn a_foreign_part_is_reset_by_itself() {
+    let content = Content::pattern(44, 3 * MIB);
+    let zeros = vec![0; 5 << 20];
+    for known in [true, false] {
+        let route = FileServer::start().file("/f.bin", content.clone());
+        let mut rig = prepared(&[("f.bin.part", &zeros), ("f.bin.part.journal", b"garbage")]);
+        let file = if known { rig.known("f.bin", &route) } else { rig.file("f.bin", &route.url()) };
+        let story = rig.fetch(file).await;
+        assert_eq!(story.restarts(), [RestartReason::JournalUnreadable]);
+        rig.assert_whole("f.bin", &content);
+    }
+}
+
+#[tokio::test]
+async fn what_stands_in_the_place_of_the_part_is_not_written_through() {
+    let route = FileServer::start().file("/f.bin", Content::pattern(45, 3 * MIB));
+    let mut rig = prepared(&[("precious", b"precious"), ("linked", b"linked")]);
+    std::os::unix::fs::symlink(rig.path("precious"), rig.path("f.bin.part")).unwrap();
+    std::fs::hard_link(rig.path("linked"), rig.path("f.bin.part.journal")).unwrap();
+    let story = rig.fetch(rig.known("f.bin", &route)).await;
+    assert!(story.completed(), "{:#?}", story.told());
+    rig.assert_whole("f.bin", &route.content());
+    assert_eq!(rig.bytes("precious"), b"precious");
+    assert_eq!(rig.bytes("linked"), b"linked");
+
+    let mut rig = prepared(&[("linked", b"linked")]);
+    std::fs::hard_link(rig.path("linked"), rig.path("f.bin.part")).unwrap();
+    std::fs::create_dir(rig.path("f.bin.part.journal")).unwrap();
+    assert!(rig.fetch(rig.known("f.bin", &route)).await.completed());
+    assert_eq!(rig.bytes("linked"), b"linked");
+
+    let mut rig = prepared(&[]);
+    std::fs::create_dir(rig.path("f.bin.part")).unwrap();
+    assert!(rig.fetch(rig.known("f.bin", &route)).await.completed());
+    rig.assert_whole("f.bin", &route.content());
+}
+
+#[tokio::test]
+async fn a_part_that_is_removed_while_it_is_written_costs_one_restart() {
+    let route = FileServer::start().file("/f.bin", Content::pattern(46, 6 * MIB));
+    let gate = route.hold_at(4 * MIB);
+    let mut rig = Rig::start();
+    rig.enqueue("job", vec![rig.known("f.bin", &route)]).await;
+    gate.reached().await;
+    std::fs::remove_file(rig.path("f.bin.part")).unwrap();
+    gate.open();
+    let story = rig.rest("job").await;
+    assert!(story.completed(), "{:#?}", story.told());
+    assert_eq!(story.restarts(), [RestartReason::PartRemoved]);
+    rig.assert_whole("f.bin", &route.content());
+}
+
+#[tokio::test]
+async fn a_second_engine_on_the_same_file_waits_and_then_says_so() {
+    let route = FileServer::start().file("/f.bin", Content::pattern(47, 6 * MIB));
+    let gate = route.hold_at(4 * MIB);
+    let mut first = Rig::with(Settings { stall_timeout: crate::rig::PATIENCE, ..settings() });
+    first.enqueue("job", vec![first.known("f.bin", &route)]).await;
+    gate.reached().await;
+    let mut second = Rig::on(Arc::clone(&first.home), settings());
+    let story = second.fetch(second.known("f.bin", &route)).await;
+    assert!(matches!(story.error(), TransferError::Locked { .. }), "{}", story.error());
+    assert!(!second.downloader.cancel(&downloader::JobId::new("job")).await.unwrap(), "it is not its to remove");
+
+    let patient = Settings { lock_wait: crate::rig::PATIENCE, ..settings() };
+    let mut third = Rig::on(Arc::clone(&first.home), patient);
+    third.enqueue("job", vec![third.known("f.bin", &route)]).await;
+    gate.open();
+    assert!(first.rest("job").await.completed());
+    let story = third.rest("job").await;
+    assert_eq!(story.outcome().how, downloader::Arrival::AlreadyWhole);
+    third.assert_whole("f.bin", &route.content());
+    assert_eq!(route.body_bytes_sent(), 6 * MIB);
+}
+
+#[tokio::test]
+async fn a_partial_file_of_another_content_is_not_continued() {
+    // The same destination, but the job asks for another hash than the journal knows.
+    let half = Half::made(true).await;
+    let other = FileServer::start().file("/f.bin", Content::pattern(48, SIZE));
+    let mut rig = Rig::on(Arc::clone(&half.home), settings());
+    let story = rig.fetch(rig.known("f.bin", &other)).await;
+    assert_eq!(story.restarts(), [RestartReason::JournalUnreadable]);
+    rig.assert_whole("f.bin", &other.content());
+}
+
+#[tokio::test]
+async fn a_pause_keeps_every_byte_and_a_cancel_none() {
+    let route = FileServer::start().file("/f.bin", Content::pattern(49, SIZE));
+    let gate = route.hold_at(5 * MIB + 50_000);
+    let mut rig = Rig::start();
+    rig.enqueue("job", vec![FileJob { size: Some(SIZE), ..rig.file("f.bin", &route.url()) }]).await;
+    gate.reached().await;
+    let id = downloader::JobId::new("job");
+    let state = rig.downloader.pause(&id).await.unwrap();
+    assert_eq!(state, JobState::Paused(downloader::PauseReason::Requested));
+    assert_eq!(rig.downloader.pause(&id).await.unwrap(), state, "pausing twice is fine");
+    rig.rest("job").await;
+    gate.open();
+    rig.downloader.resume(&id).await.unwrap();
+    assert!(rig.rest("job").await.completed());
+    rig.assert_whole("f.bin", &route.content());
+    assert_eq!(route.body_bytes_sent(), SIZE);
+
+    let gate = route.hold_at(5 * MIB);
+    let rig = Rig::start();
+    rig.enqueue("job", vec![rig.known("f.bin", &route)]).await;
+    gate.reached().await;
+    assert!(rig.downloader.cancel(&id).await.unwrap());
+    rig.assert_absent("f.bin");
+}
