@@ -1,4 +1,4 @@
-// What a person can do with a download: pause, resume, cancel. The buttons that make sense in its state, and nothing else.
+// What a person can do with a download: put it first, pause, resume, cancel it. The buttons that make sense in its state, and nothing else.
 
 import { send } from "../api.js";
 import { confirmLoss } from "../dialogs.js";
@@ -10,18 +10,20 @@ import { lookAgain } from "../state.js";
 export function downloadActions() {
   let current = null;
   let currentName = "";
+  const next = button("Start next", () => act("PATCH", path(), { priority: "high" }));
+  next.classList.add("reorder");
   const pause = button("Pause", () => act("POST", `${path()}/pause`));
   const resume = button("Resume", () => act("POST", `${path()}/resume`));
   const cancel = button("Cancel", cancelIt);
-  const box = element("div", { class: "actions" }, pause, resume, cancel);
+  const box = element("div", { class: "actions" }, next, pause, resume, cancel);
 
   function path() {
     return `api/downloads/${encodeURIComponent(current.id)}`;
   }
 
-  async function act(method, address) {
+  async function act(method, address, body = null) {
     box.inert = true;
-    await attempt(() => send(method, address));
+    await attempt(() => send(method, address, body));
     box.inert = false;
     lookAgain();
   }
@@ -38,12 +40,13 @@ export function downloadActions() {
   const update = (download, name) => {
     current = download;
     currentName = name;
-    const { status } = download;
+    const { status, priority } = download;
+    next.hidden = status !== "queued" || priority === "high";
     pause.hidden = !["queued", "downloading", "verifying"].includes(status);
     resume.hidden = !["paused", "failed"].includes(status);
     resume.textContent = status === "failed" ? "Try again" : "Resume";
     cancel.hidden = !["queued", "downloading", "verifying", "paused"].includes(status);
-    for (const made of [pause, resume, cancel]) made.setAttribute("aria-label", `${made.textContent} ${name}`);
+    for (const made of [next, pause, resume, cancel]) made.setAttribute("aria-label", `${made.textContent} ${name}`);
   };
   return { element: box, update };
 }

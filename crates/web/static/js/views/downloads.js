@@ -5,7 +5,7 @@ import { bytes, counted, duration, fileName, moment, rate } from "../format.js";
 import { downloads, history, isUnfinished, presets } from "../state.js";
 import { downloadActions } from "./download-actions.js";
 import { placeholder } from "./placeholder.js";
-import { progressBar, progressWords, stateWord, troubleOf } from "./progress.js";
+import { progressBar, progressWords, stateWord, troubleLine } from "./progress.js";
 
 /** The section, with `show()`. */
 export function downloadsView() {
@@ -48,18 +48,18 @@ function createRow() {
   const state = element("span", { class: "state-word" });
   const bar = progressBar();
   const words = progressWords();
-  const trouble = element("p", { class: "refusal" });
+  const trouble = troubleLine();
   const actions = downloadActions();
   const head = element("div", { class: "download-head" }, name, state, actions.element);
   return {
-    element: element("li", { class: "row download" }, head, bar.element, words.element, trouble),
+    element: element("li", { class: "row download" }, head, bar.element, words.element, trouble.element),
     update(download) {
       setText(name, nameOf(download));
       setText(state, stateWord(download));
       setAttribute(state, "data-state", download.status);
       bar.update(download);
       words.update(download);
-      setText(trouble, troubleOf(download));
+      trouble.update(download);
       actions.update(download, nameOf(download));
     },
   };
@@ -69,15 +69,15 @@ function createPastRow() {
   const name = element("span", { class: "row-title" });
   const state = element("span", { class: "state-word" });
   const figures = element("span", { class: "row-facts" });
-  const trouble = element("p", { class: "refusal" });
+  const trouble = troubleLine();
   return {
-    element: element("li", { class: "row past" }, name, state, figures, trouble),
+    element: element("li", { class: "row past" }, name, state, figures, trouble.element),
     update(download) {
       setText(name, nameOf(download));
       setText(state, stateWord(download));
       setAttribute(state, "data-state", download.status);
       setText(figures, pastFigures(download).join("  ·  "));
-      setText(trouble, troubleOf(download));
+      trouble.update(download);
     },
   };
 }

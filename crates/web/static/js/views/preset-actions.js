@@ -57,10 +57,11 @@ function offerOf(preset) {
   return state in offers ? offers[state] : "Install";
 }
 
-async function installPreset(preset) {
+/** Installs, completes or updates; with `force` every file that is here is proved again and fetched if it fails. */
+export async function installPreset(preset, { force = false } = {}) {
   const path = `api/presets/${encodeURIComponent(preset.id)}/install`;
   try {
-    greet(await send("POST", path));
+    greet(await send("POST", path, force ? { force } : null));
   } catch (error) {
     if (error.code === "CONFLICT" && (await confirmReplace(preset, error))) {
       await attempt(async () => greet(await send("POST", path, { force: true })));

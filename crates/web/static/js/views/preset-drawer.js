@@ -4,9 +4,9 @@ import { get } from "../api.js";
 import { element, keyedList, setAttribute, setText } from "../dom.js";
 import { bytes, gigabytes, moment, sizeText } from "../format.js";
 import { Resource } from "../resource.js";
-import { downloads, presets } from "../state.js";
+import { downloadOfPreset, downloads, presets } from "../state.js";
 import { placeholder } from "./placeholder.js";
-import { presetActions } from "./preset-actions.js";
+import { installPreset, presetActions } from "./preset-actions.js";
 
 /** The drawer with `open(id)` and `close()`; `onClose` hears that the person closed it. */
 export function presetDrawer({ onClose }) {
@@ -66,11 +66,15 @@ function content() {
   const facts = element("dl", { class: "facts" });
   const tags = element("p", { class: "tags" });
   const files = element("ul", { class: "rows files" });
+  let current = null;
+  const prove = element("button", { class: "button", type: "button", onclick: () => installPreset(current, { force: true }) }, "Check and repair the files");
   const links = element("div", { class: "drawer-body" });
   const updateFiles = keyedList(files, (file) => file.path, createFile);
   return {
-    element: element("div", { class: "drawer-body" }, title, actions.element, description, useCase, facts, tags, part("Files", files), links),
+    element: element("div", { class: "drawer-body" }, title, actions.element, description, useCase, facts, tags, part("Files", files), element("div", {}, prove), links),
     update(preset) {
+      current = preset;
+      prove.hidden = !preset.installed || downloadOfPreset(preset.id) !== null;
       setText(title, preset.name);
       setText(description, preset.description);
       setText(useCase, preset.use_case === preset.description ? "" : preset.use_case);

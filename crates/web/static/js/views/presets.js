@@ -16,7 +16,7 @@ export function presetsView() {
   const type = select([["", "All types"]]);
   const status = select(STATES);
   const order = select(ORDERS);
-  const summary = element("p", { class: "summary", role: "status" });
+  const summary = element("p", { class: "summary", id: "presets-summary", role: "status" });
   const nothing = placeholder();
   const groups = element("div", { class: "groups" });
   const toolbar = element(

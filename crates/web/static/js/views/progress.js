@@ -3,7 +3,7 @@
 import { element, setAttribute, setText } from "../dom.js";
 import { bytes, duration, fileName, percent, rate } from "../format.js";
 
-/** A download's state in words; what is wrong is said by `troubleOf`. */
+/** A download's state in words; what is wrong is said by `troubleLine`. */
 export function stateWord(download) {
   if (download.stalled) return "Waiting for the server";
   const words = {
@@ -18,9 +18,18 @@ export function stateWord(download) {
   return words[download.status] ?? download.status;
 }
 
-/** Why a download failed or waits, as the server put it; empty if nothing is wrong. */
-export function troubleOf(download) {
-  const { message = "", file = null } = download.error ?? {};
+/** Why a download failed or waits, and what else is worth knowing, in the server's words. Nothing to say: no line. */
+export function troubleLine() {
+  const line = element("p", { class: "refusal" });
+  const update = (download) => {
+    setText(line, [causeOf(download), ...(download.warnings ?? [])].filter(Boolean).join("\n"));
+    setAttribute(line, "data-mild", download.status !== "failed");
+  };
+  return { element: line, update };
+}
+
+function causeOf({ error }) {
+  const { message = "", file = null } = error ?? {};
   return file === null || message.includes(file) ? message : `${message} (${file})`;
 }
 
