@@ -1,1 +1,26 @@
 //! The binary: REST, socket, generated OpenAPI, and shell commands over the service.
+//!
+//! `config` is the list of settings, `application` puts the server together, `routes` has the handlers, `dto` the JSON,
+//! `ws` the socket, `middleware` what happens around every request, `cli` the shell. Nothing below this crate knows our JSON,
+//! units as text, codes, or who asks.
+
+pub mod application;
+pub mod cli;
+pub mod config;
+pub mod dto;
+pub mod error;
+mod error_code;
+pub mod extract;
+pub mod logging;
+mod measures;
+pub mod middleware;
+pub mod openapi;
+pub mod operations;
+mod origin;
+pub mod routes;
+mod static_files;
+mod tls;
+pub mod ws;
+
+pub use application::{Application, ApplicationError};
+pub use config::{Config, Invocation, Settings};

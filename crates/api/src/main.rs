@@ -1,1 +1,38 @@
-fn main() {}
+//! The program: reads its call, starts the runtime, does what was asked, says in one line why it could not.
+
+use std::process::ExitCode;
+
+use api::{Invocation, cli};
+
+/// The call itself cannot be obeyed.
+const UNUSABLE_CALL: u8 = 2;
+
+fn main() -> ExitCode {
+    let invocation = match Invocation::of_process() {
+        Ok(invocation) => invocation,
+        Err(answer) if answer.is_answer => {
+            println!("{answer}");
+            return ExitCode::SUCCESS;
+        }
+        Err(refusal) => {
+            eprintln!("comfyui-dashboard: {refusal}");
+            return ExitCode::from(UNUSABLE_CALL);
+        }
+    };
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(cause) => {
+            eprintln!("comfyui-dashboard: the runtime cannot start: {cause}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let outcome = runtime.block_on(cli::run(invocation));
+    runtime.shutdown_background();
+    match outcome {
+        Ok(code) => code,
+        Err(failure) => {
+            eprintln!("comfyui-dashboard: {failure}");
+            failure.exit_code()
+        }
+    }
+}

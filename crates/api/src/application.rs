@@ -1,0 +1,209 @@
+//! The whole server, put together in the only place: tests and `main` build it here, from the same settings.
+
+use std::future::Future;
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::time::Duration;
+
+use actix_web::{App, HttpServer, dev::Server, middleware as actix_middleware, web};
+use service::{Clock, Dashboard, Supervisor};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
+use tokio_util::sync::CancellationToken;
+
+use crate::config::Config;
+use crate::measures::Measures;
+use crate::middleware::{api_version, authenticate, cors, envelope, error_envelope, head, request, security_headers};
+use crate::openapi::{self, Document};
+use crate::operations::Operations;
+use crate::routes;
+use crate::ws::Hub;
+
+/// How long everything has to end once that is asked for.
+const SHUTDOWN: Duration = Duration::from_secs(10);
+/// How long requests under way have of that.
+const REQUESTS_SHUTDOWN_SECONDS: u64 = 3;
+/// How long a peer may take nothing of what is sent to it before the kernel drops it.
+const PEER_TAKES_NOTHING: Duration = Duration::from_secs(60);
+const KEEP_ALIVE: Duration = Duration::from_secs(30);
+/// The server waits far more than it computes: more threads than this would only cost memory.
+const MOST_WORKERS: usize = 4;
+const BACKLOG: i32 = 1024;
+/// How often measures are gathered.
+const GATHER: Duration = Duration::from_secs(5);
+
+/// Why the server cannot start or had to stop.
+#[derive(Debug, thiserror::Error)]
+pub enum ApplicationError {
+    /// An address cannot be listened at.
+    #[error("cannot listen at {address}: {cause}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        cause: io::Error,
+    },
+    /// The service cannot start.
+    #[error(transparent)]
+    Service(#[from] service::Error),
+    /// A task of the service ended uninvited.
+    #[error("a part of the server failed: {0}")]
+    TaskEnded(String),
+    /// The server itself failed.
+    #[error("the server failed: {0}")]
+    Server(#[from] io::Error),
+    /// Not everything ended in time.
+    #[error("not everything ended within {} seconds", SHUTDOWN.as_secs())]
+    ShutdownTooSlow,
+}
+
+/// A server that is bound to its addresses and ready to run.
+pub struct Application {
+    server: Server,
+    addresses: Vec<SocketAddr>,
+    dashboard: Dashboard,
+    supervisor: Supervisor,
+    closing: CancellationToken,
+}
+
+impl Application {
+    /// Binds the addresses and starts the service. Requests wait in the backlog until [`Application::run`].
+    pub async fn build(config: Config, clock: impl Clock) -> Result<Self, ApplicationError> {
+        crate::tls::install_provider();
+        let listeners = listen(&config)?;
+        let addresses = listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect();
+        let (dashboard, supervisor) = Dashboard::start(config.service.clone(), clock).await?;
+        let closing = CancellationToken::new();
+        let hub = Hub::start(&dashboard, closing.clone());
+        let measures = Measures::new();
+        tokio::spawn(gather(measures.clone(), closing.clone()));
+        let server = serve(listeners, config, dashboard.clone(), web::Data::from(hub), measures)?;
+        Ok(Self { server, addresses, dashboard, supervisor, closing })
+    }
+
+    /// The addresses that are listened at, with the ports that were found.
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// The service behind the server.
+    pub fn dashboard(&self) -> &Dashboard {
+        &self.dashboard
+    }
+
+    /// Serves until `stop` resolves or a part fails, then ends everything in order: no new connection, sockets closed with
+    /// 1001, requests under way finished, transfers parked, database closed.
+    pub async fn run(mut self, stop: impl Future<Output = ()>) -> Result<(), ApplicationError> {
+        let handle = self.server.handle();
+        let mut server = tokio::spawn(self.server);
+        let outcome = tokio::select! {
+            () = stop => Ok(()),
+            task = self.supervisor.failed() => Err(ApplicationError::TaskEnded(task)),
+            ended = &mut server => return Err(ended.map_err(io::Error::other)?.map_or_else(ApplicationError::from, |()| {
+                ApplicationError::TaskEnded("http server".to_owned())
+            })),
+        };
+        self.closing.cancel();
+        let end = async {
+            handle.stop(true).await;
+            self.supervisor.shutdown().await;
+        };
+        let in_time = tokio::time::timeout(SHUTDOWN, end).await;
+        outcome.and(in_time.map_err(|_| ApplicationError::ShutdownTooSlow))
+    }
+}
+
+fn serve(
+    listeners: Vec<TcpListener>,
+    config: Config,
+    dashboard: Dashboard,
+    hub: web::Data<Hub>,
+    measures: Measures,
+) -> Result<Server, ApplicationError> {
+    let document = openapi::document();
+    let operations = web::Data::new(Operations::of(&document));
+    let document = web::Data::new(Document::from(&document));
+    let (rules, body_pace, socket_pace) =
+        (web::Data::new(config.rules), web::Data::new(config.body_pace), web::Data::new(config.socket_pace));
+    let (dashboard, measures) = (web::Data::new(dashboard), web::Data::new(measures));
+    let app = move || {
+        use utoipa_actix_web::AppExt;
+        App::new()
+            .app_data(dashboard.clone())
+            .app_data(hub.clone())
+            .app_data(measures.clone())
+            .app_data(operations.clone())
+            .app_data(document.clone())
+            .app_data(rules.clone())
+            .app_data(body_pace.clone())
+            .app_data(socket_pace.clone())
+            .into_utoipa_app()
+            .configure(routes::register)
+            .into_app()
+            .default_service(web::to(routes::unrouted::answer))
+            .wrap(actix_middleware::from_fn(head::as_get))
+            .wrap(actix_middleware::from_fn(authenticate::require))
+            .wrap(actix_middleware::from_fn(cors::allow))
+            .wrap(actix_middleware::from_fn(api_version::negotiate))
+            .wrap(actix_middleware::from_fn(envelope::wrap))
+            .wrap(actix_middleware::Compress::default())
+            .wrap(actix_middleware::from_fn(error_envelope::render))
+            .wrap(actix_middleware::from_fn(security_headers::add))
+            .wrap(actix_middleware::from_fn(request::observe))
+            .wrap(actix_middleware::NormalizePath::trim())
+    };
+    let workers = std::thread::available_parallelism().map_or(1, usize::from).min(MOST_WORKERS);
+    let mut server = HttpServer::new(app)
+        .workers(workers)
+        .keep_alive(KEEP_ALIVE)
+        .shutdown_timeout(REQUESTS_SHUTDOWN_SECONDS)
+        .disable_signals()
+        .on_connect(|connection, _| drop_peers_that_take_nothing(connection));
+    for listener in listeners {
+        server = server.listen(listener)?;
+    }
+    Ok(server.run())
+}
+
+/// Binds every address, each family to itself. One that nobody named may be missing: not every machine has IPv6.
+fn listen(config: &Config) -> Result<Vec<TcpListener>, ApplicationError> {
+    let mut listeners = Vec::new();
+    let mut missing = None;
+    for address in &config.listen {
+        match bind(*address) {
+            Ok(listener) => listeners.push(listener),
+            Err(cause) if config.listen_is_default && cause.kind() != io::ErrorKind::AddrInUse => {
+                missing = Some(ApplicationError::Listen { address: *address, cause });
+            }
+            Err(cause) => return Err(ApplicationError::Listen { address: *address, cause }),
+        }
+    }
+    match missing {
+        Some(refused) if listeners.is_empty() => Err(refused),
+        _ => Ok(listeners),
+    }
+}
+
+fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    if address.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    socket.set_reuse_address(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
+/// A peer that reads nothing would hold its answer for ever: the framework has no time limit for writes, the kernel has.
+fn drop_peers_that_take_nothing(connection: &dyn std::any::Any) {
+    if let Some(stream) = connection.downcast_ref::<actix_web::rt::net::TcpStream>() {
+        let _ = SockRef::from(stream).set_tcp_user_timeout(Some(PEER_TAKES_NOTHING));
+    }
+}
+
+async fn gather(measures: Measures, closing: CancellationToken) {
+    let mut turns = tokio::time::interval(GATHER);
+    while closing.run_until_cancelled(turns.tick()).await.is_some() {
+        measures.gather();
+    }
+}

@@ -1,0 +1,72 @@
+//! Why a shell command could not do its work.
+
+use std::process::ExitCode;
+
+use crate::application::ApplicationError;
+use crate::config::Refusal;
+use crate::error::ApiError;
+
+/// Why a shell command could not do its work; the message is what the person at the shell reads.
+#[derive(Debug, thiserror::Error)]
+pub enum CliError {
+    /// The settings do not go together.
+    #[error(transparent)]
+    Settings(#[from] Refusal),
+    /// The server could not start or had to stop.
+    #[error(transparent)]
+    Application(#[from] ApplicationError),
+    /// The service refused.
+    #[error("{0}")]
+    Service(String),
+    /// The running server refused.
+    #[error("{message} ({code})")]
+    Refused {
+        /// The code of the error envelope.
+        code: String,
+        /// Its message.
+        message: String,
+    },
+    /// The running server did not answer as it should.
+    #[error("the server at {address} did not answer: {cause}")]
+    Unreachable {
+        /// Where it was asked.
+        address: String,
+        /// Why.
+        cause: reqwest::Error,
+    },
+    /// Something did not arrive.
+    #[error("{0}")]
+    Failed(String),
+    /// Somebody pressed Ctrl-C.
+    #[error("interrupted; {0}")]
+    Interrupted(&'static str),
+}
+
+impl CliError {
+    /// The code that the shell gets.
+    pub fn exit_code(&self) -> ExitCode {
+        ExitCode::from(match self {
+            Self::Settings(_) => 2,
+            Self::Interrupted(_) => 130,
+            _ => 1,
+        })
+    }
+}
+
+impl From<service::Error> for CliError {
+    fn from(error: service::Error) -> Self {
+        let mut text = error.to_string();
+        let mut cause = std::error::Error::source(&error);
+        while let Some(deeper) = cause {
+            text = format!("{text}: {deeper}");
+            cause = deeper.source();
+        }
+        Self::Service(text)
+    }
+}
+
+impl From<ApiError> for CliError {
+    fn from(error: ApiError) -> Self {
+        Self::Refused { code: error.code.as_str().to_owned(), message: error.message }
+    }
+}

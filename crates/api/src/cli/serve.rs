@@ -1,0 +1,44 @@
+//! `serve`: the server until it is told to stop.
+
+use std::process::ExitCode;
+
+use service::SystemClock;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::CliError;
+use crate::application::{Application, ApplicationError};
+use crate::config::Settings;
+
+/// Serves until SIGINT or SIGTERM. A second signal ends the process at once.
+pub(super) async fn run(settings: &Settings) -> Result<ExitCode, CliError> {
+    let config = settings.config()?;
+    if !config.rules.is_keyless {
+        tracing::warn!(
+            "ACCESS_PASSWORD is set: only health checks and the page are served until keys and logins exist"
+        );
+    } else if config.rules.allow_unauthenticated {
+        tracing::warn!("everybody who reaches this server is its admin: --allow-unauthenticated is set");
+    }
+    let stop = stop_signal().map_err(ApplicationError::from)?;
+    let application = Application::build(config, SystemClock).await?;
+    for address in application.addresses() {
+        println!("comfyui-dashboard {} serves http://{address}", env!("CARGO_PKG_VERSION"));
+    }
+    application.run(stop).await?;
+    tracing::info!("stopped");
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Resolves at the first signal; a second one ends the process where it stands.
+pub(super) fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    Ok(async move {
+        tokio::select! { _ = interrupt.recv() => {}, _ = terminate.recv() => {} }
+        tracing::info!("stopping; a second signal ends it at once");
+        tokio::spawn(async move {
+            tokio::select! { _ = interrupt.recv() => {}, _ = terminate.recv() => {} }
+            std::process::exit(130);
+        });
+    })
+}

@@ -1,0 +1,42 @@
+//! The service's settings, made from the list. It decides nothing: every choice stands in the list or in the service.
+
+use service::{Credentials, DatabasePlace, Secret, Settings as Service};
+
+use super::Settings;
+use super::values::SecretText;
+
+pub(super) fn of(settings: &Settings) -> Service {
+    let (storage, downloads) = (&settings.storage, &settings.downloads);
+    let database = storage.database();
+    let mut made = Service {
+        models: storage.models(),
+        registry_copy: database.with_file_name("registry.json"),
+        database: DatabasePlace(database),
+        preset_config: downloads.preset_config_path.clone(),
+        registry_url: downloads.registry_url.to_string(),
+        registry_sync_interval: downloads.registry_sync_interval,
+        install_at_start: downloads.install_at_start(),
+        gpu_vram_gb: settings.comfyui.gpu_vram_gb,
+        ..Service::in_folder(storage.workspace_dir.clone())
+    };
+    let engine = &mut made.downloader;
+    if let Some(mirror) = &downloads.hf_endpoint {
+        engine.hf_endpoint = mirror.clone();
+    }
+    engine.max_concurrent_downloads = downloads.max_concurrent_downloads.into();
+    engine.connections_per_download = downloads.connections_per_download.into();
+    engine.rate_limit = Some(downloads.download_rate_limit).filter(|bytes| *bytes > 0);
+    engine.min_free_space = storage.min_free_space;
+    engine.stall_timeout = downloads.stall_timeout;
+    engine.private_sources = downloads.allow_private_sources.clone();
+    engine.hf_cache = downloads.hf_home.clone();
+    engine.credentials = Credentials {
+        hf_token: downloads.hf_token.as_ref().map(secret),
+        civitai_token: downloads.civitai_api_token.as_ref().map(secret),
+    };
+    made
+}
+
+fn secret(text: &SecretText) -> Secret {
+    Secret::new(&text.0)
+}

@@ -1,0 +1,216 @@
+//! What can be asked about downloads: which to list, what to fetch, what to change. And the short answers.
+
+use serde::{Deserialize, Deserializer, Serialize};
+use service::downloads as view;
+use service::page::Order;
+use utoipa::{IntoParams, ToSchema};
+
+use super::Priority;
+use super::downloads::DownloadState;
+use super::page::{PageNumber, PerPage, SortOrder, order_or, page_request};
+use crate::error::ApiError;
+
+/// Which downloads are wanted.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct DownloadListQuery {
+    /// Only those that stand there.
+    #[param(inline)]
+    status: Option<DownloadState>,
+    /// What to sort by; without it, in the order in which they run, then the ended ones.
+    #[param(inline)]
+    sort: Option<DownloadSort>,
+    /// Which way to sort.
+    #[param(inline)]
+    order: Option<SortOrder>,
+    /// Which part of the list, from 1.
+    #[param(value_type = Option<u32>, minimum = 1, example = 1)]
+    page: Option<PageNumber>,
+    /// How many items a part has.
+    #[param(value_type = Option<u32>, minimum = 1, maximum = 100, example = 20)]
+    per_page: Option<PerPage>,
+}
+
+/// What a list of downloads can be sorted by.
+#[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum DownloadSort {
+    /// In the order in which they run.
+    Queue,
+    /// By when they were asked for.
+    Created,
+    /// By how urgent they are.
+    Priority,
+    /// By how far they are.
+    Progress,
+}
+
+impl From<DownloadListQuery> for view::DownloadQuery {
+    fn from(query: DownloadListQuery) -> Self {
+        Self {
+            state: query.status.map(Into::into),
+            sort: match query.sort {
+                None | Some(DownloadSort::Queue) => view::DownloadSort::Queue,
+                Some(DownloadSort::Created) => view::DownloadSort::Created,
+                Some(DownloadSort::Priority) => view::DownloadSort::Priority,
+                Some(DownloadSort::Progress) => view::DownloadSort::Progress,
+            },
+            order: order_or(query.order, Order::Ascending),
+            page: page_request(query.page, query.per_page),
+        }
+    }
+}
+
+/// Which ended downloads are wanted.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct HistoryListQuery {
+    /// Only those that ended so.
+    #[param(inline)]
+    status: Option<DownloadState>,
+    /// Only those of this preset. One that does not exist gives an empty list.
+    preset: Option<String>,
+    /// Sorted by when they ended; without it, the latest first.
+    #[param(inline)]
+    order: Option<SortOrder>,
+    /// Which part of the list, from 1.
+    #[param(value_type = Option<u32>, minimum = 1, example = 1)]
+    page: Option<PageNumber>,
+    /// How many items a part has.
+    #[param(value_type = Option<u32>, minimum = 1, maximum = 100, example = 20)]
+    per_page: Option<PerPage>,
+}
+
+impl TryFrom<HistoryListQuery> for view::HistoryQuery {
+    type Error = ApiError;
+
+    fn try_from(query: HistoryListQuery) -> Result<Self, ApiError> {
+        let preset = query.preset.map(|text| service::PresetId::parse(&text)).transpose();
+        Ok(Self {
+            state: query.status.map(Into::into),
+            preset: preset.map_err(|refused| ApiError::invalid("preset", refused))?,
+            order: order_or(query.order, Order::Descending),
+            page: page_request(query.page, query.per_page),
+        })
+    }
+}
+
+/// A file to fetch: `url` or `urls`, and either `path` or `type`.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
+#[serde(default)]
+pub struct DownloadRequest {
+    /// Where it comes from: a file, a page of Hugging Face or Civitai, `hf://…` or `urn:air:…`.
+    #[schema(example = "https://huggingface.co/org/repo/resolve/main/detail.safetensors")]
+    pub url: Option<String>,
+    /// Several sources of the same file.
+    pub urls: Vec<String>,
+    /// Where it goes, below the models folder.
+    #[schema(example = "loras/detail.safetensors")]
+    pub path: Option<String>,
+    /// The folder that it goes to, where no `path` is given.
+    #[schema(example = "loras")]
+    pub r#type: Option<String>,
+    /// Its name in that folder; without it, the server's own, else the last part of the URL.
+    pub filename: Option<String>,
+    /// What its SHA-256 must be, as 64 hexadecimal digits.
+    pub sha256: Option<String>,
+    /// What its size must be.
+    pub size_bytes: Option<u64>,
+    /// How urgent it is.
+    pub priority: Priority,
+    /// Replace a file that is there.
+    pub overwrite: bool,
+}
+
+impl TryFrom<DownloadRequest> for view::NewDownload {
+    type Error = ApiError;
+
+    fn try_from(request: DownloadRequest) -> Result<Self, ApiError> {
+        let urls: Vec<String> = request.url.into_iter().chain(request.urls).collect();
+        if urls.is_empty() {
+            return Err(ApiError::invalid("url", "one source is needed, as \"url\" or in \"urls\""));
+        }
+        let place = match (request.path, request.r#type, request.filename) {
+            (Some(path), None, None) => view::Place::Path(path),
+            (None, Some(kind), filename) => view::Place::Folder { kind, filename },
+            _ => {
+                let takes = "either \"path\" is needed, or \"type\" and, if you like, \"filename\"";
+                return Err(ApiError::invalid("path", takes));
+            }
+        };
+        Ok(Self {
+            urls,
+            place,
+            sha256: request.sha256,
+            size_bytes: request.size_bytes,
+            priority: request.priority.into(),
+            overwrite: request.overwrite,
+        })
+    }
+}
+
+/// A download that was accepted.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct DownloadAdded {
+    /// What it is called.
+    pub download_id: String,
+    /// Where the file goes, below the models folder.
+    pub path: String,
+}
+
+impl From<view::DownloadAdded> for DownloadAdded {
+    fn from(added: view::DownloadAdded) -> Self {
+        Self { download_id: added.download_id, path: added.path }
+    }
+}
+
+/// What to change about a download; keys that are absent change nothing.
+#[derive(Debug, Clone, Default, Deserialize, ToSchema)]
+#[serde(default)]
+pub struct DownloadChange {
+    /// How urgent it is.
+    #[schema(nullable = false)]
+    pub priority: Option<Priority>,
+    /// Its place within the priority, lowest first.
+    #[schema(nullable = false)]
+    pub position: Option<i64>,
+    /// Most bytes a second that it may take; `null` or 0: as fast as it goes.
+    #[serde(deserialize_with = "present")]
+    #[schema(value_type = Option<u64>)]
+    pub rate_limit: Option<Option<u64>>,
+}
+
+/// Tells a key that is `null` from one that is absent.
+fn present<'de, D: Deserializer<'de>>(input: D) -> Result<Option<Option<u64>>, D::Error> {
+    Option::deserialize(input).map(Some)
+}
+
+impl From<DownloadChange> for view::DownloadChange {
+    fn from(change: DownloadChange) -> Self {
+        Self {
+            priority: change.priority.map(Into::into),
+            position: change.position,
+            rate_limit: change.rate_limit.map(|limit| limit.filter(|bytes| *bytes > 0)),
+        }
+    }
+}
+
+/// Where a download stands after it was asked to pause or to go on.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct DownloadStanding {
+    /// The state that was reached.
+    pub status: DownloadState,
+    /// Which download.
+    pub download_id: String,
+}
+
+/// A download that was ended.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct DownloadCancelled {
+    /// The state that was reached.
+    pub status: DownloadState,
+    /// Which download.
+    pub download_id: String,
+    /// Unfinished parts were removed from the disk. Whole files stay.
+    pub files_removed: bool,
+}

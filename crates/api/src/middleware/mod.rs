@@ -1,0 +1,25 @@
+//! What happens to every request around its route, outermost first: `request` (id, log line, measures), `security_headers`,
+//! `error_envelope`, `envelope`, `api_version`, `cors`, `authenticate`, `head`. They know operations, never their content.
+
+pub mod api_version;
+pub mod authenticate;
+pub mod cors;
+pub mod envelope;
+pub mod error_envelope;
+pub mod head;
+pub mod request;
+pub mod security_headers;
+
+use actix_web::{
+    HttpResponse,
+    body::BoxBody,
+    dev::{ServiceRequest, ServiceResponse},
+};
+
+use crate::error::ApiError;
+
+/// The answer to a request that goes no further.
+fn refuse(request: ServiceRequest, refusal: ApiError) -> ServiceResponse<BoxBody> {
+    let (request, _) = request.into_parts();
+    ServiceResponse::new(request, HttpResponse::from_error(refusal))
+}

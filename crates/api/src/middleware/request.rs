@@ -1,0 +1,83 @@
+//! The id of a request, the one line that the log has of it, and its place in the measures.
+
+use actix_web::{
+    Error, HttpMessage,
+    body::{BoxBody, MessageBody},
+    dev::{ServiceRequest, ServiceResponse},
+    http::header::{HeaderName, HeaderValue},
+    middleware::Next,
+    web::Data,
+};
+use tokio::time::Instant;
+use tracing::Instrument;
+
+use crate::measures;
+use crate::operations::{Operations, Role};
+
+/// The header of the id, in requests and answers.
+pub const HEADER: HeaderName = HeaderName::from_static("x-request-id");
+
+const LONGEST_ID: usize = 128;
+
+/// What is known of a request before anybody looks at it.
+#[derive(Debug, Clone)]
+pub struct Asked {
+    /// The client's own id for it where that is sane, else ours.
+    pub id: String,
+    /// The operation that it is, where it is one.
+    pub operation: Option<String>,
+    /// The role that it needs.
+    pub role: Role,
+}
+
+/// Gives the request its id and writes its line when it is answered. The query is left out of the log: it may hold secrets.
+pub async fn observe<B: MessageBody + 'static>(
+    request: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    let asked = ask(&request);
+    let method = request.method().clone();
+    let path = request.path().to_owned();
+    let span = tracing::info_span!("request", id = %asked.id);
+    let started = Instant::now();
+    request.extensions_mut().insert(asked.clone());
+
+    let mut answer = next.call(request).instrument(span.clone()).await?;
+
+    if let Ok(id) = HeaderValue::from_str(&asked.id) {
+        answer.headers_mut().insert(HEADER, id);
+    }
+    let status = answer.status().as_u16();
+    let taken = started.elapsed();
+    measures::request_answered(asked.operation.as_deref(), status, taken);
+    let ms = taken.as_millis() as u64;
+    span.in_scope(|| tracing::info!(%method, path, status, ms, "answered"));
+    Ok(answer.map_into_boxed_body())
+}
+
+fn ask(request: &ServiceRequest) -> Asked {
+    let operations = request.app_data::<Data<Operations>>();
+    let operation = operations.and_then(|all| all.find(request.method(), request.path()));
+    Asked {
+        id: given_id(request).unwrap_or_else(|| uuid::Uuid::new_v4().simple().to_string()),
+        operation: operation.map(|operation| operation.id.clone()),
+        role: match operation {
+            Some(operation) => operation.role,
+            None if is_interface(request.path()) => Role::Read,
+            None => Role::Open,
+        },
+    }
+}
+
+/// Whether an address without a route belongs to the interface, and not to the page and its files.
+fn is_interface(path: &str) -> bool {
+    path == "/api" || path.starts_with("/api/")
+}
+
+/// The id that the client gave, if it can stand in a log and a header.
+fn given_id(request: &ServiceRequest) -> Option<String> {
+    let given = request.headers().get(&HEADER)?.to_str().ok()?;
+    let is_sane = (1..=LONGEST_ID).contains(&given.len())
+        && given.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
+    is_sane.then(|| given.to_owned())
+}

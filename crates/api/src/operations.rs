@@ -1,0 +1,111 @@
+//! Who may do what: every operation of the document and the role that it needs, in one table; and which operation a request
+//! is. An operation that is missing from the table is for admins only, and a test refuses it.
+
+use actix_web::{dev::ResourceDef, http::Method};
+use utoipa::openapi::{OpenApi, path::PathItem};
+
+/// How far a caller's credentials reach. A higher role includes the lower ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Role {
+    /// Nothing is needed.
+    Open,
+    /// To look.
+    Read,
+    /// To install, pause, resume and cancel.
+    Operate,
+    /// To delete what was installed.
+    Admin,
+}
+
+/// Every operation and the role that it needs.
+pub const ROLES: &[(&str, Role)] = &[
+    ("health", Role::Open),
+    ("api_health", Role::Open),
+    ("livez", Role::Open),
+    ("readyz", Role::Open),
+    ("metrics", Role::Read),
+    ("openapi", Role::Read),
+    ("open_socket", Role::Read),
+    ("open_api_socket", Role::Read),
+    ("list_presets", Role::Read),
+    ("preset_detail", Role::Read),
+    ("preset_status", Role::Read),
+    ("install_preset", Role::Operate),
+    ("uninstall_preset", Role::Admin),
+    ("list_downloads", Role::Read),
+    ("get_download", Role::Read),
+    ("download_history", Role::Read),
+    ("add_download", Role::Operate),
+    ("change_download", Role::Operate),
+    ("pause_download", Role::Operate),
+    ("resume_download", Role::Operate),
+    ("cancel_download", Role::Operate),
+    ("list_models", Role::Read),
+    ("list_model_types", Role::Read),
+    ("rescan_models", Role::Operate),
+    ("delete_models", Role::Admin),
+];
+
+/// An operation of the document.
+#[derive(Debug)]
+pub struct Operation {
+    pattern: ResourceDef,
+    method: Method,
+    /// Its `operationId`.
+    pub id: String,
+    /// The role that it needs.
+    pub role: Role,
+}
+
+/// Every operation, found by method and address.
+#[derive(Debug)]
+pub struct Operations(Vec<Operation>);
+
+impl Operations {
+    /// The operations of the document, those without a parameter in their address first, as the router has them.
+    pub fn of(document: &OpenApi) -> Self {
+        let mut operations: Vec<Operation> =
+            document.paths.paths.iter().flat_map(|(path, item)| of_path(path, item)).collect();
+        operations.sort_by_key(|operation| !operation.pattern.pattern().is_some_and(|text| !text.contains('{')));
+        Self(operations)
+    }
+
+    /// The operation of a request. `HEAD` is `GET` without its body.
+    pub fn find(&self, method: &Method, path: &str) -> Option<&Operation> {
+        let method = if method == Method::HEAD { &Method::GET } else { method };
+        self.0.iter().find(|operation| operation.method == method && operation.pattern.is_match(path))
+    }
+
+    /// The methods of an address; none where there is no such address.
+    pub fn methods(&self, path: &str) -> Vec<Method> {
+        self.0
+            .iter()
+            .filter(|operation| operation.pattern.is_match(path))
+            .map(|operation| operation.method.clone())
+            .collect()
+    }
+
+    /// Every operation.
+    pub fn iter(&self) -> impl Iterator<Item = &Operation> {
+        self.0.iter()
+    }
+}
+
+fn of_path(path: &str, item: &PathItem) -> Vec<Operation> {
+    let methods = [
+        (Method::GET, &item.get),
+        (Method::PUT, &item.put),
+        (Method::POST, &item.post),
+        (Method::DELETE, &item.delete),
+        (Method::PATCH, &item.patch),
+    ];
+    methods
+        .into_iter()
+        .filter_map(|(method, operation)| {
+            let id = operation.as_ref()?.operation_id.clone()?;
+            let row = ROLES.iter().find(|(name, _)| *name == id);
+            let role = row.map_or(Role::Admin, |(_, role)| *role);
+            Some(Operation { pattern: ResourceDef::new(path), method, id, role })
+        })
+        .collect()
+}

@@ -1,0 +1,42 @@
+//! Every route of the server, each registered together with its document. Handlers take a request apart, call one facade
+//! method of the same name, and turn its answer into JSON; they decide nothing.
+
+pub mod docs;
+pub mod downloads;
+pub mod health;
+pub mod models;
+pub mod presets;
+pub mod socket;
+pub mod unrouted;
+
+use utoipa_actix_web::service_config::ServiceConfig;
+
+/// Registers every documented route. Literal addresses come before those with an `{id}` in their place.
+pub fn register(config: &mut ServiceConfig) {
+    config
+        .service(health::health)
+        .service(health::api_health)
+        .service(health::livez)
+        .service(health::readyz)
+        .service(health::metrics)
+        .service(presets::list_presets)
+        .service(presets::preset_status)
+        .service(presets::install_preset)
+        .service(presets::preset_detail)
+        .service(presets::uninstall_preset)
+        .service(downloads::list_downloads)
+        .service(downloads::add_download)
+        .service(downloads::download_history)
+        .service(downloads::pause_download)
+        .service(downloads::resume_download)
+        .service(downloads::get_download)
+        .service(downloads::change_download)
+        .service(downloads::cancel_download)
+        .service(models::list_models)
+        .service(models::delete_models)
+        .service(models::list_model_types)
+        .service(models::rescan_models)
+        .service(docs::openapi)
+        .service(socket::open_socket)
+        .service(socket::open_api_socket);
+}

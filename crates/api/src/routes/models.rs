@@ -1,0 +1,93 @@
+//! `/api/models`: the files below the models folder.
+
+use actix_web::{
+    delete, get, post,
+    web::{Data, Json},
+};
+use service::Dashboard;
+
+use super::presets::confirmed;
+use crate::dto::{
+    error::ErrorEnvelope,
+    models::{ModelList, ModelListQuery, ModelTypes, ModelsDeleteRequest, ModelsDeleted, Rescanned},
+};
+use crate::error::ApiError;
+use crate::extract::{BodyOrQuery, Query};
+
+/// List models
+#[utoipa::path(
+    tag = "models",
+    params(ModelListQuery),
+    responses((status = 200, description = "A part of the list", body = ModelList, example = json!({
+        "models": [{
+            "path": "checkpoints/wan21.safetensors", "type": "checkpoints", "size_gb": 4.8,
+            "size_bytes": 5153960755u64, "modified": "2026-02-15T10:00:00Z", "preset": "WAN_22_5B_TIV2", "sha256": null
+        }],
+        "total": 42, "total_size_gb": 98.7, "total_size_bytes": 105978318029u64, "page": 1, "per_page": 20,
+        "has_next": true, "has_prev": false
+    })))
+)]
+#[get("/api/models")]
+pub(super) async fn list_models(
+    dashboard: Data<Dashboard>,
+    query: Query<ModelListQuery>,
+) -> Result<Json<ModelList>, ApiError> {
+    let list = dashboard.models.list(&query.0.into()).await?;
+    Ok(Json(list.into()))
+}
+
+/// Delete models
+///
+/// Each path is judged alone; those that could not be deleted are listed with the reason.
+#[utoipa::path(
+    tag = "models",
+    params(ModelsDeleteRequest),
+    request_body(content = Option<ModelsDeleteRequest>, description = "The same keys, for clients that can send a body",
+        example = json!({"paths": ["checkpoints/old_model.safetensors"], "confirm": true})),
+    responses(
+        (status = 200, description = "What is gone and what stayed", body = ModelsDeleted, example = json!({
+            "deleted": 2, "space_freed_gb": 8.5, "space_freed_bytes": 9126805504u64, "errors": []
+        })),
+        (status = 404, description = "`MODEL_NOT_FOUND`: none of the paths exists", body = ErrorEnvelope),
+    )
+)]
+#[delete("/api/models")]
+pub(super) async fn delete_models(
+    dashboard: Data<Dashboard>,
+    request: BodyOrQuery<ModelsDeleteRequest>,
+) -> Result<Json<ModelsDeleted>, ApiError> {
+    confirmed(request.0.confirm)?;
+    if request.0.paths.is_empty() {
+        return Err(ApiError::invalid("paths", "at least one path is needed"));
+    }
+    let gone = dashboard.models.delete(&request.0.paths).await?;
+    Ok(Json(gone.into()))
+}
+
+/// List model types
+#[utoipa::path(
+    tag = "models",
+    responses((status = 200, description = "Every folder of models", body = ModelTypes, example = json!({
+        "types": [{"id": "checkpoints", "name": "Checkpoints", "count": 15, "size_bytes": 105978318029u64}]
+    })))
+)]
+#[get("/api/models/types")]
+pub(super) async fn list_model_types(dashboard: Data<Dashboard>) -> Result<Json<ModelTypes>, ApiError> {
+    let types = dashboard.models.types().await?;
+    Ok(Json(types.into()))
+}
+
+/// Scan the models folder anew
+///
+/// For files that were placed or removed by hand: they count from the answer on.
+#[utoipa::path(
+    tag = "models",
+    responses((status = 200, description = "What was found", body = Rescanned, example = json!({
+        "files": 42, "total_size_gb": 98.7, "total_size_bytes": 105978318029u64, "added": 1, "removed": 0
+    })))
+)]
+#[post("/api/models/rescan")]
+pub(super) async fn rescan_models(dashboard: Data<Dashboard>) -> Result<Json<Rescanned>, ApiError> {
+    let found = dashboard.models.rescan().await?;
+    Ok(Json(found.into()))
+}

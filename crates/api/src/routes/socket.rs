@@ -1,0 +1,61 @@
+//! The socket's two addresses. Whoever gets here was let in before the upgrade.
+
+use std::sync::Arc;
+
+use actix_web::{
+    Error, HttpMessage, HttpRequest, HttpResponse, get,
+    web::{Data, Payload},
+};
+use service::Dashboard;
+
+use crate::middleware::{authenticate::Principal, request::Asked};
+use crate::operations::Role;
+use crate::ws::{self, Hub, SocketPace};
+
+/// The subprotocol that a browser offers beside its key.
+const PROTOCOL: &str = "comfyui-dashboard";
+
+/// Open the socket
+///
+/// Subscribe to `downloads`, `queue`, `system` or `workflows` with `{"type": "subscribe", "channels": ["downloads"]}`.
+#[utoipa::path(
+    tag = "socket",
+    responses((status = 101, description = "The connection is a WebSocket now"))
+)]
+#[get("/ws")]
+pub(super) async fn open_socket(
+    request: HttpRequest,
+    payload: Payload,
+    hub: Data<Hub>,
+    dashboard: Data<Dashboard>,
+) -> Result<HttpResponse, Error> {
+    open(&request, payload, hub, &dashboard)
+}
+
+/// Open the socket
+///
+/// The same as `/ws`, for proxies that pass on nothing but `/api`.
+#[utoipa::path(
+    tag = "socket",
+    responses((status = 101, description = "The connection is a WebSocket now"))
+)]
+#[get("/api/ws")]
+pub(super) async fn open_api_socket(
+    request: HttpRequest,
+    payload: Payload,
+    hub: Data<Hub>,
+    dashboard: Data<Dashboard>,
+) -> Result<HttpResponse, Error> {
+    open(&request, payload, hub, &dashboard)
+}
+
+fn open(request: &HttpRequest, payload: Payload, hub: Data<Hub>, dashboard: &Dashboard) -> Result<HttpResponse, Error> {
+    let (response, session, stream) = actix_ws::handle_with_protocols(request, payload, &[PROTOCOL])?;
+    let role = request.extensions().get::<Principal>().map_or(Role::Open, |principal| principal.role);
+    let id = request.extensions().get::<Asked>().map(|asked| asked.id.clone()).unwrap_or_default();
+    let pace = request.app_data::<Data<SocketPace>>().map_or_else(SocketPace::default, |pace| ***pace);
+    let hub: Arc<Hub> = hub.into_inner();
+    // This worker owns the connection, so the session runs here and ends with it.
+    actix_web::rt::spawn(ws::serve(hub, dashboard.clone(), (role, id), pace, (session, stream)));
+    Ok(response)
+}

@@ -1,0 +1,204 @@
+//! The JSON of the socket: what a client may say, and what each event looks like. The body of a message is written once for
+//! all who get it; only `seq` is each connection's own.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+use service::downloads::DownloadView;
+use service::events::Event;
+use service::jobs::Job;
+use service::system::Sample;
+
+use crate::dto::downloads::{DownloadState, file_counts};
+use crate::dto::error::ErrorBody;
+use crate::dto::units::{duration_text, percent, speed_text};
+use crate::dto::{Failure, FileCounts};
+
+/// What a client says. Everything is optional here, so that what is wrong can be named.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct ClientMessage {
+    pub(super) r#type: String,
+    pub(super) channels: Vec<String>,
+    pub(super) action: String,
+    pub(super) data: Map<String, Value>,
+    pub(super) request_id: Value,
+}
+
+/// A message but for its number.
+#[derive(Debug)]
+pub(super) struct Encoded {
+    head: String,
+    tail: String,
+}
+
+impl Encoded {
+    /// A message of this type.
+    pub(super) fn new(kind: &str, now: Timestamp, data: &impl Serialize) -> Self {
+        Self::with(kind, now, data, "")
+    }
+
+    /// A message that tells how things stand already.
+    pub(super) fn snapshot(kind: &str, now: Timestamp, data: &impl Serialize) -> Self {
+        Self::with(kind, now, data, "\"snapshot\":true,")
+    }
+
+    /// An answer to the client's own request.
+    pub(super) fn reply(kind: &str, now: Timestamp, request_id: &Value, data: &impl Serialize) -> Self {
+        Self::with(kind, now, data, &format!("\"request_id\":{request_id},"))
+    }
+
+    fn with(kind: &str, now: Timestamp, data: &impl Serialize, extra: &str) -> Self {
+        let data = serde_json::to_string(data).unwrap_or_else(|_| "null".to_owned());
+        Self {
+            head: format!("{{\"type\":\"{kind}\",\"seq\":"),
+            tail: format!(",\"timestamp\":\"{now}\",{extra}\"data\":{data}}}"),
+        }
+    }
+
+    /// The message with its number.
+    pub(super) fn numbered(&self, seq: u64) -> String {
+        format!("{}{seq}{}", self.head, self.tail)
+    }
+}
+
+/// A download in a message.
+#[derive(Debug, Serialize)]
+struct DownloadData<'a> {
+    download_id: &'a str,
+    preset_id: Option<&'a str>,
+    status: DownloadState,
+    progress: f64,
+    current_file: Option<&'a str>,
+    speed: Option<String>,
+    eta: Option<String>,
+    files: FileCounts,
+    speed_bytes_per_second: Option<u64>,
+    eta_seconds: Option<u64>,
+    downloaded_bytes: u64,
+    total_bytes: Option<u64>,
+    stalled: bool,
+    pause_reason: Option<&'static str>,
+}
+
+impl<'a> From<&'a DownloadView> for DownloadData<'a> {
+    fn from(view: &'a DownloadView) -> Self {
+        Self {
+            download_id: &view.id,
+            preset_id: view.preset_id.as_ref().map(AsRef::as_ref),
+            status: view.state.into(),
+            progress: percent(view.progress),
+            current_file: view.current_file.as_deref(),
+            speed: view.bytes_per_second.map(speed_text),
+            eta: view.eta_seconds.map(duration_text),
+            files: file_counts(view),
+            speed_bytes_per_second: view.bytes_per_second,
+            eta_seconds: view.eta_seconds,
+            downloaded_bytes: view.downloaded_bytes,
+            total_bytes: view.total_bytes,
+            stalled: view.stalled,
+            pause_reason: view.pause_reason.map(|reason| reason.as_str()),
+        }
+    }
+}
+
+/// An event as messages: one, or two where the interface wants a failure told twice.
+pub(super) fn of_event(event: &Event, now: Timestamp) -> Vec<Encoded> {
+    match event {
+        Event::DownloadQueued(view) => vec![of_download("download_queued", view, now)],
+        Event::DownloadProgress(view) => vec![of_download("download_progress", view, now)],
+        Event::DownloadPaused(view) => vec![of_download("download_paused", view, now)],
+        Event::DownloadResumed(view) => vec![of_download("download_resumed", view, now)],
+        Event::DownloadCancelled(view) => vec![of_download("download_cancelled", view, now)],
+        Event::DownloadCompleted(view) => vec![completed(view, now)],
+        Event::DownloadFailed(view) => vec![failure_notice(view, now), failed(view, now)],
+        Event::JobProgress(job) => vec![Encoded::new("job_progress", now, &job_data(job))],
+        Event::SystemStatus(sample) => vec![Encoded::new("system_status", now, &system_data(sample))],
+    }
+}
+
+/// How an unfinished download stands, as the channel's ordinary message.
+pub(super) fn snapshot_of(view: &DownloadView, now: Timestamp) -> Encoded {
+    let kind = match DownloadState::from(view.state) {
+        DownloadState::Queued => "download_queued",
+        DownloadState::Paused => "download_paused",
+        DownloadState::Downloading
+        | DownloadState::Verifying
+        | DownloadState::Completed
+        | DownloadState::Failed
+        | DownloadState::Cancelled => "download_progress",
+    };
+    Encoded::snapshot(kind, now, &DownloadData::from(view))
+}
+
+/// The machine as it is, as the channel's ordinary message.
+pub(super) fn snapshot_of_system(sample: &Sample, now: Timestamp) -> Encoded {
+    Encoded::snapshot("system_status", now, &system_data(sample))
+}
+
+fn system_data(sample: &Sample) -> Value {
+    let share = |used: u64, total: u64| (total > 0).then(|| percent(used as f64 / total as f64 * 100.0));
+    json!({
+        "cpu_usage": sample.cpu.percent.map(percent),
+        "memory_usage": share(sample.memory.used_bytes, sample.memory.total_bytes),
+        "gpu_usage": sample.gpu_percent().map(percent),
+        "disk_usage": sample.disk.and_then(|disk| share(disk.used_bytes, disk.total_bytes)),
+    })
+}
+
+fn job_data(job: &Job) -> Value {
+    json!({
+        "job_id": job.id,
+        "type": job.kind,
+        "status": job.state.as_str(),
+        "progress": percent(job.progress()),
+        "done_bytes": job.done_bytes,
+        "total_bytes": job.total_bytes,
+        "current": job.current,
+        "error": job.error,
+    })
+}
+
+/// A failure that is not the answer to an action.
+pub(super) fn error(body: &ErrorBody, request_id: &Value) -> Encoded {
+    let data = json!({"code": body.code, "message": body.message, "details": body.details});
+    Encoded::reply("error", body.timestamp, request_id, &data)
+}
+
+fn of_download(kind: &str, view: &DownloadView, now: Timestamp) -> Encoded {
+    Encoded::new(kind, now, &DownloadData::from(view))
+}
+
+fn completed(view: &DownloadView, now: Timestamp) -> Encoded {
+    let data = json!({
+        "download_id": view.id,
+        "preset_id": view.preset_id.as_ref().map(ToString::to_string),
+        "status": "success",
+        "time_taken_seconds": view.seconds_taken(),
+    });
+    Encoded::new("download_complete", now, &data)
+}
+
+fn failed(view: &DownloadView, now: Timestamp) -> Encoded {
+    let data = json!({
+        "download_id": view.id,
+        "preset_id": view.preset_id.as_ref().map(ToString::to_string),
+        "status": "failed",
+        "error": view.failure.clone().map(Failure::from),
+    });
+    Encoded::new("download_failed", now, &data)
+}
+
+fn failure_notice(view: &DownloadView, now: Timestamp) -> Encoded {
+    let failure = view.failure.as_ref();
+    let data = json!({
+        "code": failure.map_or("DOWNLOAD_FAILED", |failure| failure.code.as_str()),
+        "message": failure.map_or("The download failed", |failure| failure.message.as_str()),
+        "details": {
+            "file": failure.and_then(|failure| failure.file.as_deref()),
+            "error": failure.and_then(|failure| failure.cause.as_deref()),
+            "download_id": view.id,
+        },
+    });
+    Encoded::new("error", now, &data)
+}

@@ -1,0 +1,11 @@
+//! The socket: what happens, as it happens. `hub` writes each event once for everybody, `outbox` holds what one client has
+//! yet to read, `session` speaks with one client, `actions` does what it asks, `message` is the JSON.
+
+mod actions;
+mod hub;
+mod message;
+mod outbox;
+mod session;
+
+pub use hub::Hub;
+pub use session::{SocketPace, serve};

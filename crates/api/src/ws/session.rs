@@ -1,0 +1,214 @@
+//! One client of the socket: reads what it says, writes what it should hear, and ends when it is silent, gone, too far
+//! behind, or the server closes.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_ws::{
+    AggregatedMessage, AggregatedMessageStream, CloseCode, CloseReason, MessageStream, ProtocolError, Session,
+};
+use service::{Dashboard, events::Channel};
+use tokio::time::{MissedTickBehavior, interval, timeout};
+
+use super::hub::{Hub, Seat};
+use super::message::{self, ClientMessage, Encoded};
+use super::{actions, outbox::Outbox};
+use crate::error::ApiError;
+use crate::middleware::error_envelope::body_of;
+use crate::operations::Role;
+
+/// Most bytes of one message of a client.
+const MOST_MESSAGE_BYTES: usize = 1 << 20;
+/// How long a client has to take the farewell.
+const FAREWELL: Duration = Duration::from_secs(2);
+
+/// How a connection is kept alive, and when it is given up.
+#[derive(Debug, Clone, Copy)]
+pub struct SocketPace {
+    /// How often the server says something: proxies cut connections that are idle.
+    pub ping: Duration,
+    /// How long a client may say nothing, pongs included, or take nothing.
+    pub silence: Duration,
+}
+
+impl Default for SocketPace {
+    fn default() -> Self {
+        Self { ping: Duration::from_secs(20), silence: Duration::from_secs(60) }
+    }
+}
+
+/// A client as this file sees it.
+struct Client {
+    dashboard: Dashboard,
+    outbox: Arc<Outbox>,
+    role: Role,
+    request_id: String,
+}
+
+/// Speaks with one client until either side ends it.
+pub async fn serve(
+    hub: Arc<Hub>,
+    dashboard: Dashboard,
+    (role, request_id): (Role, String),
+    pace: SocketPace,
+    (session, stream): (Session, MessageStream),
+) {
+    let seat: Seat = hub.join();
+    let client = Client { dashboard, outbox: Arc::clone(&seat.outbox), role, request_id };
+    let stream =
+        stream.max_frame_size(MOST_MESSAGE_BYTES).aggregate_continuations().max_continuation_size(MOST_MESSAGE_BYTES);
+    let reason = tokio::select! {
+        reason = client.listen(stream, session.clone(), pace) => reason,
+        reason = write(&seat.outbox, session.clone(), pace) => reason,
+        () = hub.closing() => Some(farewell(CloseCode::Away, "the server is closing")),
+    };
+    drop(seat);
+    let _ = timeout(FAREWELL, session.close(reason)).await;
+}
+
+/// Writes what waits, and a ping where nothing else is said.
+async fn write(outbox: &Outbox, mut session: Session, pace: SocketPace) -> Option<CloseReason> {
+    let mut pings = interval(pace.ping);
+    pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut seq = 0;
+    loop {
+        let written = tokio::select! {
+            message = outbox.next() => {
+                let Ok(message) = message else {
+                    return Some(farewell(CloseCode::Again, "too far behind; connect again for a snapshot"));
+                };
+                seq += 1;
+                timeout(pace.silence, session.text(message.numbered(seq))).await
+            }
+            _ = pings.tick() => timeout(pace.silence, session.ping(b"")).await,
+        };
+        match written {
+            Ok(Ok(())) => {}
+            Ok(Err(_)) => return None,
+            Err(_) => return Some(farewell(CloseCode::Again, "nothing was read for too long")),
+        }
+    }
+}
+
+impl Client {
+    /// Reads what the client says.
+    async fn listen(
+        &self,
+        mut stream: AggregatedMessageStream,
+        mut session: Session,
+        pace: SocketPace,
+    ) -> Option<CloseReason> {
+        loop {
+            let Ok(heard) = timeout(pace.silence, stream.recv()).await else {
+                return Some(farewell(CloseCode::Policy, "nothing was heard for too long"));
+            };
+            match heard? {
+                Ok(AggregatedMessage::Text(text)) => self.answer(&text).await,
+                Ok(AggregatedMessage::Binary(_)) => {
+                    self.complain(&ApiError::invalid("message", "it must be text"), &serde_json::Value::Null);
+                }
+                Ok(AggregatedMessage::Ping(bytes)) => session.pong(&bytes).await.ok()?,
+                Ok(AggregatedMessage::Pong(_)) => {}
+                Ok(AggregatedMessage::Close(reason)) => return reason,
+                Err(broken) => return Some(reason_of(&broken)),
+            }
+        }
+    }
+
+    async fn answer(&self, text: &str) {
+        let mut reader = serde_json::Deserializer::from_str(text);
+        let asked: ClientMessage = match serde_path_to_error::deserialize(&mut reader) {
+            Ok(asked) => asked,
+            Err(refused) => {
+                let message = format!("a JSON object is needed: {}", refused.inner());
+                return self.complain(&ApiError::invalid("message", message), &serde_json::Value::Null);
+            }
+        };
+        match asked.r#type.as_str() {
+            "subscribe" => self.subscribe(&asked).await,
+            "unsubscribe" => self.unsubscribe(&asked),
+            "ping" => self.say("pong", &asked, &serde_json::json!({})),
+            "action" => self.act(&asked).await,
+            other => {
+                let takes = format!("{other:?} is none of subscribe, unsubscribe, action, ping");
+                self.complain(&ApiError::invalid("type", takes), &asked.request_id);
+            }
+        }
+    }
+
+    async fn subscribe(&self, asked: &ClientMessage) {
+        let channels = self.known_channels(asked);
+        let now_on = self.outbox.subscribe(&channels);
+        self.say("subscribed", asked, &serde_json::json!({"channels": names(&now_on)}));
+        if channels.contains(&Channel::System) {
+            let sample = self.dashboard.system.sample().await;
+            self.outbox.push(message::snapshot_of_system(&sample, self.dashboard.now()));
+        }
+        if channels.contains(&Channel::Downloads) {
+            match self.dashboard.downloads.unfinished().await {
+                Ok(views) => {
+                    for view in &views {
+                        self.outbox.push(message::snapshot_of(view, self.dashboard.now()));
+                    }
+                }
+                Err(failure) => self.complain(&failure.into(), &asked.request_id),
+            }
+        }
+    }
+
+    fn unsubscribe(&self, asked: &ClientMessage) {
+        let channels = self.known_channels(asked);
+        let still_on = self.outbox.unsubscribe(&channels);
+        self.say("unsubscribed", asked, &serde_json::json!({"channels": names(&still_on)}));
+    }
+
+    async fn act(&self, asked: &ClientMessage) {
+        let Some(outcome) = actions::perform(&self.dashboard, self.role, asked).await else {
+            let takes = actions::ACTIONS.map(|(name, _)| name).join(", ");
+            let message = format!("{:?} is none of {takes}", asked.action);
+            return self.complain(&ApiError::invalid("action", message), &asked.request_id);
+        };
+        let now = self.dashboard.now();
+        let outcome = outcome.map_err(|failure| body_of(&failure, &self.request_id, now));
+        self.outbox.push(actions::result(asked, outcome, now));
+    }
+
+    /// The channels that the client names; what is no channel is complained of and left out.
+    fn known_channels(&self, asked: &ClientMessage) -> Vec<Channel> {
+        let all = names(&Channel::ALL).join(", ");
+        let (known, unknown): (Vec<&String>, Vec<&String>) =
+            asked.channels.iter().partition(|word| Channel::parse(word).is_some());
+        if !unknown.is_empty() || asked.channels.is_empty() {
+            let failure = ApiError::invalid("channels", format!("{unknown:?} must be some of {all}"));
+            self.complain(&failure, &asked.request_id);
+        }
+        known.into_iter().filter_map(|word| Channel::parse(word)).collect()
+    }
+
+    fn say(&self, kind: &str, asked: &ClientMessage, data: &serde_json::Value) {
+        self.outbox.push(Encoded::reply(kind, self.dashboard.now(), &asked.request_id, data));
+    }
+
+    fn complain(&self, failure: &ApiError, request_id: &serde_json::Value) {
+        let body = body_of(failure, &self.request_id, self.dashboard.now());
+        self.outbox.push(message::error(&body, request_id));
+    }
+}
+
+fn names(channels: &[Channel]) -> Vec<&'static str> {
+    channels.iter().map(|channel| channel.as_str()).collect()
+}
+
+fn farewell(code: CloseCode, words: &str) -> CloseReason {
+    CloseReason { code, description: Some(words.to_owned()) }
+}
+
+/// Why a connection whose frames cannot be read is closed.
+fn reason_of(broken: &ProtocolError) -> CloseReason {
+    match broken {
+        ProtocolError::Overflow => farewell(CloseCode::Size, "a message may have 1 MiB"),
+        // The aggregated stream reports its own bound as an error of reading.
+        ProtocolError::Io(_) => farewell(CloseCode::Size, "a message may have 1 MiB"),
+        other => farewell(CloseCode::Protocol, &other.to_string()),
+    }
+}
