@@ -37,6 +37,9 @@ pub(crate) fn of_status(response: &Response, listed: &SourceUrl, signed: bool, t
         401 | 403 => OpenError::Refused { error: TransferError::Forbidden { host }, signed },
         400 if signed => OpenError::Refused { error: TransferError::UnexpectedStatus { host, status }, signed },
         410 if signed => OpenError::Refused { error: TransferError::NotFound { host, status }, signed },
+        404 if !signed && named(response.headers(), "x-error-code") == Some("RepoNotFound") => {
+            OpenError::Final(of_login(response, listed, token))
+        }
         404 | 410 => OpenError::Final(TransferError::NotFound { host, status }),
         416 => OpenError::Unsatisfiable { total: unsatisfied_total(response.headers()) },
         408 | 425 | 429 | 500 | 502 | 503 | 504 | 507 | 509 | 520..=530 => {

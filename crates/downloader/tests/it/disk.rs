@@ -1,1 +1,230 @@
-//! (to come)
+//! Disks that are full, read-only, or hold something else already.
+
+use std::os::unix::fs::{MetadataExt, symlink};
+use std::process::Command;
+
+use downloader::{
+    Arrival, Destination, Existing, FileJob, JobEvent, JobId, PauseReason, Settings, SourceUrl, TransferError,
+};
+use test_support::file_server::{Content, FileServer, Route, When};
+
+use crate::rig::{MIB, Rig, settings};
+
+fn route() -> Route {
+    FileServer::start().file("/f.bin", Content::pattern(91, 3 * MIB))
+}
+
+fn rig_with(files: &[(&str, Vec<u8>)]) -> Rig {
+    let rig = Rig::start();
+    for (name, bytes) in files {
+        let path = rig.path(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, bytes).unwrap();
+    }
+    rig
+}
+
+#[tokio::test]
+async fn a_destination_that_exists_is_kept_shared_or_replaced_as_asked() {
+    let route = route();
+    let old = b"old".to_vec();
+    let mut rig = rig_with(&[("f.bin", old.clone())]);
+    let story = rig.fetch(rig.known("f.bin", &route)).await;
+    assert!(matches!(story.error(), TransferError::DestinationExists { size: 3, .. }), "{}", story.error());
+    assert_eq!(rig.bytes("f.bin"), old);
+    rig.assert_no_partial_files();
+
+    let shared = FileJob { existing: Existing::Share, ..rig.file("f.bin", &route.url()) };
+    let story = rig.fetch(shared).await;
+    assert_eq!((story.outcome().how, story.outcome().size), (Arrival::AlreadyWhole, 3));
+    assert!(route.requests().is_empty());
+
+    let replaced = FileJob { existing: Existing::Replace, ..rig.known("f.bin", &route) };
+    let gate = route.hold_at(2 * MIB);
+    rig.enqueue("replace", vec![replaced]).await;
+    gate.reached().await;
+    assert_eq!(rig.bytes("f.bin"), old, "it stays until the new one is whole");
+    gate.open();
+    assert!(rig.rest("replace").await.completed());
+    rig.assert_whole("f.bin", &route.content());
+}
+
+#[tokio::test]
+async fn a_destination_that_is_the_file_already_costs_no_network() {
+    let route = route();
+    for existing in [Existing::Keep, Existing::Share, Existing::Replace] {
+        let mut rig = rig_with(&[("f.bin", route.content().to_vec()), ("f.bin.part", b"rest".to_vec())]);
+        let story = rig.fetch(FileJob { existing, ..rig.known("f.bin", &route) }).await;
+        assert_eq!((story.outcome().how, story.outcome().verified), (Arrival::AlreadyWhole, true));
+        rig.assert_whole("f.bin", &route.content());
+    }
+    let mut rig = rig_with(&[("f.bin", route.content().to_vec())]);
+    let sized = FileJob { size: Some(3 * MIB), ..rig.file("f.bin", &route.url()) };
+    let story = rig.fetch(sized).await;
+    assert_eq!((story.outcome().how, story.outcome().verified), (Arrival::AlreadyWhole, false));
+    assert!(route.requests().is_empty());
+}
+
+#[tokio::test]
+async fn a_destination_that_appears_meanwhile_is_not_overwritten() {
+    let route = route();
+    let gate = route.hold_at(2 * MIB);
+    let mut rig = Rig::start();
+    rig.enqueue("job", vec![rig.known("f.bin", &route)]).await;
+    gate.reached().await;
+    std::fs::write(rig.path("f.bin"), b"somebody's").unwrap();
+    gate.open();
+    let story = rig.rest("job").await;
+    assert!(matches!(story.error(), TransferError::DestinationExists { size: 10, .. }), "{}", story.error());
+    assert_eq!(rig.bytes("f.bin"), b"somebody's");
+}
+
+#[tokio::test]
+async fn a_folder_in_the_way_fails_in_words() {
+    let route = route();
+    let mut rig = rig_with(&[("f.bin/inside", b"x".to_vec())]);
+    let story = rig.fetch(rig.known("f.bin", &route)).await;
+    assert!(matches!(story.error(), TransferError::NotARegularFile { .. }), "{}", story.error());
+    let mut rig = rig_with(&[("vae", b"a file where a folder should be".to_vec())]);
+    let story = rig.fetch(rig.known("vae/f.bin", &route)).await;
+    assert!(matches!(story.error(), TransferError::OutsideRoot { .. }), "{}", story.error());
+    assert!(route.requests().is_empty());
+}
+
+#[tokio::test]
+async fn links_inside_the_root_are_followed_and_links_out_of_it_are_not() {
+    let route = route();
+    let mut rig = rig_with(&[("real/x", b"x".to_vec())]);
+    let outside = rig.home.path().join("outside");
+    std::fs::create_dir(&outside).unwrap();
+    symlink("real", rig.path("inside")).unwrap();
+    symlink(&outside, rig.path("absolute")).unwrap();
+    symlink("../outside", rig.path("relative")).unwrap();
+    assert!(rig.fetch(rig.known("inside/f.bin", &route)).await.completed());
+    rig.assert_whole("real/f.bin", &route.content());
+    for name in ["absolute/f.bin", "relative/f.bin", "absolute/new/f.bin"] {
+        let story = rig.fetch(rig.known(name, &route)).await;
+        assert!(matches!(story.error(), TransferError::OutsideRoot { .. }), "{name}: {}", story.error());
+    }
+    assert_eq!(std::fs::read_dir(&outside).unwrap().count(), 0);
+    // The final name may be a link: it is in the way, and what it leads to is not touched.
+    symlink(outside.join("target"), rig.path("linked.bin")).unwrap();
+    let story = rig.fetch(FileJob { existing: Existing::Replace, ..rig.known("linked.bin", &route) }).await;
+    assert!(matches!(story.error(), TransferError::NotARegularFile { .. }), "{}", story.error());
+    assert_eq!(std::fs::read_dir(&outside).unwrap().count(), 0);
+}
+
+#[tokio::test]
+async fn content_that_is_here_already_is_linked_and_not_fetched() {
+    let route = route();
+    let digest = route.sha256();
+    let mut rig = rig_with(&[("elsewhere.bin", route.content().to_vec()), ("wrong.bin", vec![1; 3 << 20])]);
+    let local_copies = vec![rig.path("missing"), rig.path("wrong.bin"), rig.path("elsewhere.bin")];
+    let story = rig.fetch(FileJob { local_copies, ..rig.known("sub/f.bin", &route) }).await;
+    assert_eq!((story.outcome().how, story.outcome().blocks.crc32.len()), (Arrival::Linked, 3));
+    let inode = |name: &str| std::fs::metadata(rig.path(name)).unwrap().ino();
+    assert_eq!(inode("sub/f.bin"), inode("elsewhere.bin"));
+    rig.assert_whole("sub/f.bin", &route.content());
+
+    let local_copies = vec![rig.path("elsewhere.bin")];
+    std::fs::write(rig.path("old.bin"), b"old").unwrap();
+    let replace = FileJob { local_copies, existing: Existing::Replace, ..rig.known("old.bin", &route) };
+    let story = rig.fetch(replace).await;
+    assert_eq!(story.outcome().how, Arrival::Copied);
+    rig.assert_whole("old.bin", &route.content());
+
+    let cache = rig.home.path().join("hf");
+    let blobs = cache.join("hub/models--org--repo/blobs");
+    std::fs::create_dir_all(&blobs).unwrap();
+    std::fs::write(blobs.join(&digest), route.content().to_vec()).unwrap();
+    let mut rig = Rig::on(rig.home.clone(), Settings { hf_cache: Some(cache), ..settings() });
+    let sources = vec![SourceUrl::parse("hf://org/repo/f.bin").unwrap()];
+    let file = FileJob { sources, ..rig.known("cached.bin", &route) };
+    assert_eq!(rig.fetch(file).await.outcome().how, Arrival::Linked);
+    assert!(route.requests().is_empty());
+}
+
+#[tokio::test]
+async fn a_job_without_room_waits_and_goes_on_by_itself() {
+    const FILLER: u64 = 4 << 30;
+    let route = route();
+    let home = std::sync::Arc::new(tempfile::tempdir().unwrap());
+    let filler = std::fs::File::create(home.path().join("filler")).unwrap();
+    if rustix::fs::fallocate(&filler, rustix::fs::FallocateFlags::empty(), 0, FILLER).is_err() {
+        eprintln!("skipped: the temporary folder has no 4 GiB to set aside");
+        return;
+    }
+    let room = rustix::fs::statvfs(home.path()).unwrap();
+    let min_free_space = room.f_bavail * room.f_frsize + FILLER / 2;
+    let mut rig = Rig::on(home, Settings { min_free_space, ..settings() });
+    rig.enqueue("job", vec![rig.known("f.bin", &route)]).await;
+    let story = rig.rest("job").await;
+    let expected = PauseReason::InsufficientStorage { needed_bytes: 3 * MIB, available_bytes: 0 };
+    assert!(
+        matches!(story.events.last(), Some(JobEvent::Paused(reason)) if *reason == expected),
+        "{:#?}",
+        story.told()
+    );
+    rig.assert_absent("f.bin");
+    filler.set_len(0).unwrap();
+    let story = rig.rest("job").await;
+    assert!(matches!(story.events[0], JobEvent::Resumed) && story.completed(), "{:#?}", story.told());
+    rig.assert_whole("f.bin", &route.content());
+}
+
+/// Set in the process that has a small file system of its own.
+const SMALL_DISK: &str = "DOWNLOADER_TEST_SMALL_DISK";
+
+#[tokio::test]
+async fn a_disk_that_fills_up_pauses_the_job_and_a_larger_one_ends_it() {
+    let Some(disk) = std::env::var_os(SMALL_DISK) else { return on_a_small_disk() };
+    let disk = std::path::Path::new(&disk);
+    let remount = |options: &str| {
+        let done = Command::new("mount").args(["-o", options]).arg(disk).status().unwrap();
+        assert!(done.success());
+    };
+    for (name, known_size) in [("sized", true), ("unsized", false)] {
+        let route = FileServer::start().file("/f.bin", Content::pattern(92, 12 * MIB));
+        if !known_size {
+            route.chunked(When::Always).ignore_range(When::Always);
+        }
+        remount("remount,size=8m");
+        let mut rig = Rig::start();
+        let file = FileJob { destination: Destination::new(disk, name).unwrap(), ..rig.known("f", &route) };
+        rig.enqueue("job", vec![file]).await;
+        let story = rig.rest("job").await;
+        let full = |event: &JobEvent| matches!(event, JobEvent::Paused(PauseReason::InsufficientStorage { .. }));
+        assert!(story.events.last().is_some_and(full), "{name}: {:#?}", story.told());
+        remount("remount,size=64m");
+        let _ = rig.downloader.resume(&JobId::new("job")).await;
+        let story = rig.until("job", |event| matches!(event, JobEvent::Completed | JobEvent::Failed { .. })).await;
+        assert!(story.completed(), "{name}: {:#?}", story.told());
+        assert!(std::fs::read(disk.join(name)).unwrap() == route.content().to_vec());
+        assert!(!disk.join(format!("{name}.part")).exists());
+        std::fs::remove_file(disk.join(name)).unwrap();
+    }
+    remount("remount,ro");
+    let route = route();
+    let mut rig = Rig::start();
+    let story =
+        rig.fetch(FileJob { destination: Destination::new(disk, "f").unwrap(), ..rig.known("f", &route) }).await;
+    assert!(matches!(story.error(), TransferError::ReadOnly { .. }), "{}", story.error());
+}
+
+/// Runs the test above once more, in a process with a mount namespace and a tmpfs of its own.
+fn on_a_small_disk() {
+    let disk = tempfile::tempdir().unwrap();
+    let script = "mount -t tmpfs -o size=8m tmpfs \"$0\" || exit 99; exec \"$@\"";
+    let ran = Command::new("unshare")
+        .args(["-rm", "sh", "-c", script])
+        .arg(disk.path())
+        .arg(std::env::current_exe().unwrap())
+        .args(["--exact", "disk::a_disk_that_fills_up_pauses_the_job_and_a_larger_one_ends_it"])
+        .env(SMALL_DISK, disk.path())
+        .output();
+    match ran {
+        Ok(ran) if ran.status.success() => {}
+        Ok(ran) if ran.status.code() == Some(101) => panic!("{}", String::from_utf8_lossy(&ran.stdout)),
+        other => eprintln!("skipped: no file system of its own can be mounted here ({other:?})"),
+    }
+}

@@ -1,1 +1,143 @@
-//! (to come)
+//! Who runs when: places, priorities, positions, and the words for jobs that are not there.
+
+use downloader::{CommandError, Existing, FileJob, Job, JobEvent, JobId, JobState, PauseReason, Priority, Settings};
+use test_support::file_server::{Content, FileServer, Switch, When};
+
+use crate::rig::{MIB, Rig, settings};
+
+fn one_at_a_time() -> Settings {
+    Settings { max_concurrent_downloads: 1, ..settings() }
+}
+
+#[tokio::test]
+async fn jobs_run_by_priority_then_position_then_order_of_asking() {
+    let server = FileServer::start();
+    let first = server.file("/first", Content::pattern(71, 2 * MIB));
+    let gate = first.hold_at(MIB);
+    let rig = Rig::with(Settings { stall_timeout: crate::rig::PATIENCE, ..one_at_a_time() });
+    rig.enqueue("first", vec![rig.known("first", &first)]).await;
+    gate.reached().await;
+    let waiting = [
+        ("low", Priority::Low, -9),
+        ("second", Priority::Normal, 5),
+        ("third", Priority::Normal, 5),
+        ("before", Priority::Normal, 1),
+        ("raised", Priority::Low, 0),
+        ("moved", Priority::Normal, 9),
+    ];
+    for (name, priority, position) in waiting {
+        let route = server.file(&format!("/{name}"), Content::pattern(72, 1000));
+        let files = vec![rig.known(name, &route)];
+        let job = Job { priority, position, ..Job::new(JobId::new(name), files) };
+        rig.downloader.enqueue(job).await.unwrap();
+    }
+    rig.downloader.set_priority(&JobId::new("raised"), Priority::High).await.unwrap();
+    rig.downloader.set_position(&JobId::new("moved"), 0).await.unwrap();
+    gate.open();
+    let all = |seen: &[test_support::file_server::Request]| seen.len() == 7;
+    server.wait_for(all).await;
+    let order: Vec<_> = server.requests().iter().map(|request| request.path().to_owned()).collect();
+    assert_eq!(order, ["/first", "/raised", "/moved", "/before", "/second", "/third", "/low"]);
+}
+
+#[tokio::test]
+async fn a_paused_job_waits_for_its_resume_and_gives_its_place_to_others() {
+    let server = FileServer::start();
+    let slow = server.file("/slow", Content::pattern(73, 2 * MIB));
+    let gate = slow.hold_at(MIB);
+    let quick = server.file("/quick", Content::pattern(74, 1000));
+    let mut rig = Rig::with(one_at_a_time());
+    rig.enqueue("slow", vec![rig.known("slow", &slow)]).await;
+    rig.enqueue("quick", vec![rig.known("quick", &quick)]).await;
+    let paused = Job { paused: true, ..Job::new(JobId::new("born paused"), vec![rig.known("third", &quick)]) };
+    rig.downloader.enqueue(paused).await.unwrap();
+    gate.reached().await;
+    let id = JobId::new("slow");
+    assert_eq!(rig.downloader.pause(&id).await.unwrap(), JobState::Paused(PauseReason::Requested));
+    assert!(rig.rest("quick").await.completed());
+    gate.open();
+    assert_eq!(rig.downloader.resume(&id).await.unwrap(), JobState::Queued);
+    assert!(rig.rest("slow").await.completed());
+    assert!(!rig.path("third").exists());
+    rig.downloader.resume(&JobId::new("born paused")).await.unwrap();
+    assert!(rig.rest("born paused").await.completed());
+}
+
+#[tokio::test]
+async fn commands_on_what_is_not_there_are_refused_in_words() {
+    let rig = Rig::start();
+    let id = JobId::new("nobody");
+    let unknown = CommandError::UnknownJob(id.clone());
+    assert_eq!(rig.downloader.pause(&id).await.unwrap_err(), unknown);
+    assert_eq!(rig.downloader.resume(&id).await.unwrap_err(), unknown);
+    assert_eq!(rig.downloader.cancel(&id).await.unwrap_err(), unknown);
+    assert_eq!(rig.downloader.set_priority(&id, Priority::High).await.unwrap_err(), unknown);
+    let empty = rig.downloader.enqueue(Job::new(id.clone(), vec![])).await.unwrap_err();
+    assert!(matches!(empty, CommandError::InvalidJob { .. }));
+    let downloader = rig.downloader.clone();
+    rig.shutdown().await;
+    assert_eq!(downloader.pause(&id).await.unwrap_err(), CommandError::Stopped);
+    downloader.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_name_is_taken_until_its_job_has_ended() {
+    let route = FileServer::start().file("/f", Content::pattern(75, MIB)).status(404, When::Times(1));
+    let mut rig = Rig::start();
+    rig.enqueue("job", vec![rig.known("f", &route)]).await;
+    let again = rig.downloader.enqueue(Job::new(JobId::new("job"), vec![rig.known("f", &route)])).await;
+    assert_eq!(again.unwrap_err(), CommandError::AlreadyThere(JobId::new("job")));
+    rig.rest("job").await.error();
+    rig.enqueue("job", vec![rig.known("f", &route)]).await;
+    assert!(rig.rest("job").await.completed());
+}
+
+#[tokio::test]
+async fn a_failed_job_resumes_with_what_is_missing() {
+    let server = FileServer::start();
+    let mended = Switch::new();
+    let good = server.file("/good", Content::pattern(76, 1000));
+    let bad = server.file("/bad", Content::pattern(77, 1000)).status(404, When::Until(mended.clone()));
+    let mut rig = Rig::start();
+    rig.enqueue("job", vec![rig.known("good", &good), rig.known("bad", &bad)]).await;
+    rig.rest("job").await.error();
+    mended.throw();
+    rig.downloader.resume(&JobId::new("job")).await.unwrap();
+    assert!(rig.rest("job").await.completed());
+    assert_eq!(good.requests().len(), 1);
+    rig.assert_whole("bad", &bad.content());
+}
+
+#[tokio::test]
+async fn two_jobs_that_share_a_file_fetch_it_once() {
+    let route = FileServer::start().file("/f", Content::pattern(78, 3 * MIB));
+    let gate = route.hold_at(MIB);
+    let mut rig = Rig::with(Settings { stall_timeout: crate::rig::PATIENCE, ..settings() });
+    let shared = FileJob { existing: Existing::Share, ..rig.file("f", &route.url()) };
+    rig.enqueue("one", vec![shared.clone()]).await;
+    rig.enqueue("two", vec![shared]).await;
+    gate.reached().await;
+    // Longer than a foreign holder of the file would be waited for.
+    tokio::time::timeout(settings().lock_wait * 2, rig.until("two", |_| false)).await.unwrap_err();
+    gate.open();
+    assert!(rig.rest("one").await.completed());
+    let story = rig.rest("two").await;
+    assert_eq!(story.outcome().how, downloader::Arrival::AlreadyWhole);
+    assert_eq!(route.requests().len(), 1);
+}
+
+#[tokio::test]
+async fn a_shutdown_parks_what_runs() {
+    let route = FileServer::start().file("/f", Content::pattern(79, 6 * MIB));
+    let gate = route.hold_at(4 * MIB + 5);
+    let mut rig = Rig::start();
+    rig.enqueue("job", vec![rig.known("f", &route)]).await;
+    gate.reached().await;
+    rig.until("job", |event| matches!(event, JobEvent::Progress(tick) if tick.downloaded_bytes > 4 * MIB)).await;
+    let home = rig.shutdown().await;
+    gate.open();
+    let sent = route.body_bytes_sent();
+    let mut rig = Rig::on(home, settings());
+    assert!(rig.fetch(rig.known("f", &route)).await.completed());
+    assert!(route.body_bytes_sent() - sent <= 2 * MIB);
+}
