@@ -228,6 +228,7 @@ pub(super) fn widget_for(spec: &InputSpec) -> Widget {
         "BOUNDING_BOX" => (WidgetKind::Plain, or(json!({"x": 0, "y": 0, "width": 512, "height": 512}))),
         "COLORS" | "GALLERIA" => (WidgetKind::Plain, or(json!([]))),
         "IMAGECOMPARE" => (WidgetKind::Plain, Some(json!(["", ""]))),
+        "PREVIEW_3D" | "LOAD_3D" | "LOAD_3D_ADVANCED" => (WidgetKind::View, Some(json!(""))),
         _ => (WidgetKind::Plain, or(json!(""))),
     };
     let shown_only = matches!(spec.kind.as_str(), "IMAGEUPLOAD" | "AUDIOUPLOAD" | "RESOLUTION_PREVIEW" | "AUDIO_UI");

@@ -106,6 +106,8 @@ pub(super) enum WidgetKind {
     Multiline,
     Curve,
     Control,
+    /// Shows something and holds nothing.
+    View,
     Plain,
 }
 

@@ -81,6 +81,9 @@ impl Widget {
 
     /// Takes a value as the page's widget of this kind does.
     pub(super) fn set(&mut self, value: Value) {
+        if self.kind == WidgetKind::View {
+            return;
+        }
         self.value = Some(match (self.kind, value) {
             (WidgetKind::Multiline, text @ Value::String(_)) => text,
             (WidgetKind::Multiline, Value::Null) => Value::String(String::new()),

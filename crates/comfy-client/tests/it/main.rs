@@ -1,5 +1,8 @@
 //! What the crate does at its public boundary.
 #![expect(clippy::unwrap_used, reason = "a test that cannot read its own data has failed")]
 
+mod client;
 mod data;
 mod graph_conversion;
+mod recordings;
+mod watching;
