@@ -36,6 +36,7 @@ CREATE TABLE download_files (
     size_bytes    INTEGER,                        -- exact, from a server or an earlier download
     stated_bytes  INTEGER,                        -- what the registry estimates
     existing      TEXT    NOT NULL CHECK (existing IN ('keep', 'share', 'verify', 'replace')),
+    pinned        INTEGER NOT NULL,               -- 1: sha256 and size_bytes are demanded, not only expected
     staged        INTEGER NOT NULL,               -- 1: waits beside the models until all files of the download are whole
     state         TEXT    NOT NULL CHECK (state IN ('pending', 'completed', 'failed')),
     error         TEXT,

@@ -74,7 +74,7 @@ impl Dashboard {
         let (downloads, catalogue) = (dashboard.downloads.clone(), dashboard.catalogue.clone());
         let interval = settings.registry_sync_interval;
         supervisor.spawn("download engine", engine_runs);
-        supervisor.spawn("transfers", tasks::transfers::run(downloads, catalogue, updates));
+        supervisor.spawn("transfers", tasks::transfers::run(downloads, catalogue, updates, stop.clone()));
         supervisor
             .spawn("rescan", tasks::rescan::run(dashboard.models.clone(), settings.rescan_interval, stop.clone()));
         supervisor.spawn("shell token", dashboard.access.clone().remove_shell_token_after(stop.clone()));

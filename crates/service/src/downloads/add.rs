@@ -68,6 +68,7 @@ impl Downloads {
         }
         let _planning = self.planning.lock().await;
         let unfinished = self.store.unfinished_downloads().await?;
+        let demanded = sha256.is_some() || new.size_bytes.is_some();
         let sha256 = sha256.or_else(|| facts.sha256.map(|digest| digest.to_string()));
         if let Some(running) = already_running(&unfinished, &path, &address, sha256.as_deref())? {
             return Ok(DownloadAdded { download_id: running, path: path.as_str().to_owned() });
@@ -80,6 +81,7 @@ impl Downloads {
             size_bytes: new.size_bytes.or(facts.size),
             stated_bytes: None,
             existing,
+            pinned: demanded || self.index.size(path.as_str()).is_some(),
             staged: false,
             state: FileState::Pending,
             error: None,

@@ -41,8 +41,14 @@ fn file_job(download: &str, row: &FileRow, index: &ModelIndex) -> Result<FileJob
         None => Vec::new(),
     };
     Ok(FileJob {
-        sha256: row.sha256.as_deref().map(Sha256Digest::parse).transpose().map_err(Error::internal)?,
-        size: row.size_bytes,
+        sha256: row
+            .sha256
+            .as_deref()
+            .filter(|_| row.pinned)
+            .map(Sha256Digest::parse)
+            .transpose()
+            .map_err(Error::internal)?,
+        size: row.size_bytes.filter(|_| row.pinned),
         existing: match row.existing {
             Existing::Keep => downloader::Existing::Keep,
             Existing::Share => downloader::Existing::Share,

@@ -29,8 +29,7 @@ impl Presets {
         for preset in &wanted {
             self.look_at(preset).await?;
         }
-        self.refuse_if_complete(&preset, &wanted, options, &Situation::load(&self.downloads.store).await?)?;
-        self.ask_for_sizes(&wanted).await?;
+        self.ask_for_sizes(&wanted, options.force).await?;
         let _planning = self.downloads.planning.lock().await;
         if let Some(running) = self.running(id).await? {
             return Ok(self.started(&preset, running));
@@ -87,14 +86,18 @@ impl Presets {
         Err(Error::PresetAlreadyInstalled(preset.id.clone()))
     }
 
-    /// Asks the servers for the sizes that are not known, all at once and for a short time. Those that do not answer
-    /// are asked again when the file starts.
-    async fn ask_for_sizes(&self, wanted: &[Preset]) -> Result<(), Error> {
+    /// Asks the servers for the sizes that are not known, or that may have changed since a file was last asked for, all
+    /// at once and for a short time. Those that do not answer are asked again when the file starts.
+    async fn ask_for_sizes(&self, wanted: &[Preset], all: bool) -> Result<(), Error> {
         let mut asked = HashSet::new();
+        let is_known = |file: &ModelFile| {
+            self.index.fit(file).is_here()
+                && self.index.facts(&full_address(&file.url)).is_some_and(|facts| facts.size_bytes.is_some())
+        };
         let unknown: Vec<&ModelFile> = wanted
             .iter()
             .flat_map(|preset| &preset.files)
-            .filter(|file| self.index.facts(&full_address(&file.url)).is_none_or(|facts| facts.size_bytes.is_none()))
+            .filter(|file| all || !is_known(file))
             .filter(|file| asked.insert(full_address(&file.url)))
             .collect();
         let question = |file: &ModelFile| {

@@ -81,6 +81,7 @@ impl Planner<'_> {
         let mut row = self.row(file, Existing::Verify, FileState::Pending);
         let arrived = self.presets.index.record(file.path.as_str());
         row.sha256 = row.sha256.or(arrived.map(|record| record.sha256));
+        row.pinned = true;
         if !self.options.force || row.sha256.is_none() {
             row.state = FileState::Completed;
             row.size_bytes = self.presets.index.size(file.path.as_str());
@@ -167,6 +168,7 @@ impl Planner<'_> {
             size_bytes: expected.size_bytes,
             stated_bytes: file.stated_size,
             existing,
+            pinned: file.sha256.is_some(),
             staged: false,
             state,
             error: None,

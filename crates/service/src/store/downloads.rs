@@ -36,9 +36,10 @@ impl Store {
             let (size, stated) = (file.size_bytes.map(integer), file.stated_bytes.map(integer));
             let (existing, state) = (file.existing.as_str(), stored_file_state(file.state));
             sqlx::query!(
-                "INSERT INTO download_files (download_id, ordinal, path, sources, sha256, size_bytes, stated_bytes, existing, staged, state)
-                 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                new.id, ordinal, file.path, sources, file.sha256, size, stated, existing, file.staged, state
+                "INSERT INTO download_files (download_id, ordinal, path, sources, sha256, size_bytes, stated_bytes, existing, pinned, staged, state)
+                 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                new.id, ordinal, file.path, sources, file.sha256, size, stated, existing, file.pinned,
+                file.staged, state
             )
             .execute(&mut *transaction)
             .await?;
@@ -117,8 +118,9 @@ impl Store {
     ) -> Result<(), Error> {
         let (ordinal, size) = (integer(file as u64), size.map(integer));
         sqlx::query!(
-            "UPDATE download_files SET size_bytes = coalesce(?, size_bytes), sha256 = coalesce(sha256, ?)
-             WHERE download_id = ? AND ordinal = ?",
+            "UPDATE download_files SET size_bytes = coalesce(?1, size_bytes),
+                    sha256 = CASE WHEN pinned THEN coalesce(sha256, ?2) ELSE coalesce(?2, sha256) END
+             WHERE download_id = ?3 AND ordinal = ?4",
             size,
             sha256,
             id,
@@ -196,7 +198,7 @@ impl Store {
     pub(super) async fn with_files(&self, rows: Vec<Row>) -> Result<Vec<StoredDownload>, Error> {
         let ids = json_list(&rows.iter().map(|row| row.id.clone()).collect::<Vec<_>>());
         let records = sqlx::query!(
-            "SELECT download_id, path, sources, sha256, size_bytes, stated_bytes, existing, staged, state, error
+            "SELECT download_id, path, sources, sha256, size_bytes, stated_bytes, existing, pinned, staged, state, error
              FROM download_files WHERE download_id IN (SELECT value FROM json_each(?)) ORDER BY download_id, ordinal",
             ids
         )
@@ -211,6 +213,7 @@ impl Store {
                 size_bytes: record.size_bytes.map(unsigned),
                 stated_bytes: record.stated_bytes.map(unsigned),
                 existing: Existing::parse(&record.existing),
+                pinned: record.pinned != 0,
                 staged: record.staged != 0,
                 state: file_state(&record.state),
                 error: record.error,

@@ -47,6 +47,9 @@ pub(crate) struct FileRow {
     pub size_bytes: Option<u64>,
     pub stated_bytes: Option<u64>,
     pub existing: Existing,
+    /// `sha256` and `size_bytes` are demanded, by the registry or by who asked: other content is a failure. Else they are
+    /// what a server said before, which it may change.
+    pub pinned: bool,
     /// It waits beside the models until all files of the download are whole.
     pub staged: bool,
     pub state: FileState,

@@ -8,6 +8,7 @@ use std::{sync::Arc, time::Duration};
 use downloader::{Facts, FileOutcome, JobEvent, PauseReason as EnginePause, TransferError, Update};
 use registry::ConfinedPath;
 use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 
 use super::blocking;
 use crate::{
@@ -26,9 +27,14 @@ pub(crate) async fn run(
     downloads: Downloads,
     catalogue: Catalogue,
     mut updates: mpsc::Receiver<Update>,
+    stop: CancellationToken,
 ) -> Result<(), Error> {
     let transfers = Transfers { downloads, catalogue };
     while let Some(update) = updates.recv().await {
+        if stop.is_cancelled() && matches!(update.event, JobEvent::Paused(EnginePause::Requested)) {
+            // The engine parks what runs when it is shut down: nobody asked for a pause, and the next start goes on.
+            continue;
+        }
         let id = update.job.as_str().to_owned();
         while let Err(cause) = transfers.take_in(&id, &update.event).await {
             tracing::error!(download = %id, error = ?cause, "what happened to a download could not be stored; trying again");

@@ -1,0 +1,117 @@
+//! Links, and steering downloads.
+
+use service::{
+    Error,
+    downloads::{DownloadChange, DownloadState, HistoryQuery, NewDownload, Place, Priority},
+};
+use test_support::file_server::Times;
+
+use crate::world::{World, content};
+
+fn link(url: &str, place: Place) -> NewDownload {
+    NewDownload {
+        urls: vec![url.to_owned()],
+        place,
+        sha256: None,
+        size_bytes: None,
+        priority: Priority::Normal,
+        overwrite: false,
+    }
+}
+
+fn into(kind: &str) -> Place {
+    Place::Folder { kind: kind.to_owned(), filename: None }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_link_arrives_under_the_name_that_the_server_gives() {
+    let world = World::new();
+    let model = content(1, 60_000);
+    let url = world.file("style", "style.safetensors", &model);
+    let running = world.start().await;
+    let added = running.dashboard.downloads.add(link(&url, into("loras"))).await.unwrap();
+    assert_eq!(added.path, "loras/style.safetensors");
+    assert_eq!(running.end_of(&added.download_id).await.state, DownloadState::Completed);
+    assert!(world.holds("loras/style.safetensors", &model));
+
+    let again = running.dashboard.downloads.add(link(&url, into("loras"))).await;
+    let known = NewDownload { sha256: Some(model.sha256()), ..link(&url, into("loras")) };
+    assert!(running.dashboard.downloads.add(known).await.is_ok(), "the hash is the one that is there");
+    assert!(again.is_ok(), "the server names the hash, and it is the one that is there: {again:?}");
+    world.place("loras/other.safetensors", b"mine");
+    let taken = link(&url, Place::Path("loras/other.safetensors".to_owned()));
+    assert!(matches!(running.dashboard.downloads.add(taken).await, Err(Error::Conflict { .. })));
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn hostile_places_and_links_are_refused_and_nothing_is_written() {
+    let world = World::new();
+    let url = world.file("a", "a.bin", &content(1, 100));
+    let running = world.start().await;
+    let downloads = &running.dashboard.downloads;
+    for path in ["../a.bin", "/etc/a.bin", "loras/..\\a.bin", "loras/a\0.bin", "loras/%2e%2e/a.bin", ""] {
+        let refused = downloads.add(link(&url, Place::Path(path.to_owned()))).await;
+        assert!(matches!(&refused, Err(Error::Invalid { field, .. }) if field == "path"), "{path:?}: {refused:?}");
+    }
+    for url in [
+        "file:///etc/passwd",
+        "ftp://host/a",
+        "http://user:pass@host/a",
+        "http://169.254.169.254/latest",
+        "http://[::1]:9/a",
+        "nonsense",
+    ] {
+        let refused = downloads.add(link(url, Place::Path("loras/a.bin".to_owned()))).await;
+        assert!(matches!(&refused, Err(Error::Invalid { field, .. }) if field == "url"), "{url}: {refused:?}");
+    }
+    assert!(world.everything().is_empty() && downloads.unfinished().await.unwrap().is_empty());
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_instead_of_a_file_fails_in_words_and_a_resume_tries_again() {
+    let world = World::new();
+    let model = content(1, 9_000);
+    let file = world.hub.large_file("acme/a", "a.safetensors", model.clone());
+    file.cdn.login_page(Times(2));
+    let running = world.start().await;
+    let url = "https://huggingface.co/acme/a/resolve/main/a.safetensors";
+    let place = Place::Folder { kind: "loras".to_owned(), filename: Some("a.safetensors".to_owned()) };
+    let added = running.dashboard.downloads.add(link(url, place)).await.unwrap();
+    let ended = running.end_of(&added.download_id).await;
+    if ended.state == DownloadState::Failed {
+        let failure = ended.failure.unwrap();
+        assert_eq!(failure.code, "DOWNLOAD_FAILED");
+        assert!(failure.message.contains("HTML"), "{}", failure.message);
+        assert_eq!(failure.file.as_deref(), Some("loras/a.safetensors"));
+        running.dashboard.downloads.resume(&added.download_id).await.unwrap();
+        running.state_of(&added.download_id, DownloadState::Completed).await;
+    }
+    assert!(world.holds("loras/a.safetensors", &model));
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cancelled_download_leaves_nothing_and_stays_in_the_history() {
+    let world = World::new();
+    let file = world.hub.large_file("acme/a", "a.bin", content(1, 2_000_000));
+    let _gate = file.cdn.hold_at(1_000_000);
+    let running = world.start().await;
+    let downloads = &running.dashboard.downloads;
+    let place = Place::Path("vae/a.bin".to_owned());
+    let added = downloads.add(link("hf://acme/a/a.bin", place)).await.unwrap();
+    running.until(&added.download_id, |view| view.downloaded_bytes > 0).await;
+    let changed =
+        DownloadChange { priority: Some(Priority::High), rate_limit: Some(Some(1 << 20)), ..DownloadChange::default() };
+    let changed = downloads.change(&added.download_id, changed).await.unwrap();
+    assert_eq!((changed.priority, changed.rate_limit), (Priority::High, Some(1 << 20)));
+    assert!(downloads.cancel(&added.download_id).await.unwrap(), "a partial file was removed");
+    assert!(!downloads.cancel(&added.download_id).await.unwrap(), "a second time there is none");
+    assert!(world.everything().is_empty());
+    let history = downloads.history(&HistoryQuery::default()).await.unwrap();
+    assert_eq!((history.total, history.items[0].state), (1, DownloadState::Cancelled));
+    assert!(matches!(downloads.resume(&added.download_id).await, Err(Error::Conflict { .. })));
+    assert!(matches!(downloads.pause("dl_unknown").await, Err(Error::NotFound { .. })));
+    running.stop().await;
+}

@@ -1,0 +1,10 @@
+//! The service from outside: real SQLite, real files, real sockets to a hub that stands in for Hugging Face.
+#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+
+mod downloads;
+mod installs;
+mod models;
+mod restarts;
+mod sharing;
+mod updates;
+mod world;

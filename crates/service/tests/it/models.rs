@@ -1,0 +1,96 @@
+//! Model files: listing, validating, deleting.
+
+use service::{
+    Error,
+    models::{FindingCode, ModelQuery, ValidateOptions},
+};
+
+use crate::world::{World, content};
+
+/// A whole safetensors file of one tensor of `n` bytes.
+fn safetensors(n: usize) -> Vec<u8> {
+    let head = format!("{{\"t\":{{\"dtype\":\"U8\",\"shape\":[{n}],\"data_offsets\":[0,{n}]}}}}");
+    let mut bytes = (head.len() as u64).to_le_bytes().to_vec();
+    bytes.extend(head.as_bytes());
+    bytes.extend((0..n).map(|at| (at % 251) as u8));
+    bytes
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn models_are_listed_with_their_preset_and_vanish_when_they_are_removed() {
+    let mut world = World::new();
+    let url = world.file("a", "a.bin", &content(1, 1_000));
+    world.preset("ONE", "1.0.0", &[("vae/a.bin", &url)]);
+    world.place("loras/mine.safetensors", &safetensors(50));
+    let running = world.start().await;
+    running.install_whole("ONE").await;
+    let models = &running.dashboard.models;
+    let list = models.list(&ModelQuery::default()).await.unwrap();
+    let rows: Vec<(&str, Option<&str>)> = list
+        .page
+        .items
+        .iter()
+        .map(|model| (model.path.as_str(), model.preset.as_ref().map(service::PresetId::as_str)))
+        .collect();
+    assert_eq!(rows, [("loras/mine.safetensors", None), ("vae/a.bin", Some("ONE"))]);
+
+    std::fs::remove_file(world.path("loras/mine.safetensors")).unwrap();
+    assert_eq!(models.rescan().await.unwrap().removed, 1);
+    assert_eq!(models.list(&ModelQuery::default()).await.unwrap().page.total, 1);
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_path_of_a_deletion_is_judged_alone() {
+    let world = World::new();
+    world.place("loras/a.bin", b"12345");
+    let outside = world.models().parent().unwrap().join("keep.txt");
+    std::fs::write(&outside, b"keep").unwrap();
+    let running = world.start().await;
+    let models = &running.dashboard.models;
+    let paths = ["loras/a.bin", "loras/none.bin", "../keep.txt", "loras"].map(str::to_owned);
+    let done = models.delete(&paths).await.unwrap();
+    assert_eq!((done.deleted, done.freed_bytes), (1, 5));
+    let codes: Vec<&str> = done.errors.iter().map(|error| error.code).collect();
+    assert_eq!(codes, ["MODEL_NOT_FOUND", "INVALID_REQUEST", "INVALID_REQUEST"]);
+    assert!(outside.exists());
+    let unknown = models.delete(&["loras/none.bin".to_owned()]).await;
+    assert!(matches!(unknown, Err(Error::ModelNotFound(_))), "{unknown:?}");
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flipped_byte_a_cut_tail_and_a_foreign_pickle_are_found() {
+    let mut world = World::new();
+    let model = content(1, 3_000_000);
+    let url = world.file("a", "a.bin", &model);
+    world.preset("ONE", "1.0.0", &[("vae/a.bin", &url)]);
+    world.place("loras/whole.safetensors", &safetensors(5_000));
+    let mut cut = safetensors(5_000);
+    cut.pop();
+    world.place("loras/cut.safetensors", &cut);
+    world.place("loras/evil.pt", b"\x80\x02cposix\nsystem\nq\x00X\x02\x00\x00\x00lsq\x01\x85q\x02Rq\x03.");
+    let running = world.start().await;
+    running.install_whole("ONE").await;
+    let models = &running.dashboard.models;
+    let validate = async |force| {
+        let options = ValidateOptions { force, ..ValidateOptions::default() };
+        let report = models.validate(options).await.unwrap();
+        let found: Vec<(String, FindingCode)> =
+            report.errors.iter().map(|found| (found.path.clone(), found.code)).collect();
+        (report.validated, found, report.errors)
+    };
+    let (validated, found, _) = validate(false).await;
+    let cut = ("loras/cut.safetensors".to_owned(), FindingCode::Damaged);
+    let evil = ("loras/evil.pt".to_owned(), FindingCode::UnsafePickle);
+    assert_eq!((validated, found), (4, vec![cut.clone(), evil.clone()]));
+
+    let mut flipped = model.to_vec();
+    flipped[2_500_000] ^= 1;
+    world.place("vae/a.bin", &flipped);
+    let (_, found, errors) = validate(true).await;
+    assert_eq!(found, [cut, evil, ("vae/a.bin".to_owned(), FindingCode::ChecksumMismatch)]);
+    let damaged = &errors[2].damaged;
+    assert!(damaged.len() == 1 && (damaged[0].0..damaged[0].1).contains(&2_500_000), "{damaged:?}");
+    running.stop().await;
+}

@@ -1,0 +1,72 @@
+//! A newer version of an installed preset.
+
+use service::{downloads::DownloadState, presets::InstallOptions};
+
+use crate::world::{World, content, preset_id};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_update_fetches_only_what_changed_and_swaps_it_when_all_is_whole() {
+    let mut world = World::new();
+    let (same, old_a, old_b) = (content(1, 90_000), content(2, 30_000), content(3, 20_000));
+    let (new_a, new_b) = (content(4, 31_000), content(5, 21_000));
+    let same_url = world.file("same", "same.bin", &same);
+    let (a1, b1) = (world.file("a1", "a.bin", &old_a), world.file("b1", "b.bin", &old_b));
+    world.preset("ONE", "1.0.0", &[("vae/same.bin", &same_url), ("vae/a.bin", &a1), ("vae/b.bin", &b1)]);
+    let running = world.start().await;
+    running.install_whole("ONE").await;
+    running.stop().await;
+
+    let a2 = world.file("a2", "a.bin", &new_a);
+    let late = world.hub.large_file("acme/b2", "b.bin", new_b.clone());
+    let gate = late.cdn.hold_at(10_000);
+    let b2 = "https://huggingface.co/acme/b2/resolve/main/b.bin";
+    world.preset("ONE", "1.1.0", &[("vae/same.bin", &same_url), ("vae/a.bin", &a2), ("vae/b.bin", b2)]);
+    let running = world.start().await;
+    let updates = running.dashboard.presets.updates().await.unwrap();
+    assert_eq!(updates[0].changed_files, ["vae/a.bin", "vae/b.bin"]);
+
+    let sent = world.hub.cdn().total_body_bytes_sent();
+    let started = running.install("ONE", InstallOptions::default()).await;
+    let a_is_whole = |view: &service::downloads::DownloadView| {
+        view.files.iter().any(|file| file.path == "vae/a.bin" && file.state == service::downloads::FileState::Completed)
+    };
+    running.until(&started.download_id, a_is_whole).await;
+    assert!(
+        world.holds("vae/a.bin", &old_a) && world.holds("vae/b.bin", &old_b),
+        "the old ones stay until all is whole"
+    );
+    gate.open();
+    let ended = running.end_of(&started.download_id).await;
+
+    assert_eq!(ended.state, DownloadState::Completed);
+    assert!(world.holds("vae/a.bin", &new_a) && world.holds("vae/b.bin", &new_b) && world.holds("vae/same.bin", &same));
+    assert_eq!(world.everything(), ["vae/a.bin", "vae/b.bin", "vae/same.bin"]);
+    let fetched = world.hub.cdn().total_body_bytes_sent() - sent;
+    assert!(fetched < 60_000, "what did not change was not fetched: {fetched} bytes");
+    assert!(running.dashboard.presets.updates().await.unwrap().is_empty());
+    let view = running.dashboard.presets.detail(&preset_id("ONE")).await.unwrap().view;
+    assert_eq!(view.installed_version.unwrap().to_string(), "1.1.0");
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cancelled_update_leaves_the_old_files_and_nothing_else() {
+    let mut world = World::new();
+    let old = content(1, 30_000);
+    let old_url = world.file("old", "a.bin", &old);
+    world.preset("ONE", "1.0.0", &[("vae/a.bin", &old_url)]);
+    let running = world.start().await;
+    running.install_whole("ONE").await;
+    running.stop().await;
+
+    let new = world.hub.large_file("acme/new", "a.bin", content(2, 31_000));
+    let _gate = new.cdn.hold_at(10_000);
+    world.preset("ONE", "2.0.0", &[("vae/a.bin", "https://huggingface.co/acme/new/resolve/main/a.bin")]);
+    let running = world.start().await;
+    let started = running.install("ONE", InstallOptions::default()).await;
+    running.state_of(&started.download_id, DownloadState::Downloading).await;
+    running.dashboard.downloads.cancel(&started.download_id).await.unwrap();
+    assert!(world.holds("vae/a.bin", &old));
+    assert_eq!(world.everything(), ["vae/a.bin"]);
+    running.stop().await;
+}
