@@ -105,6 +105,18 @@ impl Access {
         }
     }
 
+    /// Whether what was proved once still holds, for connections that last: a key may be revoked, a session ended, and
+    /// credentials may be needed by now.
+    pub async fn still_holds(&self, identity: &Identity) -> Result<bool, Error> {
+        match identity.actor {
+            Actor::Key => self.is_living_key(&identity.id).await,
+            Actor::Session => self.is_living_session(&identity.id).await,
+            Actor::Shell => Ok(true),
+            Actor::Page | Actor::Loopback => Ok(!self.requires_credentials().await?),
+            Actor::Nobody => Ok(false),
+        }
+    }
+
     /// The cookie that our own page gets at this machine while nobody needs credentials. It opens nothing by itself: it
     /// only counts the page as somebody of its own. New at each start.
     pub fn page_cookie(&self) -> &str {

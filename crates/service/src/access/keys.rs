@@ -88,6 +88,13 @@ impl Access {
         Ok(())
     }
 
+    /// Whether the key of this id still works.
+    pub(super) async fn is_living_key(&self, id: &str) -> Result<bool, Error> {
+        let now = self.clock.now();
+        let keys = self.store.keys().await?;
+        Ok(keys.iter().any(|key| key.id == id && key.expires_at.is_none_or(|end| end > now)))
+    }
+
     /// The living key that `text` is. Keys are read anew for each request, so that one that another process made or
     /// revoked counts at once.
     pub(super) async fn key_of(&self, text: &str) -> Result<KeyView, Error> {

@@ -83,9 +83,18 @@ impl RateLimits {
 
     /// Counts one request; `None` where there is no limit.
     pub fn check(&self, client: &Client) -> Option<Decision> {
+        self.limiter_of(client).check(client)
+    }
+
+    /// How a client stands, without counting anything; `None` where there is no limit.
+    pub fn look(&self, client: &Client) -> Option<Decision> {
+        self.limiter_of(client).look(client)
+    }
+
+    fn limiter_of(&self, client: &Client) -> &Limiter {
         match client {
-            Client::Known(_) => self.known.check(client),
-            Client::Address(_) | Client::Crowd(_) => self.anonymous.check(client),
+            Client::Known(_) => &self.known,
+            Client::Address(_) | Client::Crowd(_) => &self.anonymous,
         }
     }
 }
@@ -93,6 +102,7 @@ impl RateLimits {
 /// One limit for many clients.
 pub(super) struct Limiter {
     limiter: Option<RateLimiter<Client, BoundedStates, SteadyClock, StateInformationMiddleware>>,
+    states: BoundedStates,
     quota: u32,
     period: Duration,
     questions: AtomicUsize,
@@ -102,11 +112,12 @@ pub(super) struct Limiter {
 impl Limiter {
     /// A full number of `quota`, which comes back within `period`.
     pub(super) fn new(quota: u32, period: Duration, clock: Arc<dyn Clock>) -> Self {
+        let states = BoundedStates::default();
         let limiter = NonZeroU32::new(quota).and_then(|burst| {
             let refill = Quota::with_period(period / quota)?.allow_burst(burst);
-            Some(RateLimiter::new(refill, BoundedStates::default(), SteadyClock::new(Arc::clone(&clock))))
+            Some(RateLimiter::new(refill, states.clone(), SteadyClock::new(Arc::clone(&clock))))
         });
-        Self { limiter, quota, period, questions: AtomicUsize::new(0), clock }
+        Self { limiter, states, quota, period, questions: AtomicUsize::new(0), clock }
     }
 
     /// Counts one; `None` where there is no limit.
@@ -119,23 +130,53 @@ impl Limiter {
             Ok(state) => (state.remaining_burst_capacity(), None),
             Err(not_until) => (0, Some(not_until.wait_time_from(limiter.clock().now()))),
         };
-        let used = self.quota.saturating_sub(remaining);
+        Some(self.decision(remaining, retry_after))
+    }
+
+    fn look(&self, client: &Client) -> Option<Decision> {
+        let now = self.limiter.as_ref()?.clock().now();
+        let full_again = self.states.full_again(client).unwrap_or(now);
+        let missing = u128::from(full_again.saturating_sub(now).as_u64());
+        let used = u32::try_from(missing.div_ceil(self.interval().as_nanos().max(1))).unwrap_or(u32::MAX);
+        Some(self.decision(self.quota.saturating_sub(used), None))
+    }
+
+    fn decision(&self, remaining: u32, retry_after: Option<Duration>) -> Decision {
         let now = self.clock.now();
-        let reset_at = now.checked_add(self.period / self.quota.max(1) * used).unwrap_or(now);
-        Some(Decision { limit: self.quota, remaining, reset_at, retry_after })
+        let refill = self.interval() * self.quota.saturating_sub(remaining);
+        Decision { limit: self.quota, remaining, reset_at: now.checked_add(refill).unwrap_or(now), retry_after }
+    }
+
+    /// After how long one more is allowed.
+    fn interval(&self) -> Duration {
+        self.period / self.quota.max(1)
     }
 }
 
 /// When the full number of each client is there again. All of it takes a few megabytes at most.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct BoundedStates {
-    states: Mutex<HashMap<Client, Nanos>>,
+    states: Arc<Mutex<HashMap<Client, Nanos>>>,
     lots: RandomState,
 }
 
 impl BoundedStates {
     fn lock(&self) -> MutexGuard<'_, HashMap<Client, Nanos>> {
         self.states.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The client itself while there is room for it, else the crowd that it belongs to.
+    fn counted_as(&self, client: &Client, states: &HashMap<Client, Nanos>) -> Client {
+        if states.len() < MOST_CLIENTS || states.contains_key(client) {
+            client.clone()
+        } else {
+            Client::Crowd(self.lots.hash_one(client) % CROWDS)
+        }
+    }
+
+    fn full_again(&self, client: &Client) -> Option<Nanos> {
+        let states = self.lock();
+        states.get(&self.counted_as(client, &states)).copied()
     }
 }
 
@@ -147,11 +188,7 @@ impl StateStore for BoundedStates {
         F: Fn(Option<Nanos>) -> Result<(T, Nanos), E>,
     {
         let mut states = self.lock();
-        let client = if states.len() < MOST_CLIENTS || states.contains_key(client) {
-            client.clone()
-        } else {
-            Client::Crowd(self.lots.hash_one(client) % CROWDS)
-        };
+        let client = self.counted_as(client, &states);
         let (outcome, next) = measure(states.get(&client).copied())?;
         states.insert(client, next);
         Ok(outcome)

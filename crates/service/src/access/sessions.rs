@@ -90,6 +90,17 @@ impl Access {
         Ok(())
     }
 
+    /// Whether the session of this id still lives. A connection that lasts is a use of it.
+    pub(super) async fn is_living_session(&self, id: &str) -> Result<bool, Error> {
+        let now = self.clock.now();
+        let living = self.store.sessions(alive_at(now)).await?;
+        let Some(session) = living.iter().find(|session| session.id == id) else { return Ok(false) };
+        if now.duration_since(session.last_used_at) >= USE_IS_NOTED_EVERY {
+            self.store.touch_session(id, now).await?;
+        }
+        Ok(true)
+    }
+
     /// The living session that a cookie stands for.
     pub(super) async fn session_of(&self, cookie: &str) -> Result<SessionView, Error> {
         let hash = secret::hash_of(cookie);

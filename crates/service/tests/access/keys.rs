@@ -40,9 +40,11 @@ async fn a_key_made_or_revoked_by_another_process_counts_at_the_next_request() {
     let world = World::new();
     let (server, shell) = (world.open().await, world.open().await);
     let (secret, made) = shell.generate_key(key("ci", Role::Read)).await.unwrap();
-    assert!(owner(&server, secret.reveal()).await.is_some());
+    let identity = owner(&server, secret.reveal()).await.unwrap();
+    assert!(server.still_holds(&identity).await.unwrap());
     shell.revoke_key(&made.id).await.unwrap();
     assert_eq!(owner(&server, secret.reveal()).await, None);
+    assert!(!server.still_holds(&identity).await.unwrap(), "a socket that it opened ends");
     let again = shell.revoke_key(&made.id).await;
     assert!(matches!(again, Err(Error::NotFound { resource: Resource::Key, .. })));
 }

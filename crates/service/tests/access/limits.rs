@@ -32,10 +32,12 @@ async fn a_fresh_client_gets_its_full_number_then_is_told_when_one_more_passes()
     assert_eq!((first.limit, first.remaining, first.retry_after), (100, 99, None));
     assert_eq!(first.reset_at.as_millisecond(), START + 600);
     assert_eq!(burst(&access, &client), 99);
+    assert_eq!(access.limits.look(&client).unwrap().remaining, 0);
     let refused = access.limits.check(&client).unwrap();
     assert_eq!((refused.remaining, refused.retry_after), (0, Some(Duration::from_millis(600))));
     assert_eq!(refused.reset_at.as_millisecond(), START + 60_000);
     world.clock.advance(SECOND);
+    assert_eq!(access.limits.look(&client).unwrap().remaining, 1, "looking costs nothing");
     assert_eq!(burst(&access, &client), 1);
     world.clock.advance(60 * SECOND);
     assert_eq!(burst(&access, &client), 100);
@@ -53,7 +55,7 @@ async fn zero_is_no_limit() {
 async fn an_ipv6_network_is_one_client_and_a_mapped_address_is_the_one_it_maps() {
     let access = limited(&World::new(), 10, 10).await;
     for host in 0..10u128 {
-        let inside = Ipv6Addr::from_bits(0x2001_0db8_0001_0002 << 64 | host * 0x1234_5678_9abc);
+        let inside = Ipv6Addr::from_bits((0x2001_0db8_0001_0002 << 64) | (host * 0x1234_5678_9abc));
         assert!(access.limits.check(&Client::address(inside.into())).unwrap().retry_after.is_none());
     }
     assert_eq!(burst(&access, &Client::address(address("2001:db8:1:2:ffff:ffff:ffff:ffff"))), 0);
