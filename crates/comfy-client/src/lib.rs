@@ -2,19 +2,25 @@
 
 mod client;
 mod error;
+mod fault;
 mod files;
 pub mod graph;
 mod machine;
 mod object_info;
 mod prompt;
+pub mod requirements;
 mod transport;
+mod types;
+mod validate;
 mod watch;
 mod wire;
 
 pub use client::Client;
 pub use error::{ComfyError, Trouble};
+pub use fault::Fault;
 pub use files::FileStream;
 pub use machine::{Device, FolderPaths, LogLine, SavedWorkflow, SystemStats};
 pub use object_info::{InputSpec, NodeType, ObjectInfo};
 pub use prompt::{Execution, FileReference, NodeFailure, Outcome, Queue, QueueRow, Submission, Submitted};
+pub use validate::validate;
 pub use watch::{Backoff, ComfyEvent, NodeProgress, watch};

@@ -16,10 +16,9 @@ mod resolve;
 mod restore;
 mod text;
 
-use std::fmt;
-
 use serde_json::{Map, Value, json};
 
+use crate::fault::Fault;
 use crate::object_info::ObjectInfo;
 use page::{Kind, Node, NodeAt, Page, Widget, WidgetKind};
 use resolve::{Running, Source};
@@ -41,33 +40,6 @@ pub struct ConvertError {
     pub faults: Vec<Fault>,
 }
 
-/// One thing that is wrong with one node, or with the workflow as a whole where `node` is `None`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fault {
-    /// Id of the node, as in the prompt: `5`, or `5:12` inside a subgraph.
-    pub node: Option<String>,
-    /// Its type.
-    pub node_type: Option<String>,
-    /// The input that is wrong, where it is one.
-    pub input: Option<String>,
-    /// What is wrong and what would be right.
-    pub problem: String,
-}
-
-impl fmt::Display for Fault {
-    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (&self.node, &self.node_type) {
-            (Some(node), Some(node_type)) => write!(to, "node {node} ({node_type})")?,
-            (Some(node), None) => write!(to, "node {node}")?,
-            _ => write!(to, "workflow")?,
-        }
-        if let Some(input) = &self.input {
-            write!(to, ", input {input}")?;
-        }
-        write!(to, ": {}", self.problem)
-    }
-}
-
 /// Whether a workflow is in the format that the page saves, not in that of `/prompt`.
 pub fn is_ui_format(workflow: &Value) -> bool {
     workflow.get("nodes").is_some_and(Value::is_array)
@@ -78,20 +50,26 @@ pub fn is_ui_format(workflow: &Value) -> bool {
 /// # Errors
 /// Names every node whose type `object_info` lacks (muted and bypassed ones do not count), and every ring of links.
 pub fn convert(workflow: &Value, object_info: &ObjectInfo) -> Result<Converted, ConvertError> {
+    let (converted, faults) = convert_what_is_known(workflow, object_info);
+    if faults.is_empty() { Ok(converted) } else { Err(ConvertError { faults }) }
+}
+
+/// As `convert`, but leaves out the nodes that have a fault and tells of them beside the rest.
+pub(crate) fn convert_what_is_known(workflow: &Value, object_info: &ObjectInfo) -> (Converted, Vec<Fault>) {
+    let mut converting =
+        Converting { page: &Page::default(), prompt: Map::new(), warnings: Vec::new(), faults: Vec::new() };
     if !is_ui_format(workflow) {
-        let problem = "it has no list of `nodes`, so it is not a workflow saved by ComfyUI's page".to_owned();
-        return Err(ConvertError { faults: vec![Fault { node: None, node_type: None, input: None, problem }] });
+        converting.faults.push(Fault::of_workflow(
+            "it has no list of `nodes`, so it is not a workflow saved by ComfyUI's page".to_owned(),
+        ));
+        return converting.end();
     }
     let mut page = load::open(&document::read(workflow), object_info);
     primitive::apply(&mut page);
-    let mut converting = Converting { page: &page, prompt: Map::new(), warnings: Vec::new(), faults: Vec::new() };
-    let nodes = running(&page);
-    nodes.iter().for_each(|node| converting.add(node));
+    let mut converting = Converting { page: &page, ..converting };
+    running(&page).iter().for_each(|node| converting.add(node));
     converting.forget_links_to_absent_nodes();
-    match converting.faults.is_empty() {
-        true => Ok(Converted { prompt: converting.prompt, warnings: converting.warnings }),
-        false => Err(ConvertError { faults: converting.faults }),
-    }
+    converting.end()
 }
 
 /// Every node as it would run. A muted or bypassed node at the workflow's own level takes its inside with it; deeper
@@ -207,6 +185,10 @@ impl Converting<'_> {
                 inputs.retain(|_, value| !absent(value));
             }
         }
+    }
+
+    fn end(self) -> (Converted, Vec<Fault>) {
+        (Converted { prompt: self.prompt, warnings: self.warnings }, self.faults)
     }
 
     fn fault(&mut self, id: &str, node: &Node, input: Option<String>, problem: String) {

@@ -7,7 +7,8 @@ use std::collections::HashSet;
 
 use serde_json::Value;
 
-use super::page::{BYPASSED, Kind, MUTED, Node, NodeAt, Page, comes_from_outside, types_fit};
+use super::page::{BYPASSED, Kind, MUTED, Node, NodeAt, Page, comes_from_outside};
+use crate::types::types_fit;
 
 /// One node as it is run: where it is, and the nodes on the way to it that stand for subgraphs.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

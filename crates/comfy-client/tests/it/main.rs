@@ -4,5 +4,7 @@
 mod client;
 mod data;
 mod graph_conversion;
+mod needs;
 mod recordings;
+mod validation;
 mod watching;
