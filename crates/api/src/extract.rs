@@ -123,6 +123,10 @@ fn parse_json<T: DeserializeOwned>(request: &HttpRequest, body: &[u8]) -> Result
             "The body must be JSON, with Content-Type: application/json",
         ));
     }
+    // A derived reader would take an array for an object, key by key.
+    if body.trim_ascii_start().first() != Some(&b'{') {
+        return Err(ApiError::invalid("body", "a JSON object is needed"));
+    }
     let mut reader = serde_json::Deserializer::from_slice(body);
     let value = serde_path_to_error::deserialize(&mut reader)
         .map_err(|refused| named(&refused.path().to_string(), refused.inner()))?;

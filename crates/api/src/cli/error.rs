@@ -15,10 +15,7 @@ pub enum CliError {
     /// The server could not start or had to stop.
     #[error(transparent)]
     Application(#[from] ApplicationError),
-    /// The service refused.
-    #[error("{0}")]
-    Service(String),
-    /// The running server refused.
+    /// The service refused, here or in the running server.
     #[error("{message} ({code})")]
     Refused {
         /// The code of the error envelope.
@@ -53,15 +50,17 @@ impl CliError {
     }
 }
 
+/// In this process there is no log to look the cause up in: the person reads it.
 impl From<service::Error> for CliError {
     fn from(error: service::Error) -> Self {
-        let mut text = error.to_string();
+        let mut message = error.to_string();
         let mut cause = std::error::Error::source(&error);
         while let Some(deeper) = cause {
-            text = format!("{text}: {deeper}");
+            message = format!("{message}: {deeper}");
             cause = deeper.source();
         }
-        Self::Service(text)
+        let code = ApiError::from(error).code.as_str().to_owned();
+        Self::Refused { code, message }
     }
 }
 

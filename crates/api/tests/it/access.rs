@@ -1,0 +1,170 @@
+//! Keyless loopback: who sits at this machine may do everything, and no page of a browser may borrow that.
+
+use tokio_tungstenite::tungstenite;
+
+use crate::world::{Server, World, socket::Client};
+
+/// What is sent beside the request, and the status that it gets. `PORT` stands for the server's own.
+type Row = (&'static [(&'static str, &'static str)], u16);
+
+const ROWS: &[Row] = &[
+    (&[], 200),
+    (&[("Host", "localhost:PORT")], 200),
+    (&[("Host", "LOCALHOST")], 200),
+    (&[("Host", "[::1]:PORT")], 200),
+    (&[("Host", "evil.example")], 401),
+    (&[("Host", "127.0.0.1.evil.example:PORT")], 401),
+    (&[("Host", "localhost.evil.example")], 401),
+    (&[("Host", "0.0.0.0:PORT")], 401),
+    (&[("Host", "192.168.1.10:PORT")], 401),
+    (&[("Forwarded", "for=1.2.3.4")], 401),
+    (&[("X-Forwarded-For", "127.0.0.1")], 401),
+    (&[("X-Forwarded-Host", "localhost")], 401),
+    (&[("X-Forwarded-Proto", "https")], 401),
+    (&[("Via", "1.1 proxy")], 401),
+    (&[("Origin", "http://127.0.0.1:PORT")], 200),
+    (&[("Origin", "https://127.0.0.1:PORT")], 200),
+    (&[("Origin", "http://localhost:PORT"), ("Host", "localhost:PORT")], 200),
+    (&[("Origin", "http://localhost:PORT")], 403),
+    (&[("Origin", "http://127.0.0.1:1")], 403),
+    (&[("Origin", "http://127.0.0.1")], 403),
+    (&[("Origin", "null")], 403),
+    (&[("Origin", "")], 403),
+    (&[("Origin", "http://evil.example")], 403),
+    (&[("Origin", "http://127.0.0.1:PORT.evil.example")], 403),
+    (&[("Origin", "http://evil.example"), ("Host", "evil.example")], 401),
+    (&[("Sec-Fetch-Site", "cross-site")], 403),
+    (&[("Sec-Fetch-Site", "same-site")], 403),
+    (&[("Sec-Fetch-Site", "same-origin")], 200),
+    (&[("Sec-Fetch-Site", "none")], 200),
+    (&[("Authorization", "Bearer not-a-key")], 401),
+    (&[("Authorization", "bearer not-a-key"), ("Origin", "http://evil.example")], 401),
+];
+
+async fn status(server: &Server, method: &str, path: &str, headers: &[(&str, &str)]) -> u16 {
+    let mut request = server.client.request(method.parse().unwrap(), server.url(path));
+    for (name, value) in headers {
+        request = request.header(*name, value.replace("PORT", &server.port.to_string()));
+    }
+    request.send().await.unwrap().status().as_u16()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_requests_made_on_this_machine_and_by_no_foreign_page_are_served() {
+    let server = World::new().serve().await;
+    for (headers, expected) in ROWS {
+        for (method, path, well) in [
+            ("GET", "/api/presets", 200),
+            ("GET", "/metrics", 200),
+            ("POST", "/api/models/rescan", 200),
+            ("DELETE", "/api/presets/SMALL", 400),
+            ("GET", "/api/nothing", 404),
+        ] {
+            let expected = if *expected == 200 { well } else { *expected };
+            assert_eq!(status(&server, method, path, headers).await, expected, "{method} {path} with {headers:?}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_socket_is_refused_before_the_upgrade_by_the_same_rules() {
+    let server = World::new().serve().await;
+    for (headers, expected) in ROWS {
+        let port = server.port.to_string();
+        let headers: Vec<(&'static str, String)> =
+            headers.iter().map(|(name, value)| (lower(name), value.replace("PORT", &port))).collect();
+        let headers: Vec<(&'static str, &str)> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        for path in ["/ws", "/api/ws"] {
+            let status = match Client::try_connect(&server, path, &headers).await {
+                Ok(_) => 200,
+                Err(tungstenite::Error::Http(refused)) => refused.status().as_u16(),
+                Err(other) => panic!("{headers:?}: {other}"),
+            };
+            assert_eq!(status, *expected, "{path} with {headers:?}");
+        }
+    }
+    let offered = [("sec-websocket-protocol", "comfyui-dashboard, bearer.not-a-key")];
+    assert!(
+        Client::try_connect(&server, "/ws", &offered).await.is_err(),
+        "a wrong key is refused where none is needed"
+    );
+}
+
+/// Header names that outlive the table.
+fn lower(name: &str) -> &'static str {
+    let known = [
+        "host",
+        "forwarded",
+        "x-forwarded-for",
+        "x-forwarded-host",
+        "x-forwarded-proto",
+        "via",
+        "origin",
+        "sec-fetch-site",
+        "authorization",
+    ];
+    known.into_iter().find(|known| known.eq_ignore_ascii_case(name)).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn health_and_the_page_are_open_to_all_and_a_wrong_key_is_refused_even_there() {
+    let server = World::new().serve().await;
+    let foreign = [("Host", "pod.example"), ("Origin", "http://evil.example"), ("X-Forwarded-For", "1.2.3.4")];
+    for path in ["/health", "/api/health", "/livez", "/readyz", "/", "/docs", "/docs/swagger-ui.css"] {
+        assert_eq!(status(&server, "GET", path, &foreign).await, 200, "{path}");
+    }
+    for path in ["/health", "/livez"] {
+        assert_eq!(status(&server, "GET", path, &[("Authorization", "Bearer x")]).await, 401, "{path}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_a_password_nothing_is_trusted_without_credentials() {
+    let server = World::new().flag("--access-password=secret").serve().await;
+    assert_eq!(status(&server, "GET", "/api/presets", &[]).await, 401);
+    assert_eq!(status(&server, "GET", "/health", &[]).await, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_listed_origin_may_use_the_trust_and_read_the_answers() {
+    let server = World::new().flag("--cors-origins=https://app.example,http://localhost:3000").serve().await;
+    for (origin, expected) in
+        [("https://app.example", 200), ("http://localhost:3000", 200), ("https://other.example", 403)]
+    {
+        let request = server.client.get(server.url("/api/presets")).header("Origin", origin);
+        let answer = request.header("Sec-Fetch-Site", "cross-site").send().await.unwrap();
+        assert_eq!(answer.status(), expected, "{origin}");
+        let allowed =
+            answer.headers().get("access-control-allow-origin").map(|value| value.to_str().unwrap().to_owned());
+        assert_eq!(allowed.as_deref(), (expected == 200).then_some(origin));
+        let credentials = answer.headers().get("access-control-allow-credentials").is_some();
+        assert_eq!(credentials, expected == 200, "{origin}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_list_any_origin_may_read_what_is_open_or_carries_a_key_and_never_with_cookies() {
+    let server = World::new().serve().await;
+    for (path, key, readable) in
+        [("/health", false, true), ("/api/presets", false, false), ("/api/presets", true, true)]
+    {
+        let mut request = server.client.get(server.url(path)).header("Origin", "https://any.example");
+        if key {
+            request = request.header("Authorization", "Bearer x");
+        }
+        let headers = request.send().await.unwrap().headers().clone();
+        assert_eq!(headers.get("access-control-allow-origin").is_some_and(|value| value == "*"), readable, "{path}");
+        assert!(!headers.contains_key("access-control-allow-credentials"));
+        assert_eq!(headers.contains_key("access-control-expose-headers"), readable);
+    }
+    let preflight = server.client.request(reqwest::Method::OPTIONS, server.url("/api/presets/SMALL/install"));
+    let preflight = preflight.header("Origin", "https://any.example").header("Access-Control-Request-Method", "POST");
+    let answer = preflight.send().await.unwrap();
+    assert_eq!(answer.status(), 204);
+    assert_eq!(answer.headers()["access-control-allow-origin"], "*");
+    let headers = answer.headers()["access-control-allow-headers"].to_str().unwrap();
+    for name in ["Authorization", "Content-Type", "X-API-Version", "X-Request-Id", "If-Match", "If-None-Match", "Range"]
+    {
+        assert!(headers.contains(name), "{name}");
+    }
+}
