@@ -9,10 +9,11 @@ use std::time::{Duration, Instant};
 const JUDGED_AFTER: Duration = Duration::from_millis(100);
 /// A line on which one connection brings less than this has room for all (bytes a second).
 const LITTLE: f64 = 64e6;
-/// Beyond this the disk and the hash are what is waited for (bytes a second).
-const PLENTY: f64 = 600e6;
-/// What more connections have to bring to be kept.
-const GAIN: f64 = 1.15;
+/// Connections that spend more of their time than this on storing wait for the disk, not for the network.
+const BUSY: f64 = 0.4;
+/// The part of what more connections could bring that they have to bring to be kept, and the most that is asked of them.
+const SHARE_OF_GAIN: f64 = 0.3;
+const MOST_ASKED: f64 = 1.5;
 /// How long a number that was found good is left alone.
 const CONTENT_FOR: Duration = Duration::from_secs(10);
 
@@ -22,15 +23,17 @@ pub(crate) struct Connections {
     target: usize,
     /// The number before the last change, and what it brought.
     before: Option<(usize, f64)>,
-    /// Since when all of them run, and the bytes there were then.
-    window: Option<(Instant, u64)>,
+    /// Since when all of them run, and what there was then of bytes and of time spent on storing.
+    window: Option<(Instant, u64, Duration)>,
     content_until: Option<Instant>,
     rate: f64,
+    /// Share of their time that they spent on storing.
+    busy: f64,
 }
 
 impl Connections {
     pub(crate) fn new(limit: usize) -> Self {
-        Self { limit: limit.max(1), target: 1, before: None, window: None, content_until: None, rate: 0.0 }
+        Self { limit: limit.max(1), target: 1, before: None, window: None, content_until: None, rate: 0.0, busy: 0.0 }
     }
 
     /// How many there should be.
@@ -54,22 +57,24 @@ impl Connections {
         self.settle(now);
     }
 
-    /// Looks at what has arrived in all. `running` connections receive bytes at present.
-    pub(crate) fn observe(&mut self, now: Instant, bytes: u64, running: usize) {
+    /// Looks at what has arrived in all, and how long connections were busy storing it, all together. `running`
+    /// connections receive bytes at present.
+    pub(crate) fn observe(&mut self, now: Instant, bytes: u64, storing: Duration, running: usize) {
         if running < self.target {
             self.window = None;
             return;
         }
-        let Some((since, at_first)) = self.window else {
-            self.window = Some((now, bytes));
+        let Some((since, bytes_then, storing_then)) = self.window else {
+            self.window = Some((now, bytes, storing));
             return;
         };
-        let elapsed = now - since;
-        if elapsed < JUDGED_AFTER {
+        let elapsed = (now - since).as_secs_f64();
+        if elapsed < JUDGED_AFTER.as_secs_f64() {
             return;
         }
-        self.rate = bytes.saturating_sub(at_first) as f64 / elapsed.as_secs_f64();
-        self.window = Some((now, bytes));
+        self.rate = bytes.saturating_sub(bytes_then) as f64 / elapsed;
+        self.busy = storing.saturating_sub(storing_then).as_secs_f64() / (elapsed * running as f64);
+        self.window = Some((now, bytes, storing));
         self.judge(now);
     }
 
@@ -78,12 +83,12 @@ impl Connections {
             return;
         }
         match self.before.take() {
-            Some((count, rate)) if self.rate < rate * GAIN => {
+            Some((count, rate)) if self.rate < rate * asked_gain(count, self.target) => {
                 // Fewer did as well. From the full number go down by halves, since little was tried in between.
                 self.target = if self.target > count * 2 { self.target / 2 } else { count };
                 self.settle(now);
             }
-            _ if self.rate >= PLENTY || self.target >= self.limit => self.settle(now),
+            _ if self.busy >= BUSY || self.target >= self.limit => self.settle(now),
             _ => {
                 self.before = Some((self.target, self.rate));
                 let all = self.rate / (self.target as f64) < LITTLE && self.content_until.is_none();
@@ -101,17 +106,23 @@ impl Connections {
     }
 }
 
+fn asked_gain(before: usize, now: usize) -> f64 {
+    let possible = now.saturating_sub(before) as f64 / before as f64;
+    (1.0 + SHARE_OF_GAIN * possible).min(MOST_ASKED)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// Runs a server that gives `of_one` a connection and `in_all` at most, for some seconds.
+    /// Runs a server that gives `of_one` a connection and `in_all` at most, onto a disk that takes 1 GB/s, for some seconds.
     fn reached(of_one: f64, in_all: f64, seconds: u64) -> usize {
         let (mut connections, start, mut bytes) = (Connections::new(8), Instant::now(), 0.0);
         for tick in 0..seconds * 20 {
             let now = start + Duration::from_millis(tick * 50);
             bytes += (of_one * connections.target() as f64).min(in_all) * 0.05;
-            connections.observe(now, bytes as u64, connections.target());
+            let storing = Duration::from_secs_f64(bytes / 1e9);
+            connections.observe(now, bytes as u64, storing, connections.target());
         }
         connections.target()
     }
@@ -119,12 +130,13 @@ mod tests {
     #[test]
     fn a_server_that_limits_each_connection_gets_all_of_them() {
         assert_eq!(reached(20e6, f64::MAX, 1), 8);
-        assert_eq!(reached(100e6, f64::MAX, 3), 6, "enough for what the disk takes");
+        assert_eq!(reached(100e6, f64::MAX, 3), 8);
     }
 
     #[test]
-    fn a_server_that_gives_plenty_keeps_one() {
+    fn a_connection_that_waits_for_the_disk_stays_alone() {
         assert_eq!(reached(1e9, 1e9, 3), 1);
+        assert_eq!(reached(500e6, 1e9, 3), 1);
     }
 
     #[test]

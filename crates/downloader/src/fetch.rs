@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use tokio_util::sync::CancellationToken;
@@ -16,6 +16,10 @@ use crate::incoming::Incoming;
 use crate::refusal::{self, OpenError};
 use crate::source::{Opened, Source, Wanted, Web};
 use crate::{TokenHint, TransferError};
+
+/// Bytes that are written at once. A fast connection brings that much in one frame, which is then given back before the
+/// next is read, so that its buffer is used again while it is in the processor's cache.
+const WORTH_WRITING: usize = 256 << 10;
 
 /// Frames that are collected before they are copied together: a server that drips would fill memory with them.
 const MOST_FRAMES: usize = 256;
@@ -152,7 +156,7 @@ fn bad_answer(host: &str, problem: &str) -> FetchEnd {
     FetchEnd::Failed { error, retry_after: None }
 }
 
-/// Collects frames up to the end of a block and stores them at once.
+/// Collects small frames and stores them at once, never across the end of a block.
 struct Writer<'a> {
     fetcher: &'a Fetcher,
     claim: ClaimId,
@@ -182,7 +186,7 @@ impl Writer<'_> {
             if self.frames.len() >= MOST_FRAMES {
                 self.frames = vec![self.frames.concat().into()];
             }
-            if self.position() == block_end {
+            if self.position() == block_end || self.length >= WORTH_WRITING {
                 self.flush().await?;
             }
         }
@@ -199,7 +203,9 @@ impl Writer<'_> {
         let (offset, length) = (self.offset, self.length);
         let frames = std::mem::take(&mut self.frames);
         let incoming = Arc::clone(&self.fetcher.incoming);
-        let stored = tokio::task::spawn_blocking(move || incoming.store(offset, frames, length)).await;
+        let began = Instant::now();
+        let stored = tokio::task::spawn_blocking(move || incoming.store(offset, &frames, length)).await;
+        self.fetcher.incoming.meter.stored_for(began.elapsed());
         self.fetcher.incoming.meter.settled(length);
         (self.offset, self.length) = (offset + length as u64, 0);
         stored.unwrap_or_else(|panic| Err(io::Error::other(panic))).map_err(FetchEnd::Disk)

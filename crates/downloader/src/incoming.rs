@@ -52,13 +52,13 @@ impl Incoming {
     }
 
     /// Stores bytes that lie within one block and follow what is there of it. Blocks.
-    pub(crate) fn store(&self, offset: u64, frames: Vec<Bytes>, length: usize) -> io::Result<()> {
+    pub(crate) fn store(&self, offset: u64, frames: &[Bytes], length: usize) -> io::Result<()> {
         let index = usize::try_from(offset / BLOCK).map_err(io::Error::other)?;
         let before = self.map().block(index);
         if u64::from(before.have) != offset % BLOCK {
             return Ok(()); // Another connection was here first, with the same bytes.
         }
-        self.part.write(offset, &frames)?;
+        self.part.write(offset, frames)?;
         let mut crc = before.crc_so_far();
         frames.iter().for_each(|frame| crc.update(frame));
         let after = Block { have: before.have + length as u32, crc: crc.finalize() };
@@ -77,7 +77,7 @@ impl Incoming {
             self.part.note(&[Record::Block(index as u32, after)])?;
         }
         if let Some(hash) = self.hash() {
-            hash.arrived(offset, frames, length, end);
+            hash.reached(end);
         }
         Ok(())
     }

@@ -16,6 +16,8 @@ pub(crate) struct Meter {
     in_flight: AtomicU64,
     total: AtomicU64,
     wire: AtomicU64,
+    /// Microseconds that connections spent on storing, during which they did not read.
+    storing: AtomicU64,
     /// Milliseconds after `began`.
     last_byte: AtomicU64,
     state: AtomicU8,
@@ -29,6 +31,7 @@ impl Meter {
             in_flight: AtomicU64::new(0),
             total: AtomicU64::new(total.unwrap_or(UNKNOWN)),
             wire: AtomicU64::new(0),
+            storing: AtomicU64::new(0),
             last_byte: AtomicU64::new(0),
             state: AtomicU8::new(0),
         }
@@ -44,6 +47,16 @@ impl Meter {
     /// They went to the disk, or were dropped.
     pub(crate) fn settled(&self, bytes: usize) {
         self.in_flight.fetch_sub(bytes as u64, Relaxed);
+    }
+
+    /// A connection was busy storing for so long.
+    pub(crate) fn stored_for(&self, time: Duration) {
+        self.storing.fetch_add(time.as_micros() as u64, Relaxed);
+    }
+
+    /// How long connections were busy storing, all together.
+    pub(crate) fn storing(&self) -> Duration {
+        Duration::from_micros(self.storing.load(Relaxed))
     }
 
     /// Restarts the clock of the silence.

@@ -23,7 +23,7 @@ impl Fetching<'_> {
         let now = Instant::now();
         let meter = &self.transfer.meter;
         let receiving = self.fetchers.values().filter(|(_, received)| received.load(Relaxed) > 0).count();
-        self.connections.observe(now, meter.wire(), receiving);
+        self.connections.observe(now, meter.wire(), meter.storing(), receiving);
         let total = self.incoming.map().total().or(self.transfer.file.size);
         let large = total.is_some_and(|total| total > SMALL_FILE) && self.ranges && !self.validators_lie;
         let more_to_give = self.incoming.map().has_unclaimed() || !self.established;

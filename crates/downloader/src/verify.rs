@@ -1,13 +1,11 @@
 //! SHA-256 in order behind the contiguous prefix, on a thread of its own, while other ranges still arrive. Also the
 //! reading of files that are here already. Everything here blocks.
 
-use std::collections::VecDeque;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-use bytes::Bytes;
 use sha2::digest::common::hazmat::{SerializableState, SerializedState};
 use sha2::{Digest, Sha256};
 use tokio::task::JoinHandle;
@@ -17,11 +15,12 @@ use crate::blocks::{BLOCK, Block};
 use crate::part::Part;
 use crate::{BlockChecksums, Sha256Digest};
 
-/// Bytes that wait in memory to be hashed; what does not fit is read back from the page cache.
-const MOST_QUEUED: usize = 4 << 20;
-
-/// Bytes read back at once: they should stay in the processor's cache.
+/// Bytes read back at once. They come from the page cache, where they have just been put, and stay in the processor's.
+/// (Handing the received buffers over instead was slower: the HTTP client then has to allocate new ones all the time.)
 const READ: usize = 256 << 10;
+
+/// The thread is woken for so many new bytes at least.
+const WORTH_WAKING: u64 = 1 << 20;
 
 /// Bytes after which the state is published for the journal.
 const CHECKPOINT: u64 = 32 << 20;
@@ -43,8 +42,8 @@ struct Shared {
 struct Inbox {
     /// Everything before this is on disk.
     end: u64,
-    queue: VecDeque<(u64, Vec<Bytes>)>,
-    queued: usize,
+    /// The end at which the thread was woken last.
+    woken_at: u64,
     /// Bytes that were hashed are no longer believed: begin again.
     rewind: bool,
     close: Option<Close>,
@@ -70,27 +69,22 @@ impl Shared {
 }
 
 impl HashFeed {
-    /// `frames` were written at `offset`, and everything before `end` is on disk now.
-    pub(crate) fn arrived(&self, offset: u64, frames: Vec<Bytes>, length: usize, end: u64) {
-        let mut inbox = self.0.lock();
-        if offset == inbox.end && inbox.queued + length <= MOST_QUEUED {
-            inbox.queued += length;
-            inbox.queue.push_back((offset, frames));
-        }
-        inbox.end = inbox.end.max(end);
-        drop(inbox);
-        self.0.wake.notify_one();
-    }
-
     /// Everything before `end` is on disk.
     pub(crate) fn reached(&self, end: u64) {
-        self.arrived(u64::MAX, Vec::new(), 0, end);
+        let mut inbox = self.0.lock();
+        inbox.end = inbox.end.max(end);
+        if inbox.end - inbox.woken_at < WORTH_WAKING {
+            return;
+        }
+        inbox.woken_at = inbox.end;
+        drop(inbox);
+        self.0.wake.notify_one();
     }
 
     /// The prefix is shorter than it was: what was hashed is void.
     pub(crate) fn rewind(&self, end: u64) {
         let mut inbox = self.0.lock();
-        *inbox = Inbox { end, rewind: true, close: inbox.close, ..Inbox::default() };
+        *inbox = Inbox { end, woken_at: end, rewind: true, close: inbox.close, checkpoint: None };
         drop(inbox);
         self.0.wake.notify_one();
     }
@@ -104,7 +98,7 @@ impl HashFeed {
 impl PrefixHash {
     /// Starts hashing `part`, of which the bytes before `end` are there, from a journalled state if there is one.
     pub(crate) fn start(part: Arc<Part>, state: Option<(u64, Vec<u8>)>, end: u64) -> Self {
-        let inbox = Inbox { end, ..Inbox::default() };
+        let inbox = Inbox { end, woken_at: end, ..Inbox::default() };
         let shared = Arc::new(Shared { inbox: Mutex::new(inbox), wake: Condvar::new() });
         let (hasher, position) = restored(state).unwrap_or_else(|| (Sha256::new(), 0));
         let thread = tokio::task::spawn_blocking({
@@ -144,8 +138,7 @@ fn restored(state: Option<(u64, Vec<u8>)>) -> Option<(Sha256, u64)> {
 
 /// What the thread does next.
 enum Step {
-    Memory(Vec<Bytes>),
-    Disk(u64),
+    Hash(u64),
     Rewind,
     Done,
     Stop,
@@ -164,13 +157,7 @@ impl Run {
     fn run(mut self) -> io::Result<Option<Sha256Digest>> {
         loop {
             match self.next() {
-                Step::Memory(frames) => {
-                    for frame in frames {
-                        self.hasher.update(&frame);
-                        self.position += frame.len() as u64;
-                    }
-                }
-                Step::Disk(end) => self.read_back(end)?,
+                Step::Hash(end) => self.read_back(end)?,
                 Step::Rewind => (self.hasher, self.position, self.published) = (Sha256::new(), 0, 0),
                 Step::Done => return Ok(Some(Sha256Digest(self.hasher.finalize().into()))),
                 Step::Stop => return Ok(None),
@@ -195,21 +182,18 @@ impl Run {
             if inbox.close == Some(Close::Stop) {
                 return Step::Stop;
             }
-            while inbox.queue.front().is_some_and(|(offset, _)| *offset < self.position) {
-                drop_front(&mut inbox);
+            if inbox.end > self.position {
+                return Step::Hash(inbox.end);
             }
-            match inbox.queue.front().map(|(offset, _)| *offset) {
-                Some(offset) if offset == self.position => return Step::Memory(drop_front(&mut inbox)),
-                Some(offset) => return Step::Disk(offset.min(inbox.end)),
-                None if inbox.end > self.position => return Step::Disk(inbox.end),
-                None if inbox.close == Some(Close::Finish) => return Step::Done,
-                None => {}
+            if inbox.close == Some(Close::Finish) {
+                return Step::Done;
             }
             self.publish(&mut inbox);
             inbox = self.shared.wake.wait(inbox).unwrap_or_else(PoisonError::into_inner);
         }
     }
 
+    /// Reads and hashes the next piece before `end`.
     fn read_back(&mut self, end: u64) -> io::Result<()> {
         self.buffer.resize(READ, 0);
         let length = READ.min(usize::try_from(end - self.position).unwrap_or(READ));
@@ -218,12 +202,6 @@ impl Run {
         self.position += length as u64;
         Ok(())
     }
-}
-
-fn drop_front(inbox: &mut Inbox) -> Vec<Bytes> {
-    let frames = inbox.queue.pop_front().map(|(_, frames)| frames).unwrap_or_default();
-    inbox.queued -= frames.iter().map(Bytes::len).sum::<usize>();
-    frames
 }
 
 /// Compares blocks with their checksums and names those that differ. Ends early when `stop` is cancelled.
