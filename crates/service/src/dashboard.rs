@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    Clock, Error, Settings, Supervisor,
+    Clock, DatabasePlace, Error, Settings, Supervisor,
     access::{Access, SourceTokens},
     downloads::Downloads,
     events::Bus,
@@ -24,6 +24,7 @@ use crate::{
     store::Store,
     system::{Sources, System},
     tasks,
+    tenancy::Tenancy,
 };
 
 /// Everything that can be asked of the service. Cheap to clone.
@@ -65,8 +66,14 @@ impl Dashboard {
         let (engine, updates, engine_runs) = Downloader::new(settings.downloader.clone()).map_err(Error::internal)?;
         let (stop, background) = (CancellationToken::new(), TaskTracker::new());
         let jobs = |bus: Bus, clock| Jobs::new(bus, clock, background.clone(), stop.clone());
-        let dashboard = Self::assemble(&settings, Arc::new(clock), engine.clone(), jobs).await?;
+        let clock: Arc<dyn Clock> = Arc::new(clock);
+        let (database, clock_of_lease) = (settings.database.0.clone(), Arc::clone(&clock));
+        let tenancy = tasks::blocking(move || Tenancy::take(&database, clock_of_lease.as_ref())).await??;
+        let settings = Settings { database: DatabasePlace(tenancy.database.clone()), ..settings };
+        let dashboard = Self::assemble(&settings, Arc::clone(&clock), engine.clone(), jobs).await?;
         let mut supervisor = Supervisor::new(engine, dashboard.store.clone(), stop.clone(), background);
+        supervisor.spawn("lease", tenancy.keep(clock, stop.clone()));
+        supervisor.hold(tenancy);
         let engine_runs = async {
             engine_runs.await;
             Ok(())
@@ -175,7 +182,7 @@ impl Dashboard {
         self.downloads.clear_abandoned_staging().await?;
         for stored in self.downloads.store.unfinished_downloads().await? {
             tracing::info!(download = %stored.row.id, state = stored.row.state.as_str(), "an unfinished download is taken up");
-            self.downloads.hand_over(&stored).await?;
+            self.downloads.take_up(&stored).await?;
         }
         Ok(())
     }

@@ -27,6 +27,7 @@ mod store;
 mod supervisor;
 pub mod system;
 mod tasks;
+mod tenancy;
 
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use dashboard::Dashboard;

@@ -6,7 +6,7 @@ use downloader::Downloader;
 use tokio::{sync::mpsc, task::JoinSet};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{Error, store::Store};
+use crate::{Error, store::Store, tenancy::Tenancy};
 
 /// Watches over the tasks of the service.
 pub struct Supervisor {
@@ -14,6 +14,7 @@ pub struct Supervisor {
     store: Store,
     stop: CancellationToken,
     background: TaskTracker,
+    tenancy: Option<Tenancy>,
     tasks: JoinSet<()>,
     ended: mpsc::Receiver<String>,
     ending: mpsc::Sender<String>,
@@ -22,7 +23,7 @@ pub struct Supervisor {
 impl Supervisor {
     pub(crate) fn new(engine: Downloader, store: Store, stop: CancellationToken, background: TaskTracker) -> Self {
         let (ending, ended) = mpsc::channel(16);
-        Self { engine, store, stop, background, tasks: JoinSet::new(), ended, ending }
+        Self { engine, store, stop, background, tenancy: None, tasks: JoinSet::new(), ended, ending }
     }
 
     /// Runs a task for as long as the service lives. Its end before the stop is a failure.
@@ -45,6 +46,11 @@ impl Supervisor {
         });
     }
 
+    /// Keeps the right to the database until the end.
+    pub(crate) fn hold(&mut self, tenancy: Tenancy) {
+        self.tenancy = Some(tenancy);
+    }
+
     /// Waits until a task ends uninvited, and says which and how. The caller stops the process.
     pub async fn failed(&mut self) -> String {
         match self.ended.recv().await {
@@ -61,6 +67,7 @@ impl Supervisor {
         self.background.close();
         self.background.wait().await;
         self.store.close().await;
+        drop(self.tenancy);
     }
 }
 

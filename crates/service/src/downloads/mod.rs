@@ -71,6 +71,14 @@ impl Downloads {
         Ok(view)
     }
 
+    /// Takes up a download that a stop or a crash left unfinished.
+    pub(crate) async fn take_up(&self, stored: &StoredDownload) -> Result<(), Error> {
+        if stored.row.state.is_active() {
+            self.store.tell(&stored.row.id, "taken_up", "It goes on after a restart", self.clock.now()).await?;
+        }
+        self.hand_over(stored).await
+    }
+
     /// Gives a stored download to the engine.
     pub(crate) async fn hand_over(&self, stored: &StoredDownload) -> Result<(), Error> {
         let job = jobs::job_of(stored, &self.index)?;

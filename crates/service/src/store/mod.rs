@@ -6,6 +6,7 @@ mod downloads;
 mod files;
 mod history;
 mod installs;
+mod place;
 mod rows;
 mod sessions;
 mod validations;
@@ -16,13 +17,14 @@ use jiff::Timestamp;
 use sqlx::{
     SqlitePool,
     migrate::{MigrateError, Migrator},
-    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteLockingMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
 pub(crate) use access::{PasswordOrigin, SecretHash, StoredKey};
 pub(crate) use files::{FileRecord, SourceFacts};
 pub(crate) use history::HistoryFilter;
 pub(crate) use installs::{InstallRow, ReplacedFile};
+pub(crate) use place::is_network;
 pub(crate) use rows::{DownloadInsert, Existing, FileRow, StoredDownload};
 pub(crate) use sessions::{AliveSince, SessionInsert, StoredSession};
 
@@ -81,11 +83,15 @@ async fn connect(path: &Path) -> Result<SqlitePool, sqlx::Error> {
     let options = SqliteConnectOptions::new()
         .filename(path)
         .create_if_missing(true)
-        .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full)
         .busy_timeout(BUSY_TIMEOUT)
         .foreign_keys(true);
-    SqlitePoolOptions::new().max_connections(4).min_connections(1).connect_with(options).await
+    let pool = SqlitePoolOptions::new().min_connections(1);
+    if is_network(path.parent().unwrap_or(Path::new("."))) {
+        let options = options.journal_mode(SqliteJournalMode::Delete).locking_mode(SqliteLockingMode::Exclusive);
+        return pool.max_connections(1).connect_with(options).await;
+    }
+    pool.max_connections(4).connect_with(options.journal_mode(SqliteJournalMode::Wal)).await
 }
 
 fn is_safe_version(version: &str) -> bool {

@@ -26,7 +26,7 @@ async fn a_download_goes_on_after_a_restart_without_being_asked() {
     assert!(world.holds("vae/a.bin", &model));
     let story = running.dashboard.downloads.events(&started.download_id).await.unwrap();
     let kinds: Vec<&str> = story.iter().map(|event| event.kind.as_str()).collect();
-    assert_eq!(kinds, ["queued", "started", "started", "file_completed", "completed"]);
+    assert_eq!(kinds, ["queued", "started", "taken_up", "started", "file_completed", "completed"]);
     running.stop().await;
 }
 
