@@ -26,6 +26,8 @@ pub struct ApiError {
     pub details: Map<String, Value>,
     /// Headers that belong to this failure.
     pub headers: Vec<(HeaderName, HeaderValue)>,
+    /// The connection ends with the answer: the rest of the request is not wanted.
+    pub ends_connection: bool,
     /// For the log only.
     pub cause: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
@@ -33,7 +35,14 @@ pub struct ApiError {
 impl ApiError {
     /// A failure without details.
     pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), details: Map::new(), headers: Vec::new(), cause: None }
+        Self {
+            code,
+            message: message.into(),
+            details: Map::new(),
+            headers: Vec::new(),
+            ends_connection: false,
+            cause: None,
+        }
     }
 
     /// The same failure with one more detail.
@@ -85,6 +94,19 @@ impl From<service::Error> for ApiError {
             Cause::Conflict { details, .. } => {
                 details.into_iter().fold(failure(ErrorCode::Conflict), |error, (name, value)| error.with(name, value))
             }
+            Cause::Forbidden(_) => failure(ErrorCode::Forbidden),
+            Cause::ChangedMeanwhile { etag } => failure(ErrorCode::PreconditionFailed).with("etag", etag),
+            Cause::TooLarge { limit_bytes, .. } => failure(ErrorCode::PayloadTooLarge).with("limit_bytes", limit_bytes),
+            Cause::ComfyUnavailable { tried, cause } => {
+                Self { cause: Some(Box::new(cause)), ..failure(ErrorCode::ComfyuiUnavailable).with("tried", tried) }
+            }
+            Cause::InvalidWorkflow { faults, error, node_errors } => failure(ErrorCode::InvalidWorkflow)
+                .with("faults", faults.iter().map(fault).collect::<Vec<_>>())
+                .with("error", error)
+                .with("node_errors", node_errors),
+            Cause::QueueFull { waiting, limit } => {
+                failure(ErrorCode::QueueFull).with("needed", waiting + 1).with("available", limit)
+            }
             Cause::InsufficientStorage { needed_bytes, available_bytes } => failure(ErrorCode::InsufficientStorage)
                 .with("needed_bytes", needed_bytes)
                 .with("available_bytes", available_bytes),
@@ -97,6 +119,11 @@ impl From<service::Error> for ApiError {
             Cause::Internal(cause) => Self::internal(cause),
         }
     }
+}
+
+/// What is wrong with one node or input of a workflow.
+fn fault(fault: &service::workflows::Fault) -> Value {
+    json!({"node": fault.node, "node_type": fault.node_type, "input": fault.input, "message": fault.problem})
 }
 
 /// The word for a resource in `details.resource`.

@@ -25,6 +25,8 @@ pub enum ErrorCode {
     Conflict,
     /// Every file of the preset is there already.
     PresetAlreadyInstalled,
+    /// Somebody else changed it since it was read.
+    PreconditionFailed,
     /// A body larger than is read.
     PayloadTooLarge,
     /// A body of another type than JSON.
@@ -47,7 +49,7 @@ pub enum ErrorCode {
 
 impl ErrorCode {
     /// Every code, for documents and tests.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::InvalidRequest,
         Self::InvalidWorkflow,
         Self::Unauthorized,
@@ -58,6 +60,7 @@ impl ErrorCode {
         Self::MethodNotAllowed,
         Self::Conflict,
         Self::PresetAlreadyInstalled,
+        Self::PreconditionFailed,
         Self::PayloadTooLarge,
         Self::UnsupportedMediaType,
         Self::RateLimitExceeded,
@@ -82,6 +85,7 @@ impl ErrorCode {
             Self::MethodNotAllowed => ("METHOD_NOT_ALLOWED", 405),
             Self::Conflict => ("CONFLICT", 409),
             Self::PresetAlreadyInstalled => ("PRESET_ALREADY_INSTALLED", 409),
+            Self::PreconditionFailed => ("PRECONDITION_FAILED", 412),
             Self::PayloadTooLarge => ("PAYLOAD_TOO_LARGE", 413),
             Self::UnsupportedMediaType => ("UNSUPPORTED_MEDIA_TYPE", 415),
             Self::RateLimitExceeded => ("RATE_LIMIT_EXCEEDED", 429),

@@ -10,6 +10,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     Clock, DatabasePlace, Error, Settings, Supervisor,
     access::{Access, SourceTokens},
+    comfy::Comfy,
     downloads::Downloads,
     events::Bus,
     jobs::Jobs,
@@ -25,6 +26,7 @@ use crate::{
     system::{Sources, System},
     tasks,
     tenancy::Tenancy,
+    workflows::Workflows,
 };
 
 /// Everything that can be asked of the service. Cheap to clone.
@@ -44,6 +46,10 @@ pub struct Dashboard {
     pub storage: Storage,
     /// The machine.
     pub system: System,
+    /// The ComfyUI of this machine.
+    pub comfy: Comfy,
+    /// Workflows: templates, those that people save, and what each needs.
+    pub workflows: Workflows,
     /// The last lines of the log; the binary fills it.
     pub logs: LogRing,
     /// Who may come in.
@@ -86,6 +92,7 @@ impl Dashboard {
             .spawn("rescan", tasks::rescan::run(dashboard.models.clone(), settings.rescan_interval, stop.clone()));
         supervisor.spawn("shell token", dashboard.access.clone().remove_shell_token_after(stop.clone()));
         supervisor.spawn("registry sync", tasks::registry::run(dashboard.registry.clone(), interval, stop.clone()));
+        supervisor.spawn("ComfyUI's health", dashboard.comfy.clone().look_after(stop.clone()));
         supervisor.spawn("sampler", tasks::sampler::run(dashboard.sampler(&settings), stop));
         dashboard.take_up_unfinished().await?;
         supervisor.spawn_once(dashboard.clone().install_at_start(settings));
@@ -128,6 +135,8 @@ impl Dashboard {
         let storage =
             Storage { workspace: settings.workspace.clone(), models: models.clone(), presets: presets.clone() };
         let (system, logs) = (System::new(), settings.logs.clone());
+        let comfy = Comfy::new(&settings.comfy)?;
+        let workflows = Workflows::new(&settings.workflows, comfy.clone(), presets.clone(), system.clone());
         Ok(Self {
             presets,
             downloads,
@@ -136,6 +145,8 @@ impl Dashboard {
             registry,
             storage,
             system,
+            comfy,
+            workflows,
             logs,
             access,
             source_tokens,

@@ -2,7 +2,9 @@
 
 use std::{path::PathBuf, time::Duration};
 
+use comfy_client::Fault;
 use registry::PresetId;
+use serde_json::Value;
 
 /// What kind of thing was asked for and is not there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,6 +70,49 @@ pub enum Error {
         /// Names and values that a client can act on.
         details: Vec<(&'static str, String)>,
     },
+    /// What is there may be looked at and run, not changed.
+    #[error("{0}")]
+    Forbidden(String),
+    /// Somebody else changed it since it was read.
+    #[error("It was changed since it was read; read it again, then change it")]
+    ChangedMeanwhile {
+        /// The tag of what is there now.
+        etag: String,
+    },
+    /// More bytes than are kept.
+    #[error("{what} has more than {limit_bytes} bytes")]
+    TooLarge {
+        /// What is too large.
+        what: &'static str,
+        /// The most that is taken.
+        limit_bytes: u64,
+    },
+    /// ComfyUI is down, hangs or talks nonsense.
+    #[error("{cause}")]
+    ComfyUnavailable {
+        /// Method and address.
+        tried: String,
+        /// What happened.
+        cause: comfy_client::ComfyError,
+    },
+    /// A workflow that ComfyUI cannot run.
+    #[error("{}", workflow_sentence(faults))]
+    InvalidWorkflow {
+        /// What is wrong, by node and input.
+        faults: Vec<Fault>,
+        /// What ComfyUI itself says of the workflow as a whole, unchanged.
+        error: Value,
+        /// What ComfyUI itself says, by node, unchanged.
+        node_errors: Value,
+    },
+    /// No more prompts are taken.
+    #[error("{waiting} prompts wait or run already, and {limit} are taken")]
+    QueueFull {
+        /// Prompts that wait or run.
+        waiting: u64,
+        /// The most that may.
+        limit: u64,
+    },
     /// The bytes that are missing do not fit.
     #[error("Not enough disk space: {needed_bytes} bytes are needed, {available_bytes} are available")]
     InsufficientStorage {
@@ -130,6 +175,23 @@ impl Error {
 impl From<sqlx::Error> for Error {
     fn from(cause: sqlx::Error) -> Self {
         Self::internal(cause)
+    }
+}
+
+impl From<comfy_client::ComfyError> for Error {
+    fn from(cause: comfy_client::ComfyError) -> Self {
+        use comfy_client::ComfyError as Failed;
+        let (Failed::Unavailable { tried, .. } | Failed::Unsupported { tried } | Failed::Refused { tried, .. }) =
+            &cause;
+        Self::ComfyUnavailable { tried: tried.clone(), cause }
+    }
+}
+
+fn workflow_sentence(faults: &[Fault]) -> String {
+    match faults {
+        [] => "ComfyUI does not take the workflow".to_owned(),
+        [only] => format!("The workflow cannot be run: {only}"),
+        [first, rest @ ..] => format!("The workflow cannot be run: {first}; and {} more", rest.len()),
     }
 }
 

@@ -21,3 +21,13 @@ pub(crate) fn new_session_id() -> String {
 pub(crate) fn new_job_id() -> String {
     format!("job_{}", Uuid::now_v7().simple())
 }
+
+/// An id for a workflow that is saved here.
+pub(crate) fn new_workflow_id() -> String {
+    format!("custom_{}", Uuid::now_v7().simple())
+}
+
+/// An id for a prompt, in the form that ComfyUI gives its own.
+pub(crate) fn new_prompt_id() -> String {
+    Uuid::new_v4().to_string()
+}

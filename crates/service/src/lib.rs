@@ -6,6 +6,7 @@
 
 pub mod access;
 mod clock;
+pub mod comfy;
 mod dashboard;
 pub mod downloads;
 mod error;
@@ -28,6 +29,7 @@ mod supervisor;
 pub mod system;
 mod tasks;
 mod tenancy;
+pub mod workflows;
 
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use dashboard::Dashboard;

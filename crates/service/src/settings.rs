@@ -4,7 +4,7 @@ use std::{path::PathBuf, time::Duration};
 
 use registry::PresetId;
 
-use crate::{access::AccessSettings, logs::LogRing};
+use crate::{access::AccessSettings, comfy::ComfySettings, logs::LogRing};
 
 /// Where the database stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,6 +20,8 @@ pub struct Settings {
     pub workspace: PathBuf,
     /// The models folder.
     pub models: PathBuf,
+    /// The folder of workflows; those that people save lie in `user` below it.
+    pub workflows: PathBuf,
     /// The database file.
     pub database: DatabasePlace,
     /// A local registry document that stands in for the built-in one.
@@ -44,6 +46,8 @@ pub struct Settings {
     pub logs: LogRing,
     /// Who may come in, and how often.
     pub access: AccessSettings,
+    /// Where ComfyUI is and how it is spoken to.
+    pub comfy: ComfySettings,
     /// How the downloader works.
     pub downloader: downloader::Settings,
 }
@@ -53,6 +57,7 @@ impl Settings {
     pub fn in_folder(workspace: PathBuf) -> Self {
         Self {
             models: workspace.join("models"),
+            workflows: workspace.join("workflows"),
             database: DatabasePlace(workspace.join("data/dashboard.db")),
             preset_config: None,
             registry_url: "https://raw.githubusercontent.com/zeroclue/comfyui-presets/main/registry.json".to_owned(),
@@ -65,6 +70,7 @@ impl Settings {
             gpu_vram_gb: None,
             logs: LogRing::default(),
             access: AccessSettings::default(),
+            comfy: ComfySettings::default(),
             downloader: downloader::Settings::default(),
             workspace,
         }

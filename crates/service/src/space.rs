@@ -25,17 +25,22 @@ impl Space {
     /// Refuses what does not fit: the bytes that `wanted` still lacks, counted by exact sizes only, against free space
     /// less the reserve and what the `others` still need.
     pub(crate) async fn check(&self, wanted: &[FileRow], others: &[StoredDownload]) -> Result<(), Error> {
+        let available_bytes = self.available(others).await?;
+        let (this, wanted) = (self.clone(), wanted.to_vec());
+        let needed_bytes = blocking(move || this.bytes_lacking(&wanted)).await?;
+        if needed_bytes > available_bytes {
+            return Err(Error::InsufficientStorage { needed_bytes, available_bytes });
+        }
+        Ok(())
+    }
+
+    /// Bytes that may be written: free space less the reserve and what the `others` still need.
+    pub(crate) async fn available(&self, others: &[StoredDownload]) -> Result<u64, Error> {
         let this = self.clone();
-        let wanted = wanted.to_vec();
         let others: Vec<FileRow> = others.iter().flat_map(|other| other.files.clone()).collect();
         blocking(move || {
-            let needed_bytes = this.bytes_lacking(&wanted);
             let free = this.folder.free_bytes().map_err(Error::internal)?;
-            let available_bytes = free.saturating_sub(this.reserve).saturating_sub(this.bytes_lacking(&others));
-            if needed_bytes > available_bytes {
-                return Err(Error::InsufficientStorage { needed_bytes, available_bytes });
-            }
-            Ok(())
+            Ok(free.saturating_sub(this.reserve).saturating_sub(this.bytes_lacking(&others)))
         })
         .await?
     }

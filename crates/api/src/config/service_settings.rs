@@ -1,6 +1,6 @@
 //! The service's settings, made from the list. It decides nothing: every choice stands in the list or in the service.
 
-use service::{Credentials, DatabasePlace, Secret, Settings as Service};
+use service::{Credentials, DatabasePlace, Secret, Settings as Service, access::AccessSettings, comfy::ComfySettings};
 
 use super::Settings;
 use super::values::SecretText;
@@ -10,6 +10,7 @@ pub(super) fn of(settings: &Settings) -> Service {
     let database = storage.database();
     let mut made = Service {
         models: storage.models(),
+        workflows: storage.workflows(),
         registry_copy: database.with_file_name("registry.json"),
         database: DatabasePlace(database),
         preset_config: downloads.preset_config_path.clone(),
@@ -17,6 +18,18 @@ pub(super) fn of(settings: &Settings) -> Service {
         registry_sync_interval: downloads.registry_sync_interval,
         install_at_start: downloads.install_at_start(),
         gpu_vram_gb: settings.comfyui.gpu_vram_gb,
+        access: AccessSettings {
+            password: settings.access.access_password.as_ref().map(secret),
+            anonymous_requests_a_minute: settings.access.rate_limit_anonymous,
+            known_requests_a_minute: settings.access.rate_limit_authenticated,
+        },
+        comfy: ComfySettings {
+            url: settings.comfyui.comfyui_url.clone(),
+            log_file: settings.comfyui.comfyui_log_file.clone(),
+            max_queue: settings.comfyui.comfyui_max_queue,
+            ahead: settings.comfyui.comfyui_ahead,
+            ..ComfySettings::default()
+        },
         ..Service::in_folder(storage.workspace_dir.clone())
     };
     let engine = &mut made.downloader;

@@ -39,6 +39,11 @@ impl StorageSettings {
         self.model_base_path.clone().unwrap_or_else(|| self.workspace_dir.join("models"))
     }
 
+    /// The folder of workflows.
+    pub fn workflows(&self) -> PathBuf {
+        self.workflow_base_path.clone().unwrap_or_else(|| self.workspace_dir.join("workflows"))
+    }
+
     /// The database file.
     pub fn database(&self) -> PathBuf {
         self.database_url.clone().unwrap_or_else(|| self.workspace_dir.join("data/dashboard.db"))

@@ -29,7 +29,7 @@ impl Presets {
         for preset in &wanted {
             self.look_at(preset).await?;
         }
-        self.ask_for_sizes(&wanted, options.force).await?;
+        self.ask_for_sizes(wanted.iter().flat_map(|preset| &preset.files), options.force).await?;
         let _planning = self.downloads.planning.lock().await;
         if let Some(running) = self.running(id).await? {
             return Ok(self.started(&preset, running));
@@ -88,18 +88,18 @@ impl Presets {
 
     /// Asks the servers for the sizes that are not known, or that may have changed since a file was last asked for, all
     /// at once and for a short time. Those that do not answer are asked again when the file starts.
-    async fn ask_for_sizes(&self, wanted: &[Preset], all: bool) -> Result<(), Error> {
+    pub(crate) async fn ask_for_sizes<'a>(
+        &self,
+        wanted: impl Iterator<Item = &'a ModelFile>,
+        all: bool,
+    ) -> Result<(), Error> {
         let mut asked = HashSet::new();
         let is_known = |file: &ModelFile| {
             self.index.fit(file).is_here()
                 && self.index.facts(&full_address(&file.url)).is_some_and(|facts| facts.size_bytes.is_some())
         };
-        let unknown: Vec<&ModelFile> = wanted
-            .iter()
-            .flat_map(|preset| &preset.files)
-            .filter(|file| all || !is_known(file))
-            .filter(|file| asked.insert(full_address(&file.url)))
-            .collect();
+        let unknown: Vec<&ModelFile> =
+            wanted.filter(|file| all || !is_known(file)).filter(|file| asked.insert(full_address(&file.url))).collect();
         let question = |file: &ModelFile| {
             let (engine, url) = (self.downloads.engine.clone(), file.url.clone());
             async move {

@@ -17,6 +17,7 @@ mod view;
 pub(crate) use catalogue::with_causes;
 pub use catalogue::{Catalogue, Origin};
 pub(crate) use completion::{install_rows, replaced_by};
+pub(crate) use recommendations::TOLERANCE;
 pub use recommendations::{EstimatedVram, Recommendation, Recommendations};
 pub use updates::PresetUpdate;
 pub use view::{

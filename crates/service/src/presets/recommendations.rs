@@ -7,7 +7,7 @@ use super::{Presets, situation::Situation};
 use crate::Error;
 
 /// A "24 GB" card reports 22.5 to 24.0: what is declared may exceed what is reported by this factor.
-const TOLERANCE: f64 = 1.07;
+pub(crate) const TOLERANCE: f64 = 1.07;
 
 /// A preset held against a card.
 #[derive(Debug, Clone)]

@@ -1,0 +1,332 @@
+//! What a workflow needs: each model file, whether it is here and where it can be had; nodes that ComfyUI lacks; and with
+//! them whether it will run: does it fit the disk, does it fit the card.
+
+use std::collections::HashMap;
+
+use comfy_client::{
+    ObjectInfo,
+    requirements::{FolderLists, ModelNeed, ModelUse, UnknownNode, requirements},
+};
+use futures_util::{StreamExt, stream};
+use registry::{ConfinedPath, ModelFile, PresetId};
+use serde_json::Value;
+
+use super::Workflows;
+use crate::{Error, downloads::address::full_address, presets::EstimatedVram, tasks::blocking};
+
+/// How many folders of ComfyUI are listed at once.
+const LISTED_AT_ONCE: usize = 8;
+
+/// Folders that ComfyUI reads as one: the old name and the present one.
+const SAME_FOLDERS: [(&str, &str); 3] =
+    [("unet", "diffusion_models"), ("clip", "text_encoders"), ("t2i_adapter", "controlnet")];
+
+/// What a workflow needs, and how much of it is here.
+#[derive(Debug, Clone)]
+pub struct WorkflowRequirements {
+    /// Each model file once, in the order of the graph.
+    pub models: Vec<ModelRequirement>,
+    /// Node types that this ComfyUI lacks.
+    pub missing_nodes: Vec<NodeRequirement>,
+    /// Whether ComfyUI was there to be asked; without it only the disk and the graph tell.
+    pub comfyui_asked: bool,
+    /// Bytes of what is missing, as far as they are known.
+    pub bytes_to_fetch: u64,
+    /// Whether the size of every missing file is known to the byte.
+    pub bytes_exact: bool,
+    /// Bytes that may be written to the disk.
+    pub disk_available_bytes: u64,
+    /// Whether what is missing fits the disk.
+    pub fits_disk: bool,
+    /// Video memory that it asks for, in GB, and how that is known.
+    pub vram: Option<EstimatedVram>,
+    /// Video memory of the largest card, in GB.
+    pub vram_available_gb: Option<f64>,
+    /// Whether it fits the card; `None` where either figure is not known.
+    pub fits_vram: Option<bool>,
+}
+
+/// One model file.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ModelRequirement {
+    /// Its folder: `checkpoints`, `loras`, …; `None` where nothing tells.
+    pub folder: Option<String>,
+    /// Its name, as the graph says it.
+    pub name: String,
+    /// Whether it is where the graph says.
+    pub present: bool,
+    /// Where else a file of that name is, below the same folder.
+    pub found_as: Option<String>,
+    /// Its size, where known, and whether to the byte.
+    pub size_bytes: Option<u64>,
+    /// Whether the size is known to the byte.
+    pub size_exact: bool,
+    /// Its SHA-256, where known.
+    pub sha256: Option<String>,
+    /// The hash is demanded, by the registry or the graph; else it is what a server said.
+    pub(super) is_pinned: bool,
+    /// Where it can be had, the best first.
+    pub sources: Vec<ModelSource>,
+    /// Which nodes ask for it.
+    pub used_by: Vec<ModelUse>,
+}
+
+/// Where a model file can be had.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ModelSource {
+    /// A file on this disk with the very same content, below the models folder.
+    SameContent(String),
+    /// A preset has it.
+    Preset {
+        /// Which.
+        id: PresetId,
+        /// Its address there.
+        url: String,
+    },
+    /// The workflow itself names an address.
+    Workflow {
+        /// The address.
+        url: String,
+    },
+}
+
+/// A node type that ComfyUI lacks.
+pub type NodeRequirement = UnknownNode;
+
+impl WorkflowRequirements {
+    /// Whether it can run at once; `None` where ComfyUI was not there to be asked.
+    pub fn is_ready(&self) -> Option<bool> {
+        let all_here = self.models.iter().all(|model| model.present);
+        let known = self.comfyui_asked || !all_here;
+        known.then(|| all_here && self.missing_nodes.is_empty() && self.fits_vram != Some(false))
+    }
+}
+
+impl ModelRequirement {
+    /// Where it belongs, below the models folder; `None` where no folder is known or the name leads elsewhere.
+    pub fn path(&self) -> Option<ConfinedPath> {
+        ConfinedPath::parse(&format!("{}/{}", self.folder.as_deref()?, self.name)).ok()
+    }
+
+    /// It as a file to fetch, where its place and an address are known.
+    pub(super) fn file(&self) -> Option<ModelFile> {
+        let url = self.sources.iter().find_map(|source| match source {
+            ModelSource::SameContent(_) => None,
+            ModelSource::Preset { url, .. } | ModelSource::Workflow { url } => Some(url.clone()),
+        })?;
+        let pinned = self.sha256.as_ref().filter(|_| self.is_pinned);
+        let sha256 = pinned.and_then(|digits| hex::decode(digits).ok()?.try_into().ok());
+        Some(ModelFile { path: self.path()?, url, stated_size: self.size_bytes, sha256 })
+    }
+}
+
+impl Workflows {
+    /// What a stored workflow needs.
+    pub async fn requirements_of(&self, id: &str) -> Result<WorkflowRequirements, Error> {
+        let detail = self.get(id).await?;
+        let declared = detail.view.preset.clone();
+        self.judge(&detail.workflow, declared.as_ref()).await
+    }
+
+    /// What a graph needs.
+    pub async fn requirements(&self, graph: &Value) -> Result<WorkflowRequirements, Error> {
+        self.judge(graph, None).await
+    }
+
+    async fn judge(&self, graph: &Value, preset: Option<&PresetId>) -> Result<WorkflowRequirements, Error> {
+        let asked = if self.comfy.seems_down() { None } else { self.ask_comfy().await };
+        let comfyui_asked = asked.is_some();
+        let (object_info, folders) = asked.unwrap_or_default();
+        let needs = requirements(graph, &object_info, &folders);
+        let mut models: Vec<ModelRequirement> = needs.models.into_iter().map(|need| self.look_up(need)).collect();
+        self.look_at_disk(&mut models).await?;
+        let missing: Vec<ModelFile> =
+            models.iter().filter(|model| !model.present).filter_map(ModelRequirement::file).collect();
+        self.presets.ask_for_sizes(missing.iter(), false).await?;
+        for model in &mut models {
+            self.add_size(model);
+        }
+        let lacking = || models.iter().filter(|model| !model.present);
+        let bytes_to_fetch = lacking().filter_map(|model| model.size_bytes).sum();
+        let bytes_exact = lacking().all(|model| model.size_exact);
+        let downloads = &self.presets.downloads;
+        let unfinished = downloads.store.unfinished_downloads().await?;
+        let disk_available_bytes = downloads.space.available(&unfinished).await?;
+        let vram = self.vram_of(&models, preset);
+        let sample = self.system.sample().await;
+        let vram_available_gb = sample.largest_gpu().map(|(_, gb)| gb);
+        let both = vram.as_ref().zip(vram_available_gb);
+        Ok(WorkflowRequirements {
+            // Without ComfyUI every node would count as unknown.
+            missing_nodes: if comfyui_asked { needs.unknown_nodes } else { Vec::new() },
+            comfyui_asked,
+            bytes_to_fetch,
+            bytes_exact,
+            disk_available_bytes,
+            fits_disk: bytes_to_fetch <= disk_available_bytes,
+            fits_vram: both.map(|(needed, card)| needed.vram_gb <= card * crate::presets::TOLERANCE),
+            vram,
+            vram_available_gb,
+            models,
+        })
+    }
+
+    /// Node types and files as ComfyUI lists them at this moment; `None` where it does not answer.
+    async fn ask_comfy(&self) -> Option<(ObjectInfo, FolderLists)> {
+        let client = &self.comfy.client;
+        client.forget_object_info();
+        let object_info = client.object_info().await.ok()?;
+        let folders = client.model_folders().await.ok()?;
+        let list = |folder: String| async move {
+            let files = client.models(&folder).await.ok().flatten();
+            files.map(|files| (folder, files))
+        };
+        let listed = stream::iter(folders.into_iter().map(list)).buffer_unordered(LISTED_AT_ONCE);
+        let folders = listed.filter_map(|found| async { found }).collect().await;
+        Some(((*object_info).clone(), folders))
+    }
+
+    fn look_up(&self, need: ModelNeed) -> ModelRequirement {
+        let mut model = ModelRequirement {
+            present: need.listed == Some(true),
+            found_as: need.listed_as,
+            folder: need.folder,
+            name: need.name,
+            size_bytes: None,
+            size_exact: false,
+            is_pinned: need.sha256.is_some(),
+            sha256: need.sha256,
+            sources: Vec::new(),
+            used_by: need.used_by,
+        };
+        let catalog = self.presets.catalogue.current();
+        for preset in catalog.iter() {
+            let Some(file) = preset.files.iter().find(|file| is_same(&file.path, &model)) else { continue };
+            model.is_pinned |= file.sha256.is_some();
+            model.sha256 = model.sha256.or_else(|| self.presets.index.expected(file).sha256);
+            model.size_bytes = model.size_bytes.or(file.stated_size);
+            model.sources.push(ModelSource::Preset { id: preset.id.clone(), url: file.url.clone() });
+        }
+        model.sources.extend(need.url.map(|url| ModelSource::Workflow { url }));
+        model
+    }
+
+    /// What lies on our own disk: at its place, elsewhere by the same name, or with the same content.
+    async fn look_at_disk(&self, models: &mut [ModelRequirement]) -> Result<(), Error> {
+        let index = &self.presets.index;
+        let places: Vec<ConfinedPath> = models.iter().flat_map(places_of).collect();
+        let (looking, looked_at) = (index.clone(), places);
+        blocking(move || looking.refresh(&looked_at)).await?;
+        for model in models {
+            let here = places_of(model).into_iter().any(|path| index.size(path.as_str()).is_some());
+            model.present |= here;
+            if model.present {
+                model.found_as = None;
+            } else if model.found_as.is_none() {
+                model.found_as = self.elsewhere(model);
+            }
+            let copies = model.sha256.as_deref().map(|sha256| index.copies_of(sha256)).unwrap_or_default();
+            let same = copies.into_iter().map(ModelSource::SameContent);
+            model.sources.splice(0..0, same);
+        }
+        Ok(())
+    }
+
+    /// The one file of that name in another place below the same folder, named from that folder.
+    fn elsewhere(&self, model: &ModelRequirement) -> Option<String> {
+        let folder = model.folder.as_deref()?;
+        let name = model.name.rsplit('/').next().unwrap_or(&model.name);
+        let is_it = |path: &str| {
+            let below = path.split_once('/').filter(|(top, _)| is_same_folder(top, folder));
+            below.is_some_and(|(_, rest)| rest.rsplit('/').next() == Some(name))
+        };
+        let found = self.presets.index.snapshot(is_it);
+        match found.as_slice() {
+            [(path, ..)] => path.split_once('/').map(|(_, rest)| rest.to_owned()),
+            _ => None,
+        }
+    }
+
+    fn add_size(&self, model: &mut ModelRequirement) {
+        let index = &self.presets.index;
+        let on_disk = places_of(model).into_iter().find_map(|path| index.size(path.as_str()));
+        let said = model.file().and_then(|file| {
+            let facts = index.facts(&full_address(&file.url))?;
+            model.sha256 = model.sha256.take().or(facts.sha256);
+            facts.size_bytes
+        });
+        if let Some(exact) = on_disk.or(said) {
+            (model.size_bytes, model.size_exact) = (Some(exact), true);
+        }
+    }
+
+    /// What the workflow's own preset declares, or the one that has all its models; else what the weights suggest.
+    fn vram_of(&self, models: &[ModelRequirement], preset: Option<&PresetId>) -> Option<EstimatedVram> {
+        let catalog = self.presets.catalogue.current();
+        let declares = |id: &PresetId| {
+            let vram_gb = catalog.get(id)?.vram_gb?;
+            Some(EstimatedVram { vram_gb, basis: format!("declared by preset {id}") })
+        };
+        if let Some(declared) = preset.and_then(declares) {
+            return Some(declared);
+        }
+        let mut having: HashMap<&PresetId, usize> = HashMap::new();
+        for source in models.iter().flat_map(|model| &model.sources) {
+            if let ModelSource::Preset { id, .. } = source {
+                *having.entry(id).or_default() += 1;
+            }
+        }
+        let mut complete: Vec<EstimatedVram> =
+            having.into_iter().filter(|(_, count)| *count == models.len()).filter_map(|(id, _)| declares(id)).collect();
+        complete.sort_by(|one, other| one.vram_gb.total_cmp(&other.vram_gb).then_with(|| one.basis.cmp(&other.basis)));
+        complete.into_iter().next().or_else(|| estimate(models))
+    }
+}
+
+/// From the sizes of all the files.
+fn estimate(models: &[ModelRequirement]) -> Option<EstimatedVram> {
+    use model_file::{BytesKnownFrom, WeightPart};
+    let paths: Vec<String> =
+        models.iter().map(|model| format!("{}/{}", model.folder.as_deref().unwrap_or("other"), model.name)).collect();
+    let part = |(model, path): (&ModelRequirement, &'_ String)| -> Option<(String, u64, bool)> {
+        Some((path.clone(), model.size_bytes?, model.size_exact))
+    };
+    let parts: Vec<(String, u64, bool)> = models.iter().zip(&paths).map(part).collect::<Option<_>>()?;
+    let weights: Vec<WeightPart<'_>> = parts
+        .iter()
+        .map(|(path, bytes, exact)| WeightPart {
+            path,
+            bytes: *bytes,
+            known_from: if *exact { BytesKnownFrom::FileSize } else { BytesKnownFrom::Statement },
+            precision: None,
+        })
+        .collect();
+    let found = model_file::estimate_vram(&weights)?;
+    Some(EstimatedVram { vram_gb: found.vram_gb, basis: found.basis })
+}
+
+/// Where a model may lie: in its folder, or in the one that ComfyUI reads as the same.
+fn places_of(model: &ModelRequirement) -> Vec<ConfinedPath> {
+    let Some(folder) = model.folder.as_deref() else { return Vec::new() };
+    let other = SAME_FOLDERS.iter().find_map(|(old, new)| match folder {
+        _ if folder == *old => Some(*new),
+        _ if folder == *new => Some(*old),
+        _ => None,
+    });
+    let path = |folder: &str| ConfinedPath::parse(&format!("{folder}/{}", model.name)).ok();
+    [Some(folder), other].into_iter().flatten().filter_map(path).collect()
+}
+
+/// Whether a file of a preset is the one that a graph asks for: the same name in the same folder.
+fn is_same(path: &ConfinedPath, model: &ModelRequirement) -> bool {
+    let name = model.name.rsplit('/').next().unwrap_or(&model.name);
+    path.file_name() == name
+        && model.folder.as_deref().is_none_or(|folder| path.folder().is_some_and(|own| is_same_folder(own, folder)))
+}
+
+fn is_same_folder(one: &str, other: &str) -> bool {
+    let present = |folder: &str| {
+        SAME_FOLDERS.iter().find(|(old, _)| *old == folder).map_or(folder.to_owned(), |(_, new)| (*new).to_owned())
+    };
+    present(one) == present(other)
+}
