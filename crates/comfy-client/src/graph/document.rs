@@ -32,6 +32,8 @@ pub(super) struct SavedNode {
     pub(super) inputs: Vec<SavedInput>,
     pub(super) output_kinds: Vec<String>,
     pub(super) values: Option<Value>,
+    /// Values that are known by name, set after the others.
+    pub(super) named_values: Vec<(String, Value)>,
     pub(super) properties: Map<String, Value>,
 }
 
@@ -102,7 +104,8 @@ fn graph(graph: &Value) -> SavedGraph {
     read
 }
 
-fn node(node: &Value) -> Option<SavedNode> {
+/// Reads one node.
+pub(super) fn node(node: &Value) -> Option<SavedNode> {
     Some(SavedNode {
         id: id(node.get("id"))?,
         kind: text(node, "type")?,
@@ -111,6 +114,7 @@ fn node(node: &Value) -> Option<SavedNode> {
         inputs: list(node, "inputs").map(input).collect(),
         output_kinds: list(node, "outputs").map(|output| kind(output.get("type"))).collect(),
         values: node.get("widgets_values").filter(|values| !values.is_null()).cloned(),
+        named_values: Vec::new(),
         properties: node.get("properties").and_then(Value::as_object).cloned().unwrap_or_default(),
     })
 }

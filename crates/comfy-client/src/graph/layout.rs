@@ -117,7 +117,7 @@ impl Layout {
         let socketless = matches!(spec.kind.as_str(), "COMFY_BRANCH_INPUT_NAMES" | "COMFY_DYNAMICGROUP_V3");
         let dynamic = widget.kind == WidgetKind::DynamicCombo;
         self.widgets.push(widget);
-        self.widgets.extend(refresh_button(spec));
+        self.widgets.extend(refresh_widgets(spec));
         self.widgets.extend(controls_for(spec));
         if !socketless {
             self.push_slot(&spec.name, &spec.kind, Some(&spec.name));
@@ -236,10 +236,16 @@ pub(super) fn widget_for(spec: &InputSpec) -> Widget {
     Widget { name: spec.name.clone(), kind, value, sent: !shown_only, saved, spec: Some(spec.clone()) }
 }
 
-/// A list that is fetched from elsewhere has a button to fetch it again, and the page sends the button too.
-fn refresh_button(spec: &InputSpec) -> Option<Widget> {
-    let wanted = spec.options.get("remote").and_then(|remote| remote.get("refresh_button")) == Some(&Value::Bool(true));
-    wanted.then(|| Widget::holding("refresh", json!("refresh")))
+/// A list that is fetched from elsewhere has a switch to fetch it after each run, and perhaps a button to fetch it now,
+/// which the page sends too.
+fn refresh_widgets(spec: &InputSpec) -> Vec<Widget> {
+    let Some(remote) = spec.options.get("remote").filter(|_| spec.kind == "COMBO" && spec.flag("remote")) else {
+        return Vec::new();
+    };
+    let mut widgets = vec![Widget { sent: false, ..Widget::holding("Auto-refresh after generation", json!(false)) }];
+    let button = remote.get("refresh_button") == Some(&Value::Bool(true));
+    widgets.extend(button.then(|| Widget::holding("refresh", json!("refresh"))));
+    widgets
 }
 
 fn first_choice(spec: &InputSpec) -> Option<Value> {

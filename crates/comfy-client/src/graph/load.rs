@@ -80,6 +80,11 @@ fn open_real(node: &mut Node, saved: &SavedNode, node_type: &NodeType) {
     let inputs = inputs_of(node_type);
     let mut layout = Layout::of(&inputs);
     restore::restore(&mut layout, &inputs, saved.values.as_ref());
+    for (name, value) in &saved.named_values {
+        if let Some(widget) = layout.widgets.iter_mut().find(|widget| widget.name == *name) {
+            widget.set(value.clone());
+        }
+    }
     saved.inputs.iter().for_each(|input| layout.add_saved(saved_slot(input)));
     node.kind = Kind::Real { saves: node_type.output_node };
     node.slots = layout.slots;
@@ -105,7 +110,9 @@ fn open_page_node(node: &mut Node, saved: &SavedNode) {
         "Note" | "MarkdownNote" => Kind::Note,
         _ => Kind::Unknown,
     };
-    if let (Kind::Primitive, Some(value)) = (&node.kind, saved.values.as_ref().and_then(|values| values.get(0))) {
+    let named = saved.named_values.iter().find(|(name, _)| name == "value").map(|(_, value)| value);
+    let value = named.or_else(|| saved.values.as_ref().and_then(|values| values.get(0)));
+    if let (Kind::Primitive, Some(value)) = (&node.kind, value) {
         node.widgets.push(Widget::holding("value", value.clone()));
     }
 }

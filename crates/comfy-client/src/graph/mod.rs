@@ -1,10 +1,11 @@
 //! From a workflow saved by ComfyUI's page to a prompt that ComfyUI runs, as the page itself makes it.
 //!
 //! Pure: in goes the saved JSON and what ComfyUI says of its node types, out comes the prompt. The rules are apart by
-//! what they are about: `document` and `renumber` read, `layout` and `restore` make nodes with values, `promote`,
+//! what they are about: `document`, `renumber` and `group` read, `layout` and `restore` make nodes with values, `promote`,
 //! `proxy` and `primitive` move values between nodes, `resolve` follows links; `load` and this file put them in order.
 
 mod document;
+mod group;
 mod layout;
 mod load;
 mod page;
@@ -64,7 +65,9 @@ pub(crate) fn convert_what_is_known(workflow: &Value, object_info: &ObjectInfo) 
         ));
         return converting.end();
     }
-    let mut page = load::open(&document::read(workflow), object_info);
+    let mut saved = document::read(workflow);
+    group::expand(&mut saved, workflow, object_info);
+    let mut page = load::open(&saved, object_info);
     primitive::apply(&mut page);
     let mut converting = Converting { page: &page, ..converting };
     running(&page).iter().for_each(|node| converting.add(node));
@@ -168,7 +171,7 @@ impl Converting<'_> {
                 Value::String(named)
             }
             value if widget.kind == WidgetKind::Curve && !value.is_null() => {
-                json!({"__type__": "CURVE", "__value__": value})
+                json!({"__type__": "CURVE", "__value__": text::with_script_numbers(value)})
             }
             value => wrapped(value),
         })
@@ -199,5 +202,6 @@ impl Converting<'_> {
 
 /// A bare list in a prompt is a link; a value that is a list is sent in a wrapper that ComfyUI takes off.
 fn wrapped(value: Value) -> Value {
+    let value = text::with_script_numbers(value);
     if value.is_array() { json!({"__value__": value}) } else { value }
 }

@@ -110,6 +110,9 @@ fn follow_output(
             let Some(link) = ids.iter().find_map(|id| graph.find_link(*id)).map(|link| &graph.links[link]) else {
                 return Ok(None);
             };
+            if comes_from_outside(link) {
+                return follow_input(page, running, link.origin_slot, Some(wanted), visited);
+            }
             let Some(origin) = graph.find(&link.origin) else { return Ok(None) };
             follow_output(page, &running.inside(definition, origin), link.origin_slot, wanted, visited)
         }

@@ -1,4 +1,5 @@
-//! What the page does to text on its way into a prompt: comments and `{a|b}` choices, and `%Node.value%` in file names.
+//! What the page does to text and numbers on their way into a prompt: comments and `{a|b}` choices, `%Node.value%` in file
+//! names, numbers as scripts have them.
 //!
 //! Pure. Where the page would roll dice or read the clock, the first choice is taken and the date pattern is left.
 
@@ -148,10 +149,7 @@ fn all_nodes(page: &Page, graph: usize, depth: usize, found: &mut Vec<NodeAt>) {
 pub(super) fn as_script_text(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
-        Value::Number(number) => match number.as_f64() {
-            Some(float) if !number.is_u64() && !number.is_i64() => as_json_number(float).to_string(),
-            _ => number.to_string(),
-        },
+        Value::Number(number) => as_script_number(number).to_string(),
         Value::Array(items) => items.iter().map(as_script_text).collect::<Vec<_>>().join(","),
         Value::Object(_) => "[object Object]".to_owned(),
         other => other.to_string(),
@@ -160,9 +158,36 @@ pub(super) fn as_script_text(value: &Value) -> String {
 
 /// A number as a script writes it: whole where it is whole.
 pub(super) fn as_json_number(number: f64) -> Value {
-    #[expect(clippy::cast_possible_truncation, reason = "only whole numbers that an i64 holds get here")]
-    if number.fract() == 0.0 && number.abs() < 9.0e15 {
-        return Value::from(number as i64);
+    as_script_number(&Number::from_f64(number).unwrap_or_else(|| Number::from(0)))
+}
+
+/// A value with all numbers as a script has them after reading and writing JSON: `8.0` is `8`, and whole numbers from
+/// 2^53 on keep as many digits as tell them apart, the rest zeros.
+pub(super) fn with_script_numbers(value: Value) -> Value {
+    match value {
+        Value::Number(number) => as_script_number(&number),
+        Value::Array(items) => items.into_iter().map(with_script_numbers).collect(),
+        Value::Object(fields) => fields.into_iter().map(|(key, field)| (key, with_script_numbers(field))).collect(),
+        other => other,
     }
-    Number::from_f64(number).map_or(Value::Null, Value::Number)
+}
+
+fn as_script_number(number: &Number) -> Value {
+    let exact = 1_u64 << 53;
+    let is_small = number.as_i64().is_some_and(|whole| whole.unsigned_abs() <= exact);
+    let Some(float) = number.as_f64().filter(|float| !is_small && float.fract() == 0.0) else {
+        return Value::Number(number.clone());
+    };
+    whole_digits(float).map_or_else(|| Value::Number(number.clone()), Value::Number)
+}
+
+/// The shortest digits that stand for a whole number, with zeros behind them.
+fn whole_digits(float: f64) -> Option<Number> {
+    let scientific = format!("{float:e}");
+    let (digits, exponent) = scientific.split_once('e')?;
+    let (sign, digits) = digits.strip_prefix('-').map_or(("", digits), |digits| ("-", digits));
+    let digits = digits.replace('.', "");
+    let length = exponent.parse::<usize>().ok()? + 1;
+    let whole = format!("{sign}{digits:0<length$}");
+    whole.parse::<i64>().map(Number::from).or_else(|_| whole.parse::<u64>().map(Number::from)).ok()
 }

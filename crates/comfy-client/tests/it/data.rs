@@ -18,8 +18,13 @@ pub(crate) fn json(path: impl AsRef<Path>) -> Value {
 
 /// `/object_info` of ComfyUI 0.3.64.
 pub(crate) fn object_info() -> ObjectInfo {
+    ObjectInfo::from_json(&object_info_json())
+}
+
+/// The same, as it came.
+pub(crate) fn object_info_json() -> Value {
     let packed = std::fs::File::open(folder("object_info.json.gz")).unwrap();
     let mut body = String::new();
     flate2::read::GzDecoder::new(packed).read_to_string(&mut body).unwrap();
-    ObjectInfo::from_json(&serde_json::from_str(&body).unwrap())
+    serde_json::from_str(&body).unwrap()
 }

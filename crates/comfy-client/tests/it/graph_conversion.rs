@@ -1,5 +1,6 @@
 //! Workflows saved by ComfyUI's page, made into prompts.
 
+use comfy_client::ObjectInfo;
 use comfy_client::graph::{convert, is_ui_format};
 use serde_json::{Value, json};
 
@@ -31,6 +32,78 @@ fn every_recorded_workflow_becomes_what_the_page_makes_of_it() {
     }
     assert_eq!(unlike, Vec::<String>::new());
     assert_eq!(compared, 60);
+}
+
+#[test]
+fn every_edge_case_becomes_what_the_page_makes_of_it() {
+    let mut all = data::object_info_json();
+    let made_up = data::json(data::folder("made_up_node_types.json"));
+    all.as_object_mut().unwrap().extend(made_up.as_object().unwrap().clone());
+    let object_info = ObjectInfo::from_json(&all);
+    let cases = data::json(data::folder("edge_cases.json"));
+    let mut unlike = Vec::new();
+    for case in cases.as_array().unwrap() {
+        let mut prompt = Value::Object(convert(&case["workflow"], &object_info).unwrap().prompt);
+        without_titles(&mut prompt);
+        if prompt != case["prompt"] {
+            unlike.push(format!("{}: {prompt}", case["name"]));
+        }
+    }
+    assert_eq!(unlike, Vec::<String>::new());
+    assert!(cases.as_array().unwrap().len() > 80);
+}
+
+/// Two pictures' worth of links, each node an inverter.
+fn inverters(links: &[[i64; 5]], ids: &[i64]) -> Value {
+    let feeds = |id: &i64| links.iter().find(|link| link[3] == *id).map(|link| link[0]);
+    let node = |id: &i64| {
+        json!({"id": id, "type": "ImageInvert", "mode": 0,
+        "inputs": [{"name": "image", "type": "IMAGE", "link": feeds(id)}], "outputs": [{"name": "IMAGE", "type": "IMAGE"}]})
+    };
+    json!({"nodes": ids.iter().map(node).collect::<Vec<_>>(), "links": links})
+}
+
+#[test]
+fn a_ring_of_bypassed_nodes_is_a_fault_and_not_an_endless_search() {
+    let mut workflow = inverters(&[[1, 1, 0, 2, 0], [2, 2, 0, 1, 0], [3, 2, 0, 3, 0]], &[1, 2, 3]);
+    workflow["nodes"][0]["mode"] = json!(4);
+    workflow["nodes"][1]["mode"] = json!(4);
+    let faults = convert(&workflow, &data::object_info()).unwrap_err().faults;
+    assert_eq!((faults[0].node.as_deref(), faults[0].input.as_deref()), (Some("3"), Some("image")));
+    assert!(faults[0].problem.contains("ring"), "{}", faults[0].problem);
+}
+
+#[test]
+fn a_link_from_a_node_that_is_gone_is_left_out() {
+    let workflow = inverters(&[[1, 77, 0, 2, 0]], &[2]);
+    let prompt = convert(&workflow, &data::object_info()).unwrap().prompt;
+    assert_eq!(prompt["2"]["inputs"], json!({}));
+}
+
+#[test]
+fn subgraphs_that_hold_each_other_end() {
+    let holds = |id: &str, other: &str| json!({"id": id, "nodes": [{"id": 5, "type": other, "mode": 0}], "links": [], "inputs": [], "outputs": []});
+    let workflow = json!({
+        "nodes": [{"id": 1, "type": "one", "mode": 0}],
+        "links": [],
+        "definitions": {"subgraphs": [holds("one", "two"), holds("two", "one")]},
+    });
+    assert_eq!(convert(&workflow, &data::object_info()).unwrap().prompt.len(), 0);
+}
+
+#[test]
+fn nonsense_in_a_workflow_is_passed_over() {
+    let workflow = json!({
+        "nodes": [7, {"id": {}, "type": "KSampler"}, {"id": 1}, {"id": 2, "type": "EmptyImage", "mode": "x",
+            "inputs": 5, "outputs": [3], "widgets_values": "text", "properties": []}],
+        "links": [null, [1], {"id": 3}, [4, 2, -1, 2, 99999999999_i64, "IMAGE"], "x"],
+        "definitions": {"subgraphs": [{}, 4, {"id": "s", "inputs": [{}], "nodes": [{"id": 2, "type": "s"}]}]},
+        "extra": {"groupNodes": {"g": 5}},
+        "last_node_id": "many",
+    });
+    let prompt = convert(&workflow, &data::object_info()).unwrap().prompt;
+    assert_eq!(prompt.keys().collect::<Vec<_>>(), ["2"]);
+    assert_eq!(prompt["2"]["inputs"]["width"], 512);
 }
 
 #[test]
