@@ -26,8 +26,6 @@ pub struct ApiError {
     pub details: Map<String, Value>,
     /// Headers that belong to this failure.
     pub headers: Vec<(HeaderName, HeaderValue)>,
-    /// The connection ends with the answer: the rest of the request is not wanted.
-    pub ends_connection: bool,
     /// For the log only.
     pub cause: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
@@ -40,7 +38,7 @@ impl ApiError {
             message: message.into(),
             details: Map::new(),
             headers: Vec::new(),
-            ends_connection: false,
+           
             cause: None,
         }
     }

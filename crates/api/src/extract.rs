@@ -146,6 +146,11 @@ fn is_json(request: &HttpRequest) -> bool {
     essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"))
 }
 
+/// Whoever sends so would go on: the connection ends with the answer.
+fn given_up(failure: ApiError) -> ApiError {
+    failure.with_header(header::CONNECTION, "close")
+}
+
 /// The whole body, within its size and its pace.
 async fn read_body(request: &HttpRequest, payload: Payload) -> Result<web::Bytes, ApiError> {
     let pace = request.app_data::<web::Data<BodyPace>>().map_or_else(BodyPace::default, |pace| ***pace);
@@ -156,12 +161,14 @@ async fn read_body(request: &HttpRequest, payload: Payload) -> Result<web::Bytes
         let deadline = started + pace.allowance(body.len());
         let chunk = tokio::time::timeout_at(deadline, payload.next())
             .await
-            .map_err(|_| ApiError::invalid("body", "it came too slowly and was given up"))?;
+            .map_err(|_| given_up(ApiError::invalid("body", "it came too slowly and was given up")))?;
         let Some(chunk) = chunk else { return Ok(body.freeze()) };
         let chunk = chunk.map_err(|broken| ApiError::invalid("body", broken))?;
         if body.len() + chunk.len() > MOST_BODY_BYTES {
             let message = format!("The body has more than {MOST_BODY_BYTES} bytes");
-            return Err(ApiError::new(ErrorCode::PayloadTooLarge, message).with("limit_bytes", MOST_BODY_BYTES));
+            return Err(given_up(
+                ApiError::new(ErrorCode::PayloadTooLarge, message).with("limit_bytes", MOST_BODY_BYTES),
+            ));
         }
         body.extend_from_slice(&chunk);
     }

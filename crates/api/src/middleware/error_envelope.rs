@@ -1,10 +1,12 @@
 //! One body for everything that fails, wherever it failed. Here an error becomes an answer, and here its cause is logged, once.
 
 use std::error::Error as StdError;
+use std::io;
+use std::time::Duration;
 
 use actix_web::{
-    Error, HttpMessage, HttpResponse,
-    body::{BoxBody, MessageBody},
+    Error, HttpMessage, HttpResponse, HttpResponseBuilder,
+    body::{BoxBody, MessageBody, SizedStream},
     dev::{ServiceRequest, ServiceResponse},
     http::{
         StatusCode,
@@ -13,6 +15,8 @@ use actix_web::{
     middleware::Next,
     web::Data,
 };
+use bytes::Bytes;
+use futures_util::{StreamExt, stream};
 use service::Dashboard;
 
 use super::request::Asked;
@@ -20,8 +24,16 @@ use crate::dto::error::{ErrorBody, ErrorEnvelope};
 use crate::error::{ApiError, ErrorCode};
 
 /// Headers that go with the body that is replaced.
-const OF_THE_OLD_BODY: [HeaderName; 4] =
-    [header::CONTENT_TYPE, header::CONTENT_LENGTH, header::CONTENT_ENCODING, header::TRANSFER_ENCODING];
+const OF_THE_OLD_BODY: [HeaderName; 5] = [
+    header::CONTENT_TYPE,
+    header::CONTENT_LENGTH,
+    header::CONTENT_ENCODING,
+    header::TRANSFER_ENCODING,
+    header::CONNECTION,
+];
+
+/// How long the answer has to be sent before its connection ends.
+const FAREWELL: Duration = Duration::from_secs(1);
 
 /// Gives every failure its body.
 pub async fn render<B: MessageBody + 'static>(
@@ -51,7 +63,23 @@ pub async fn render<B: MessageBody + 'static>(
             rendered.append_header((name.clone(), value.clone()));
         }
     }
+    if failed.headers().contains_key(header::CONNECTION) {
+        return Ok(ServiceResponse::new(request, with_end_of_connection(rendered, &body)));
+    }
     Ok(ServiceResponse::new(request, rendered.json(body)))
+}
+
+/// The body, and then the end of the connection. The framework would wait for the rest of a chunked request without limit; an
+/// answer whose stream fails makes it let go, here after all that was promised has been sent.
+fn with_end_of_connection(mut answer: HttpResponseBuilder, body: &ErrorEnvelope) -> HttpResponse {
+    let body = serde_json::to_vec(body).unwrap_or_default();
+    let length = body.len() as u64;
+    let end = async {
+        tokio::time::sleep(FAREWELL).await;
+        Err(io::Error::other("the request was given up"))
+    };
+    let stream = stream::iter([Ok(Bytes::from(body))]).chain(stream::once(end));
+    answer.force_close().content_type("application/json").body(SizedStream::new(length, Box::pin(stream)))
 }
 
 /// A route may answer a failure in its own JSON: `/readyz` does.
