@@ -82,6 +82,14 @@ impl NodeType {
         self.inputs.iter().find(|input| input.name == name)
     }
 
+    /// Whether its one list of choices is written by the user in the page: it is empty here, and gives what was chosen.
+    pub(crate) fn lists_its_own_choices(&self) -> bool {
+        let is_empty =
+            |spec: &InputSpec| spec.choices.as_ref().is_some_and(Vec::is_empty) && spec.options.get("remote").is_none();
+        matches!(self.inputs.as_slice(), [only] if is_empty(only))
+            && self.outputs.first().is_some_and(|kind| kind == "STRING")
+    }
+
     fn from_json(class_type: &str, node: &Value) -> Option<Self> {
         let input = node.get("input")?;
         let mut declared = specs(input.get("required"), false, "");

@@ -89,6 +89,7 @@ impl Checking<'_> {
                     None => Some(format!("it is missing; {}", what_it_takes(&spec))),
                     Some(value) => match link_of(value) {
                         Some((origin, slot)) => type_of(origin).and_then(|origin| wrong_link(origin, slot, &spec)),
+                        None if node_type.lists_its_own_choices() => None,
                         None => wrong_value(value, &spec),
                     },
                 };

@@ -80,6 +80,9 @@ fn open_real(node: &mut Node, saved: &SavedNode, node_type: &NodeType) {
     let inputs = inputs_of(node_type);
     let mut layout = Layout::of(&inputs);
     restore::restore(&mut layout, &inputs, saved.values.as_ref());
+    if node_type.lists_its_own_choices() {
+        restore::add_own_choices(&mut layout, saved.values.as_ref());
+    }
     for (name, value) in &saved.named_values {
         if let Some(widget) = layout.widgets.iter_mut().find(|widget| widget.name == *name) {
             widget.set(value.clone());

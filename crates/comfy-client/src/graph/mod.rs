@@ -3,7 +3,12 @@
 //! Pure: in goes the saved JSON and what ComfyUI says of its node types, out comes the prompt. The rules are apart by
 //! what they are about: `document`, `renumber` and `group` read, `layout` and `restore` make nodes with values, `promote`,
 //! `proxy` and `primitive` move values between nodes, `resolve` follows links; `load` and this file put them in order.
+//!
+//! Different from the page on purpose: of `{a|b}` the first choice is taken, dates are filled in apart ([`fill_dates`]),
+//! links that the page cannot follow or loses while it opens a workflow (from a node that is gone, into the third and later
+//! of inputs that grow inside a dynamic combo, into a converted input of a group node) are left out or kept.
 
+mod dates;
 mod document;
 mod group;
 mod layout;
@@ -21,6 +26,7 @@ use serde_json::{Map, Value, json};
 
 use crate::fault::Fault;
 use crate::object_info::ObjectInfo;
+pub use dates::{LocalTime, fill_dates};
 use page::{Kind, Node, NodeAt, Page, Widget, WidgetKind};
 use resolve::{Running, Source};
 
@@ -144,6 +150,9 @@ impl Converting<'_> {
                 }
             }
         }
+        if node.widget("index").is_some_and(|widget| widget.kind == WidgetKind::Index) {
+            inputs.insert("index".to_owned(), json!(index_of_choice(node, &inputs)));
+        }
         let title = if node.title.is_empty() { &node.class_type } else { &node.title };
         self.prompt.insert(id, json!({"inputs": inputs, "class_type": node.class_type, "_meta": {"title": title}}));
     }
@@ -163,13 +172,7 @@ impl Converting<'_> {
                 }
                 Value::String(text::first_choices(&text))
             }
-            Value::String(text) if saves => {
-                let named = text::with_values(self.page, &text);
-                if named.contains("%date:") {
-                    self.warnings.push(format!("node {id}, input {}: the date pattern was left as it is", widget.name));
-                }
-                Value::String(named)
-            }
+            Value::String(text) if saves => Value::String(text::with_values(self.page, &text)),
             value if widget.kind == WidgetKind::Curve && !value.is_null() => {
                 json!({"__type__": "CURVE", "__value__": text::with_script_numbers(value)})
             }
@@ -198,6 +201,15 @@ impl Converting<'_> {
         let (id, node_type) = (Some(id.to_owned()), Some(node.class_type.clone()));
         self.faults.push(Fault { node: id, node_type, input, problem });
     }
+}
+
+/// Where the chosen stands among the choices that the user wrote, from 0; -1 where it is none of them.
+fn index_of_choice(node: &Node, inputs: &Map<String, Value>) -> i64 {
+    let Some(list) = node.widgets.first() else { return -1 };
+    let sent = inputs.get(&list.name).filter(|value| !value.is_array());
+    let chosen = sent.or(list.value.as_ref());
+    let written = node.widgets.iter().skip(2).position(|option| option.value.as_ref() == chosen);
+    written.and_then(|place| i64::try_from(place).ok()).unwrap_or(-1)
 }
 
 /// A bare list in a prompt is a link; a value that is a list is sent in a wrapper that ComfyUI takes off.

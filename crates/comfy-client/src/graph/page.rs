@@ -106,6 +106,8 @@ pub(super) enum WidgetKind {
     Multiline,
     Curve,
     Control,
+    /// The place of the chosen among the choices that the user wrote, which are the widgets behind it.
+    Index,
     /// Shows something and holds nothing.
     View,
     Plain,

@@ -28,6 +28,19 @@ pub(super) fn restore(layout: &mut Layout, inputs: &[InputSpec], saved: Option<&
     layout.widgets.iter_mut().for_each(Widget::never_empty);
 }
 
+/// Adds the choices that the user wrote for a list of his own: after the chosen one and its index, and one more to write into.
+pub(super) fn add_own_choices(layout: &mut Layout, saved: Option<&Value>) {
+    let written = saved.and_then(Value::as_array).into_iter().flatten().skip(2);
+    let mut choices: Vec<Value> = written.cloned().collect();
+    if choices.last().is_none_or(|last| last.as_str().is_none_or(|text| !text.is_empty())) {
+        choices.push(Value::from(""));
+    }
+    layout.widgets.push(Widget { kind: WidgetKind::Index, ..Widget::holding("index", Value::Null) });
+    let named =
+        choices.into_iter().zip(1..).map(|(choice, number)| Widget::holding(&format!("option{number}"), choice));
+    layout.widgets.extend(named);
+}
+
 /// Older versions saved a value for inputs that a node type has turned into sockets; those values are dropped, where
 /// the count shows that they are there.
 fn without_former_inputs(widgets: &[Widget], inputs: &[InputSpec], saved: Option<&Value>) -> Vec<Value> {

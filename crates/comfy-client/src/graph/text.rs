@@ -1,7 +1,7 @@
 //! What the page does to text and numbers on their way into a prompt: comments and `{a|b}` choices, `%Node.value%` in file
 //! names, numbers as scripts have them.
 //!
-//! Pure. Where the page would roll dice or read the clock, the first choice is taken and the date pattern is left.
+//! Pure. Where the page would roll dice the first choice is taken; dates are filled in by `dates`.
 
 use serde_json::{Number, Value};
 

@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use tokio_tungstenite::tungstenite::Message;
 
 pub use world::Seen;
@@ -267,6 +267,7 @@ async fn serve(first: TcpListener, address: SocketAddr, shared: Arc<Shared>) {
         let down = *temper.borrow_and_update() == Temper::Down;
         if down {
             listener = None;
+            shared.listening.store(false, Ordering::SeqCst);
             if temper.changed().await.is_err() {
                 return;
             }
@@ -276,10 +277,11 @@ async fn serve(first: TcpListener, address: SocketAddr, shared: Arc<Shared>) {
             Some(open) => open,
             None => bind_again(address).await,
         };
+        shared.listening.store(true, Ordering::SeqCst);
         tokio::select! {
             accepted = open.accept() => {
                 if let Ok((stream, _)) = accepted {
-                    tokio::spawn(until_down(stream, Arc::clone(&shared)));
+                    tokio::spawn(until_down(stream, shared.epoch.subscribe(), Arc::clone(&shared)));
                 }
             }
             _ = temper.changed() => {}
@@ -302,9 +304,7 @@ async fn bind_again(address: SocketAddr) -> TcpListener {
 }
 
 /// Serves one connection until it ends or the whole server goes down.
-async fn until_down(stream: TcpStream, shared: Arc<Shared>) {
-    let mut epoch = shared.epoch.subscribe();
-    epoch.mark_unchanged();
+async fn until_down(stream: TcpStream, mut epoch: watch::Receiver<u64>, shared: Arc<Shared>) {
     tokio::select! {
         () = routes::serve_connection(stream, Arc::clone(&shared)) => {}
         _ = epoch.changed() => {}

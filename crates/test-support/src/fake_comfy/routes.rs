@@ -19,8 +19,10 @@ pub(super) async fn serve_connection(mut stream: TcpStream, shared: Arc<Shared>)
         shared.world().seen.push(seen);
         shared.changed.notify_waiters();
         let temper = *shared.temper.borrow();
-        if temper == Temper::Hanging {
-            return std::future::pending().await;
+        match temper {
+            Temper::Hanging => return std::future::pending().await,
+            Temper::Down => return,
+            Temper::Well | Temper::Nonsense => {}
         }
         let socket = request.header("upgrade").is_some_and(|upgrade| upgrade.eq_ignore_ascii_case("websocket"));
         if socket && temper == Temper::Well {

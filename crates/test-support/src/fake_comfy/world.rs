@@ -1,7 +1,7 @@
 //! Everything that the fake knows: its queue, its history, its sockets, its files, its mood.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -30,6 +30,8 @@ pub(super) struct Shared {
     pub(super) changed: Notify,
     /// Told when a prompt is put into the queue.
     pub(super) work: Notify,
+    /// Whether the port is open, as the thread that serves it knows.
+    pub(super) listening: AtomicBool,
     pub(super) held: AtomicBool,
     pub(super) permits: Semaphore,
 }
@@ -118,6 +120,7 @@ impl Shared {
             epoch: watch::Sender::new(0),
             changed: Notify::new(),
             work: Notify::new(),
+            listening: AtomicBool::new(true),
             held: AtomicBool::new(false),
             permits: Semaphore::new(0),
         }
@@ -138,6 +141,11 @@ impl Shared {
             self.work.notify_one();
         }
         self.changed.notify_waiters();
+        // Who called may rely on it: the next connection meets the new temper.
+        let open = temper != Temper::Down;
+        while self.listening.load(Ordering::SeqCst) != open {
+            std::thread::yield_now();
+        }
     }
 
     /// What a restart forgets; files stay on the disk.
