@@ -92,6 +92,18 @@ impl Access {
         })
     }
 
+    /// Whether a server on this database would have anybody who can prove who they are: by the setting of the password, by
+    /// a stored one, or by a key. It makes nothing.
+    pub async fn would_require_credentials(database: &Path, settings: &AccessSettings) -> Result<bool, Error> {
+        if settings.password.is_some() || !database.exists() {
+            return Ok(settings.password.is_some());
+        }
+        let store = Store::open(database).await?;
+        let found = store.has_kept_credentials().await;
+        store.close().await;
+        found
+    }
+
     /// Whether a password is set or a key exists, so that nobody is trusted for being at this machine.
     pub async fn requires_credentials(&self) -> Result<bool, Error> {
         self.store.has_credentials().await

@@ -90,6 +90,14 @@ impl Access {
         Ok(())
     }
 
+    /// Ends every session, and says how many lived.
+    pub async fn revoke_all_sessions(&self) -> Result<u64, Error> {
+        self.store.forget_expired_sessions(alive_at(self.clock.now())).await?;
+        let ended = self.store.delete_all_sessions().await?;
+        tracing::info!(ended, "every session was ended");
+        Ok(ended)
+    }
+
     /// Whether the session of this id still lives. A connection that lasts is a use of it.
     pub(super) async fn is_living_session(&self, id: &str) -> Result<bool, Error> {
         let now = self.clock.now();

@@ -21,6 +21,11 @@ pub struct DownloadChange {
 }
 
 impl Downloads {
+    /// Changes the rate of all downloads together, until the next start. Bytes a second; 0 is no limit.
+    pub async fn set_global_rate_limit(&self, bytes_per_second: u64) -> Result<(), Error> {
+        self.engine.set_global_rate_limit(bytes_per_second).await.map_err(Error::internal)
+    }
+
     /// Stops a download where it is. What has arrived stays.
     pub async fn pause(&self, id: &str) -> Result<DownloadState, Error> {
         let stored = self.stored(id).await?;

@@ -72,6 +72,17 @@ impl Store {
         Ok(found)
     }
 
+    /// The same, apart from what the operator's setting gave.
+    pub(crate) async fn has_kept_credentials(&self) -> Result<bool, Error> {
+        let found = sqlx::query_scalar!(
+            r#"SELECT EXISTS (SELECT 1 FROM passwords WHERE origin = 'stored') OR EXISTS (SELECT 1 FROM access_keys)
+               AS "found!: bool""#
+        )
+        .fetch_one(&self.pool)
+        .await?;
+        Ok(found)
+    }
+
     /// Keeps a new key.
     pub(crate) async fn insert_key(&self, key: &KeyView, hash: &SecretHash) -> Result<(), Error> {
         let (role, hash) = (key.role.as_str(), hash.as_slice());

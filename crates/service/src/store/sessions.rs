@@ -118,6 +118,11 @@ impl Store {
         Ok(())
     }
 
+    /// Removes every session. Says how many there were.
+    pub(crate) async fn delete_all_sessions(&self) -> Result<u64, Error> {
+        Ok(sqlx::query!("DELETE FROM sessions").execute(&self.pool).await?.rows_affected())
+    }
+
     /// Removes a session. Says whether there was one.
     pub(crate) async fn delete_session(&self, id: &str) -> Result<bool, Error> {
         let done = sqlx::query!("DELETE FROM sessions WHERE id = ?", id).execute(&self.pool).await?;
