@@ -13,7 +13,7 @@ const DESTINATION: &str = "COMFYUI_DASHBOARD_SCREENSHOT";
 pub(crate) fn take(workspace: &Workspace) -> Result<()> {
     let picture = workspace.root.join(PICTURE);
     let before = modified(&picture);
-    run(workspace.cargo(&["test", "--locked", "--package", "api", "--test", "page"]).env(DESTINATION, &picture))?;
+    run(workspace.cargo(&["test", "--locked", "--workspace", "--test", "page"]).env(DESTINATION, &picture))?;
     if modified(&picture) == before {
         bail!("the test of the page left no picture; does this machine have chromium and chromedriver?");
     }

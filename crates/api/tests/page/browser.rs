@@ -25,7 +25,8 @@ const ARGUMENTS: [&str; 9] = [
     // Steered through a pipe, it ends with the program that steers it, also where a test has failed.
     "--remote-debugging-pipe",
 ];
-const PATIENCE: Duration = Duration::from_secs(20);
+/// Long enough for a machine that compiles beside the test.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A browser with one window.
 pub(crate) struct Browser {
@@ -134,6 +135,7 @@ impl Browser {
     /// Leaves a picture of the page where `cargo xtask screenshot` asks for one.
     pub(crate) async fn keep_picture(&self) {
         if let Some(place) = std::env::var_os("COMFYUI_DASHBOARD_SCREENSHOT") {
+            self.client.execute("scrollTo(0, 0)", Vec::new()).await.unwrap();
             std::fs::write(place, self.client.screenshot().await.unwrap()).unwrap();
         }
     }

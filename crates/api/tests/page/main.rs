@@ -10,9 +10,12 @@ use stage::{FILE_SIZE, PRESET, Stage};
 
 #[tokio::test]
 async fn a_preset_is_installed_from_the_page_and_seen_arriving() {
-    let Some(mut stage) = Stage::set("a_preset_is_installed_from_the_page_and_seen_arriving").await else { return };
+    let Some(stage) = Stage::set("a_preset_is_installed_from_the_page_and_seen_arriving").await else { return };
     stage.browser.open("#/presets").await;
     stage.browser.see_text("#presets-summary", "56 presets, 0 installed").await;
+
+    stage.browser.fill("#content input[type='search']", "xl").await;
+    stage.browser.see_text("#presets-summary", "of 56 presets").await;
 
     let gate = stage.hub.hold_after_total(FILE_SIZE);
     stage.browser.click_named("Install SDXL Base 1.0").await;
@@ -36,7 +39,7 @@ async fn a_preset_is_installed_from_the_page_and_seen_arriving() {
 
 #[tokio::test]
 async fn a_download_is_paused_resumed_and_cancelled_with_its_buttons() {
-    let Some(mut stage) = Stage::set("a_download_is_paused_resumed_and_cancelled_with_its_buttons").await else {
+    let Some(stage) = Stage::set("a_download_is_paused_resumed_and_cancelled_with_its_buttons").await else {
         return;
     };
     let gate = stage.hub.hold_after_total(FILE_SIZE / 2);
@@ -58,7 +61,7 @@ async fn a_download_is_paused_resumed_and_cancelled_with_its_buttons() {
 
 #[tokio::test]
 async fn a_pasted_link_becomes_a_model_and_a_model_goes_only_when_confirmed() {
-    let Some(mut stage) = Stage::set("a_pasted_link_becomes_a_model_and_a_model_goes_only_when_confirmed").await else {
+    let Some(stage) = Stage::set("a_pasted_link_becomes_a_model_and_a_model_goes_only_when_confirmed").await else {
         return;
     };
     let detail = stage.link_to("/detail.safetensors");
@@ -82,7 +85,7 @@ async fn a_pasted_link_becomes_a_model_and_a_model_goes_only_when_confirmed() {
 
 #[tokio::test]
 async fn a_refused_link_is_explained_where_it_was_typed() {
-    let Some(mut stage) = Stage::set("a_refused_link_is_explained_where_it_was_typed").await else { return };
+    let Some(stage) = Stage::set("a_refused_link_is_explained_where_it_was_typed").await else { return };
     stage.browser.open("#/models").await;
     stage.browser.click("#add-link").await;
     stage.browser.fill("dialog[open] textarea", "file:///etc/passwd").await;
@@ -105,7 +108,7 @@ async fn the_page_finds_its_server_again_after_a_restart() {
 
 #[tokio::test]
 async fn the_page_asks_no_other_server_and_fits_a_phone() {
-    let Some(mut stage) = Stage::set("the_page_asks_no_other_server_and_fits_a_phone").await else { return };
+    let Some(stage) = Stage::set("the_page_asks_no_other_server_and_fits_a_phone").await else { return };
     for width in [360, 1400] {
         stage.browser.resize(width).await;
         for section in ["presets", "downloads", "models", "workflows", "queue", "logs"] {
