@@ -37,8 +37,6 @@ const LEAST_STRETCH: u64 = 4 << 20;
 /// Least that is taken from another connection at the tail.
 const LEAST_STOLEN: u64 = 2 << 20;
 const TICK: Duration = Duration::from_millis(50);
-/// How often the file may change on the server before it is given up.
-const MOST_CHANGES: u32 = 3;
 
 pub(crate) struct Fetching<'a> {
     pub(crate) transfer: &'a Transfer,
@@ -287,76 +285,6 @@ impl<'a> Fetching<'a> {
         Ok(())
     }
 
-    /// A failure that may pass: the budget says how long to wait, or that it is over for this source.
-    pub(crate) fn try_again(
-        &mut self,
-        source: usize,
-        error: TransferError,
-        asked: Option<Duration>,
-    ) -> Result<(), Halt> {
-        tracing::debug!(file = %self.transfer.file.destination, %error, "a connection failed");
-        self.sources[source].failures += 1;
-        self.connections.failed(Instant::now());
-        if !self.running.is_empty() && asked.is_none() {
-            return Ok(()); // Others go on; only when none is left it is a question of patience.
-        }
-        let Some(wait) = self.budget.failed(self.transfer.meter.wire(), asked, rand::random()) else {
-            self.sources[source].dead = Some(error);
-            return self.next_source();
-        };
-        self.not_before = Some(tokio::time::Instant::now() + wait);
-        if self.sources.len() > 1 && self.running.is_empty() {
-            self.next_source()?;
-        }
-        Ok(())
-    }
-
-    /// Everything that has arrived is from another version than what the server has now.
-    pub(crate) async fn changed(&mut self) -> Result<(), Halt> {
-        self.changes += 1;
-        if self.changes >= MOST_CHANGES {
-            let host = self.sources[self.current].source.host();
-            return Err(Halt::Failed(TransferError::KeepsChanging { host }));
-        }
-        self.validators_lie = true;
-        self.restart(RestartReason::ChangedOnServer).await
-    }
-
-    /// Throws away what is here and begins anew with the next answer.
-    pub(crate) async fn restart(&mut self, reason: RestartReason) -> Result<(), Halt> {
-        self.stop_all().await;
-        if let Some(hash) = self.hash.take() {
-            self.incoming.set_hash(None);
-            hash.stop().await;
-        }
-        if let Some(audit) = self.audit.take() {
-            let _ = audit.await;
-        }
-        let lost = self.incoming.map().present();
-        self.incoming.map().reset(self.transfer.file.size);
-        self.incoming.meter.set_present(0);
-        let part = Arc::clone(&self.incoming.part);
-        crate::transfer::blocking(move || crate::start::throw_away(&part)).await?;
-        (self.identity, self.hash_state, self.established) = (None, None, false);
-        if lost > 0 {
-            self.transfer.restarted(reason).await;
-        }
-        Ok(())
-    }
-
-    /// Ends all connections and waits for them; what they have collected is stored.
-    pub(crate) async fn stop_all(&mut self) {
-        self.stop_fetchers.cancel();
-        while let Some(ended) = self.running.join_next().await {
-            if let Ok(ended) = ended {
-                self.incoming.map().release(ended.claim);
-                self.fetchers.remove(&ended.claim);
-                self.permit.get_or_insert(ended.permit);
-            }
-        }
-        self.stop_fetchers = CancellationToken::new();
-    }
-
     /// Makes what has arrived safe before the transfer stands still.
     async fn park(&mut self, halt: Halt) -> Halt {
         if let Some(hash) = self.hash.take() {
@@ -370,15 +298,7 @@ impl<'a> Fetching<'a> {
         if let Ok(Err(error)) = parked.await {
             tracing::warn!(file = %self.transfer.file.destination, %error, "what arrived last could not be synced");
         }
-        match halt {
-            Halt::Shortage(mut shortage) => {
-                shortage.needed = shortage.needed.max(self.incoming.map().missing());
-                shortage.available =
-                    self.transfer.engine.space.available(self.transfer.key, &self.incoming.part.folder);
-                Halt::Shortage(shortage)
-            }
-            other => other,
-        }
+        halt
     }
 }
 

@@ -107,7 +107,8 @@ fn sync_whole(incoming: &Incoming) -> Result<(), TransferError> {
         part.file.set_len(total).map_err(|error| part.error("cutting", error))?;
     }
     incoming.sync().map_err(|(error, covered)| {
-        let voided = incoming.void(covered);
+        // Without a journal nothing says which bytes are void, so all of them go.
+        let voided = if part.has_journal() { incoming.void(covered) } else { part.file.set_len(0) };
         part.error("syncing", voided.err().unwrap_or(error))
     })
 }

@@ -60,6 +60,7 @@ mod meter;
 mod outbox;
 mod part;
 mod probe;
+mod recovery;
 mod refusal;
 mod retry;
 mod scheduler;

@@ -136,6 +136,8 @@ pub(crate) fn look_at_destination(
             rustix::fs::openat(&part.folder, name, flags, Mode::empty()).map_err(|error| failed(error.into()))?;
         let Some(content) = content_of(&File::from(opened), stop).map_err(failed)? else { return Ok(None) };
         if expected.is_none_or(|expected| expected == content.sha256) {
+            // A kill may have come between the rename and this.
+            rustix::fs::fsync(&part.folder).map_err(|error| failed(error.into()))?;
             part.discard().map_err(failed)?;
             return Ok(Some(outcome_of(content, file, Arrival::AlreadyWhole)));
         }

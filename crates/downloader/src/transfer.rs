@@ -1,6 +1,7 @@
 //! One file, from its sources to its final name. The steps are here in order; `start`, `fetching` and `finish` are what
 //! each consists of.
 
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,9 +11,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::Existing;
 use crate::bandwidth::Bandwidth;
+use crate::blocks::{BLOCK, BlockMap};
 use crate::destinations::Destinations;
 use crate::fetching::Fetching;
-use crate::finish::{self, Finish};
+use crate::finish::{self, Arrived, Finish};
 use crate::incoming::Incoming;
 use crate::meter::Meter;
 use crate::outbox::Outbox;
@@ -100,6 +102,7 @@ impl Transfer {
                 Ok(Some(outcome)) => return Ok(outcome),
                 Ok(None) => self.restarted(RestartReason::PartRemoved).await,
                 Err(halt) => {
+                    let halt = self.with_figures(halt, &part.folder);
                     // A partial file that holds nothing is worth nothing.
                     let empty = move || Ok(part.size().is_ok_and(|size| size == 0) && part.discard().is_ok());
                     let _ = blocking(empty).await;
@@ -110,6 +113,15 @@ impl Transfer {
         let path = self.file.destination.root().join(self.file.destination.relative());
         let source = std::io::ErrorKind::NotFound.into();
         Err(Halt::Failed(TransferError::Io { action: "keeping the partial file of", path, source }))
+    }
+
+    /// A disk that says it is full says no figures.
+    fn with_figures(&self, halt: Halt, folder: &OwnedFd) -> Halt {
+        let Halt::Shortage(shortage) = halt else { return halt };
+        let here = self.meter.progress();
+        let missing = here.total_bytes.map_or(BLOCK, |total| total - here.downloaded_bytes);
+        let available = self.engine.space.available(self.key, folder);
+        Halt::Shortage(Shortage { needed: shortage.needed.max(missing).max(1), available })
     }
 
     /// `None`: somebody took the `.part` away while it was written.
@@ -123,32 +135,7 @@ impl Transfer {
         }
         let mut wrong_hash_seen = false;
         loop {
-            let beginning = blocking({
-                let (part, file, stop) = (Arc::clone(part), self.file.clone(), self.stop.clone());
-                move || start::begin(&part, &file, &stop)
-            })
-            .await?;
-            let (map, resume, whole) = match beginning {
-                Beginning::Whole(content) => (crate::blocks::BlockMap::new(Some(content.size)), None, Some(content)),
-                Beginning::Resume { map, resume } => (map, Some(resume), None),
-                Beginning::Fresh { reason } => {
-                    if let Some(reason) = reason {
-                        self.restarted(reason).await;
-                    }
-                    (crate::blocks::BlockMap::new(self.file.size), None, None)
-                }
-            };
-            let incoming = Arc::new(Incoming::new(Arc::clone(&part), Arc::clone(&self.meter), map));
-            let arrived = match whole {
-                Some(content) => finish::Arrived::from_content(content, &self.file),
-                None => {
-                    let permit = match slot.take() {
-                        Some(permit) => permit,
-                        None => self.another_slot().await?,
-                    };
-                    Fetching::new(self, Arc::clone(&incoming), resume, permit).run().await?
-                }
-            };
+            let (incoming, arrived) = self.arrive(slot, part).await?;
             let finished = match finish::finish(self, &incoming, arrived).await {
                 // It appeared meanwhile, and this job takes what is there.
                 Err(Halt::Failed(TransferError::DestinationExists { .. })) if self.file.existing == Existing::Share => {
@@ -175,6 +162,39 @@ impl Transfer {
                 }
             }
         }
+    }
+
+    /// Brings all bytes into the `.part`: those that are there count.
+    async fn arrive(
+        &self,
+        slot: &mut Option<OwnedSemaphorePermit>,
+        part: &Arc<Part>,
+    ) -> Result<(Arc<Incoming>, Arrived), Halt> {
+        let beginning = blocking({
+            let (part, file, stop) = (Arc::clone(part), self.file.clone(), self.stop.clone());
+            move || start::begin(&part, &file, &stop)
+        })
+        .await?;
+        let incoming = |map| Arc::new(Incoming::new(Arc::clone(part), Arc::clone(&self.meter), map));
+        let (incoming, resume) = match beginning {
+            Beginning::Whole(content) => {
+                let incoming = incoming(BlockMap::new(Some(content.size)));
+                return Ok((incoming, Arrived::from_content(content, &self.file)));
+            }
+            Beginning::Resume { map, resume } => (incoming(map), Some(resume)),
+            Beginning::Fresh { reason } => {
+                if let Some(reason) = reason {
+                    self.restarted(reason).await;
+                }
+                (incoming(BlockMap::new(self.file.size)), None)
+            }
+        };
+        let permit = match slot.take() {
+            Some(permit) => permit,
+            None => self.another_slot().await?,
+        };
+        let arrived = Fetching::new(self, Arc::clone(&incoming), resume, permit).run().await?;
+        Ok((incoming, arrived))
     }
 
     async fn another_slot(&self) -> Result<OwnedSemaphorePermit, Halt> {

@@ -8,7 +8,7 @@ use test_support::file_server::{
     When::{self, Always, Nth, Times},
 };
 
-use crate::rig::{MIB, Rig, settings};
+use crate::rig::{MIB, Rig, impatient, settings};
 
 const SIZE: u64 = 3 * MIB + 777;
 
@@ -19,7 +19,7 @@ fn served(rule: impl Fn(&Route) -> Route) -> Route {
 /// The file arrives whole although the rule is in force.
 async fn arrives(rule: impl Fn(&Route) -> Route) -> Route {
     let route = served(rule);
-    let mut rig = Rig::start();
+    let mut rig = Rig::with(impatient());
     let story = rig.fetch(rig.file("f.bin", &route.url())).await;
     assert!(story.completed(), "{:#?}", story.told());
     assert!(story.restarts().is_empty(), "{:?}", story.restarts());
@@ -54,13 +54,18 @@ async fn cuts_without_end_are_fine_as_long_as_bytes_come() {
 
 #[tokio::test]
 async fn silence_at_any_byte_ends_with_a_new_request() {
-    let quick = || Settings { stall_timeout: Duration::from_millis(40), ..settings() };
+    let mut tries = tokio::task::JoinSet::new();
     for step in 0..50 {
-        let route = served(|route| route.stall_after(step * SIZE / 50, Times(1)));
-        let mut rig = Rig::with(quick());
-        let story = rig.fetch(rig.file("f.bin", &route.url())).await;
-        assert!(story.completed(), "silent after {}: {:#?}", step * SIZE / 50, story.told());
-        rig.assert_whole("f.bin", &route.content());
+        tries.spawn(async move {
+            let route = served(|route| route.stall_after(step * SIZE / 50, Times(1)));
+            let mut rig = Rig::with(impatient());
+            let story = rig.fetch(rig.file("f.bin", &route.url())).await;
+            assert!(story.completed(), "silent after {}: {:#?}", step * SIZE / 50, story.told());
+            rig.assert_whole("f.bin", &route.content());
+        });
+    }
+    while let Some(tried) = tries.join_next().await {
+        tried.unwrap();
     }
 }
 
@@ -74,7 +79,7 @@ async fn silence_on_all_connections_at_once_is_overcome_and_shown() {
     let server = FileServer::start();
     server.set_rate_per_connection(20_000_000);
     let route = server.file("/f.bin", Content::pattern(12, 40 * MIB)).stall_after(MIB, Times(9));
-    let mut rig = Rig::start();
+    let mut rig = Rig::with(impatient());
     let story = rig.fetch(rig.file("f.bin", &route.url())).await;
     assert!(story.completed(), "{:#?}", story.told());
     rig.assert_whole("f.bin", &route.content());

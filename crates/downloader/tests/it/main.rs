@@ -5,6 +5,7 @@ mod answers;
 mod arrival;
 mod connections;
 mod control;
+mod crosstalk;
 mod disk;
 mod hosts;
 mod partial;

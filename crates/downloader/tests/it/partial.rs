@@ -4,7 +4,7 @@ use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
-use downloader::{FileJob, JobState, RestartReason, Settings, TransferError};
+use downloader::{FileJob, JobEvent, JobState, RestartReason, Settings, TransferError};
 use tempfile::TempDir;
 use test_support::file_server::{Content, FileServer, Route, When};
 
@@ -214,7 +214,7 @@ async fn a_part_that_is_removed_while_it_is_written_costs_one_restart() {
 async fn a_second_engine_on_the_same_file_waits_and_then_says_so() {
     let route = FileServer::start().file("/f.bin", Content::pattern(47, 6 * MIB));
     let gate = route.hold_at(4 * MIB);
-    let mut first = Rig::with(Settings { stall_timeout: crate::rig::PATIENCE, ..settings() });
+    let mut first = Rig::start();
     first.enqueue("job", vec![first.known("f.bin", &route)]).await;
     gate.reached().await;
     let mut second = Rig::on(Arc::clone(&first.home), settings());
@@ -251,6 +251,9 @@ async fn a_pause_keeps_every_byte_and_a_cancel_none() {
     let mut rig = Rig::start();
     rig.enqueue("job", vec![FileJob { size: Some(SIZE), ..rig.file("f.bin", &route.url()) }]).await;
     gate.reached().await;
+    let arrived =
+        |event: &JobEvent| matches!(event, JobEvent::Progress(tick) if tick.downloaded_bytes == 5 * MIB + 50_000);
+    rig.until("job", arrived).await;
     let id = downloader::JobId::new("job");
     let state = rig.downloader.pause(&id).await.unwrap();
     assert_eq!(state, JobState::Paused(downloader::PauseReason::Requested));

@@ -14,7 +14,7 @@ async fn jobs_run_by_priority_then_position_then_order_of_asking() {
     let server = FileServer::start();
     let first = server.file("/first", Content::pattern(71, 2 * MIB));
     let gate = first.hold_at(MIB);
-    let rig = Rig::with(Settings { stall_timeout: crate::rig::PATIENCE, ..one_at_a_time() });
+    let rig = Rig::with(one_at_a_time());
     rig.enqueue("first", vec![rig.known("first", &first)]).await;
     gate.reached().await;
     let waiting = [
@@ -112,7 +112,7 @@ async fn a_failed_job_resumes_with_what_is_missing() {
 async fn two_jobs_that_share_a_file_fetch_it_once() {
     let route = FileServer::start().file("/f", Content::pattern(78, 3 * MIB));
     let gate = route.hold_at(MIB);
-    let mut rig = Rig::with(Settings { stall_timeout: crate::rig::PATIENCE, ..settings() });
+    let mut rig = Rig::start();
     let shared = FileJob { existing: Existing::Share, ..rig.file("f", &route.url()) };
     rig.enqueue("one", vec![shared.clone()]).await;
     rig.enqueue("two", vec![shared]).await;

@@ -20,7 +20,8 @@ async fn refused(rule: impl Fn(&Route) -> Route) -> (Story, Route) {
 
 #[tokio::test]
 async fn a_page_a_message_a_pointer_or_nothing_never_becomes_a_model() {
-    let rules: [(fn(&Route) -> Route, &str); 5] = [
+    type Rule = fn(&Route) -> Route;
+    let rules: [(Rule, &str); 5] = [
         (|route| route.login_page(Always), "an HTML page"),
         (|route| route.json_error(Always), "a JSON message"),
         (|route| route.lfs_pointer(Always), "a Git LFS pointer"),
@@ -42,7 +43,8 @@ async fn a_page_a_message_a_pointer_or_nothing_never_becomes_a_model() {
 
 #[tokio::test]
 async fn final_answers_are_not_asked_again() {
-    let table: [(u16, fn(&TransferError) -> bool); 6] = [
+    type IsExpected = fn(&TransferError) -> bool;
+    let table: [(u16, IsExpected); 6] = [
         (404, |error| matches!(error, TransferError::NotFound { status: 404, .. })),
         (410, |error| matches!(error, TransferError::NotFound { status: 410, .. })),
         (401, |error| matches!(error, TransferError::Unauthorized { .. })),

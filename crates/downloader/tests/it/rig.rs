@@ -39,7 +39,7 @@ pub(crate) fn settings() -> Settings {
     Settings {
         private_sources: PrivateSources::All,
         min_free_space: 0,
-        stall_timeout: Duration::from_millis(300),
+        stall_timeout: PATIENCE / 2,
         connect_timeout: Duration::from_secs(2),
         backoff: Backoff { first: Duration::from_millis(2), max: Duration::from_millis(20), tries_without_progress: 5 },
         lock_wait: Duration::from_millis(200),
@@ -47,6 +47,11 @@ pub(crate) fn settings() -> Settings {
         progress_interval: Duration::from_millis(10),
         ..Settings::default()
     }
+}
+
+/// The same where silence is what is tested.
+pub(crate) fn impatient() -> Settings {
+    Settings { stall_timeout: Duration::from_millis(200), ..settings() }
 }
 
 impl Rig {
@@ -102,10 +107,19 @@ impl Rig {
 
     /// Listens until an event of the job is the one waited for.
     pub(crate) async fn until(&mut self, id: &str, wanted: impl Fn(&JobEvent) -> bool) -> Story {
+        self.listen(Some(id), wanted).await
+    }
+
+    /// Listens until an event of any job is the one waited for.
+    pub(crate) async fn any(&mut self, wanted: impl Fn(&JobEvent) -> bool) -> Story {
+        self.listen(None, wanted).await
+    }
+
+    async fn listen(&mut self, id: Option<&str>, wanted: impl Fn(&JobEvent) -> bool) -> Story {
         let mut story = Story::default();
         let listen = async {
             while let Some(update) = self.updates.recv().await {
-                if update.job.as_str() != id {
+                if id.is_some_and(|id| update.job.as_str() != id) {
                     continue;
                 }
                 let found = wanted(&update.event);

@@ -1,0 +1,85 @@
+//! What a transfer does when a connection failed, the file changed, or its bytes have to be thrown away.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio_util::sync::CancellationToken;
+
+use crate::fetching::Fetching;
+use crate::transfer::{Halt, blocking};
+use crate::{RestartReason, TransferError, start};
+
+/// How often the file may change on the server before it is given up.
+const MOST_CHANGES: u32 = 3;
+
+impl Fetching<'_> {
+    /// A failure that may pass: the budget says how long to wait, or that it is over for this source.
+    pub(crate) fn try_again(
+        &mut self,
+        source: usize,
+        error: TransferError,
+        asked: Option<Duration>,
+    ) -> Result<(), Halt> {
+        tracing::debug!(file = %self.transfer.file.destination, %error, "a connection failed");
+        self.sources[source].failures += 1;
+        self.connections.failed(Instant::now());
+        if !self.running.is_empty() && asked.is_none() {
+            return Ok(()); // Others go on; only when none is left it is a question of patience.
+        }
+        let Some(wait) = self.budget.failed(self.transfer.meter.wire(), asked, rand::random()) else {
+            self.sources[source].dead = Some(error);
+            return self.next_source();
+        };
+        self.not_before = Some(tokio::time::Instant::now() + wait);
+        if self.sources.len() > 1 && self.running.is_empty() {
+            self.next_source()?;
+        }
+        Ok(())
+    }
+
+    /// Everything that has arrived is from another version than what the server has now.
+    pub(crate) async fn changed(&mut self) -> Result<(), Halt> {
+        self.changes += 1;
+        if self.changes >= MOST_CHANGES {
+            let host = self.sources[self.current].source.host();
+            return Err(Halt::Failed(TransferError::KeepsChanging { host }));
+        }
+        self.validators_lie = true;
+        self.restart(RestartReason::ChangedOnServer).await
+    }
+
+    /// Throws away what is here and begins anew with the next answer.
+    pub(crate) async fn restart(&mut self, reason: RestartReason) -> Result<(), Halt> {
+        self.stop_all().await;
+        if let Some(hash) = self.hash.take() {
+            self.incoming.set_hash(None);
+            hash.stop().await;
+        }
+        if let Some(audit) = self.audit.take() {
+            let _ = audit.await;
+        }
+        let lost = self.incoming.map().present();
+        self.incoming.map().reset(self.transfer.file.size);
+        self.incoming.meter.set_present(0);
+        let part = Arc::clone(&self.incoming.part);
+        blocking(move || start::throw_away(&part)).await?;
+        (self.identity, self.hash_state, self.established) = (None, None, false);
+        if lost > 0 {
+            self.transfer.restarted(reason).await;
+        }
+        Ok(())
+    }
+
+    /// Ends all connections and waits for them; what they have collected is stored.
+    pub(crate) async fn stop_all(&mut self) {
+        self.stop_fetchers.cancel();
+        while let Some(ended) = self.running.join_next().await {
+            if let Ok(ended) = ended {
+                self.incoming.map().release(ended.claim);
+                self.fetchers.remove(&ended.claim);
+                self.permit.get_or_insert(ended.permit);
+            }
+        }
+        self.stop_fetchers = CancellationToken::new();
+    }
+}
