@@ -132,11 +132,15 @@ impl Dashboard {
             Models { index, catalogue: catalogue_of_models, store: store.clone(), clock: clock_of_models, scanned };
         let (bus, started_at) = (downloads.bus.clone(), clock.now());
         let jobs = jobs(bus.clone(), Arc::clone(&clock));
-        let storage =
-            Storage { workspace: settings.workspace.clone(), models: models.clone(), presets: presets.clone() };
         let (system, logs) = (System::new(), settings.logs.clone());
         let comfy = Comfy::new(&settings.comfy)?;
         let workflows = Workflows::new(&settings.workflows, comfy.clone(), presets.clone(), system.clone());
+        let storage = Storage {
+            workspace: settings.workspace.clone(),
+            models: models.clone(),
+            presets: presets.clone(),
+            system: system.clone(),
+        };
         Ok(Self {
             presets,
             downloads,
@@ -167,6 +171,7 @@ impl Dashboard {
                 probe: Arc::new(gpu_probe::Probe::detect(options)),
                 workspace: settings.workspace.clone(),
             },
+            comfy: self.comfy.clone(),
             store: self.store.clone(),
             bus: self.bus.clone(),
             clock: Arc::clone(&self.clock),

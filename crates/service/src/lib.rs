@@ -35,7 +35,7 @@ pub use clock::{Clock, ManualClock, SystemClock};
 pub use dashboard::Dashboard;
 pub use downloader::{Credentials, PrivateSources, Secret, SourceUrl};
 pub use error::{Error, Resource};
-pub use gpu_probe::Gpu;
+pub use gpu_probe::{Gpu, Source as GpuSource};
 pub use registry::{Catalog, ConfinedPath, Preset, PresetId};
 pub use settings::{DatabasePlace, Settings};
 pub use supervisor::Supervisor;

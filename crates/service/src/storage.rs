@@ -12,6 +12,7 @@ use crate::{
     models::Models,
     page::PageRequest,
     presets::{PresetQuery, Presets},
+    system::System,
     tasks::blocking,
 };
 
@@ -21,6 +22,7 @@ pub struct Storage {
     pub(crate) workspace: PathBuf,
     pub(crate) models: Models,
     pub(crate) presets: Presets,
+    pub(crate) system: System,
 }
 
 /// A file system.
@@ -39,8 +41,8 @@ pub struct Filesystem {
 pub struct StorageOverview {
     /// The folder whose file system this is.
     pub workspace: PathBuf,
-    /// Its file system.
-    pub filesystem: Filesystem,
+    /// Its file system, as last sampled; `None` where it does not answer.
+    pub filesystem: Option<Filesystem>,
     /// How many model files there are.
     pub count: u64,
     /// Their bytes.
@@ -92,7 +94,7 @@ impl Storage {
         }
         Ok(StorageOverview {
             workspace: self.workspace.clone(),
-            filesystem: self.filesystem().await?,
+            filesystem: self.system.sample().await.disk,
             count: files.len() as u64,
             total_bytes: files.iter().map(|(_, stamp, _)| stamp.size).sum(),
             by_type,
@@ -121,12 +123,6 @@ impl Storage {
             duplicates: duplicates(&files),
             partial,
         })
-    }
-
-    /// The file system of the workspace.
-    pub(crate) async fn filesystem(&self) -> Result<Filesystem, Error> {
-        let workspace = self.workspace.clone();
-        blocking(move || filesystem_of(&workspace)).await?.map_err(Error::internal)
     }
 
     async fn by_preset(&self) -> Result<Vec<(PresetId, u64, u64)>, Error> {

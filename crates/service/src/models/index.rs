@@ -124,6 +124,13 @@ impl ModelIndex {
         self.read().on_disk.get(path).map(|seen| seen.stamp.size)
     }
 
+    /// A file as last seen, with its hash where it is known.
+    pub(crate) fn seen(&self, path: &str) -> Option<(Stamp, Option<String>)> {
+        let known = self.read();
+        let stamp = known.on_disk.get(path)?.stamp;
+        Some((stamp, known.record(path, stamp).map(|record| record.sha256.clone())))
+    }
+
     /// Every file as last seen, sorted by path, with its hash where it is known.
     pub(crate) fn snapshot(&self, wanted: impl Fn(&str) -> bool) -> Vec<(String, Stamp, Option<String>)> {
         let known = self.read();

@@ -81,7 +81,7 @@ impl Models {
         Ok(found.into_iter().map(readable).collect())
     }
 
-    fn view(&self, path: String, stamp: Stamp, sha256: Option<String>, catalog: &Catalog) -> ModelView {
+    pub(super) fn view(&self, path: String, stamp: Stamp, sha256: Option<String>, catalog: &Catalog) -> ModelView {
         let owner = ConfinedPath::parse(&path).ok().and_then(|confined| {
             let fits = |file: &registry::ModelFile| file.path == confined && self.index.fit(file).is_here();
             let claiming = catalog.presets_claiming(&confined);

@@ -1,11 +1,13 @@
 //! Model files as people see them: what lies in the models folder, by type, and how it is removed.
 
 mod delete;
+mod detail;
 mod index;
 mod list;
 mod validation;
 mod view;
 
+pub use detail::{ModelDetail, ModelFormat, ModelHeader, PickleVerdict};
 pub(crate) use index::ModelIndex;
 pub use validation::{Finding, FindingCode, ValidateOptions, ValidationReport};
 pub use view::{ModelList, ModelQuery, ModelSort, ModelType, ModelView, ModelsDeleted, NotDeleted, Rescanned};

@@ -50,15 +50,25 @@ pub struct Sample {
     pub memory: MemoryReading,
     /// GPUs; none is an ordinary state.
     pub gpus: Vec<Gpu>,
+    /// Why no GPU is known, as a sentence; `None` while one is.
+    pub no_gpu_because: Option<String>,
     /// The file system of the workspace; `None` where it does not answer.
     pub disk: Option<Filesystem>,
     /// Whether the database answers.
     pub database: ServiceState,
     /// Whether the catalogue is loaded and the transfers are taken in.
     pub preset_manager: ServiceState,
+    /// Whether ComfyUI answers.
+    pub comfyui: ServiceState,
 }
 
 impl Sample {
+    /// How this server is: it answers, and it needs its database and the file system of its workspace.
+    pub fn dashboard(&self) -> ServiceState {
+        let is_well = self.database == ServiceState::Running && self.disk.is_some();
+        if is_well { ServiceState::Running } else { ServiceState::Degraded }
+    }
+
     /// The GPU with the most memory, and that memory in GiB.
     pub fn largest_gpu(&self) -> Option<(&Gpu, f64)> {
         let sized = self.gpus.iter().filter_map(|gpu| Some((gpu, gpu.memory_total_bytes?)));

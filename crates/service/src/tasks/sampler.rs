@@ -5,11 +5,13 @@ use std::{
     time::{Duration, Instant},
 };
 
+use gpu_probe::{Gpu, Source};
 use tokio_util::sync::CancellationToken;
 
 use super::blocking;
 use crate::{
     Clock, Error,
+    comfy::Comfy,
     events::{Bus, Event},
     storage::filesystem_of,
     store::Store,
@@ -23,6 +25,7 @@ const LONGEST_SILENCE: Duration = Duration::from_secs(5);
 pub(crate) struct Sampler {
     pub(crate) system: System,
     pub(crate) sources: Sources,
+    pub(crate) comfy: Comfy,
     pub(crate) store: Store,
     pub(crate) bus: Bus,
     pub(crate) clock: Arc<dyn Clock>,
@@ -54,19 +57,27 @@ pub(crate) async fn run(sampler: Sampler, stop: CancellationToken) -> Result<(),
 impl Sampler {
     async fn take(&self, mut host: Host) -> Result<(Sample, Host), Error> {
         let (probe, workspace) = (Arc::clone(&self.sources.probe), self.sources.workspace.clone());
+        let comfy = self.comfy.last_seen();
         let read = move || {
             let (cpu, memory) = host.read();
-            let gpus = probe.read(Instant::now());
-            (host, cpu, memory, gpus, filesystem_of(&workspace).ok())
+            let gpus = gpus_of_machine(probe.read(Instant::now()), &comfy.gpus);
+            let no_gpu_because = probe.reason().filter(|_| gpus.is_empty());
+            (host, cpu, memory, gpus, no_gpu_because, filesystem_of(&workspace).ok())
         };
-        let (host, cpu, memory, gpus, disk) = blocking(read).await?;
+        let (host, cpu, memory, gpus, no_gpu_because, disk) = blocking(read).await?;
         let database = match self.store.ping().await {
             Ok(()) => ServiceState::Running,
             Err(_) => ServiceState::Stopped,
         };
         // The supervisor ends the process when the transfers end: while this runs, they run, and only the database can fail.
         let preset_manager = if database == ServiceState::Running { database } else { ServiceState::Degraded };
-        let at = self.clock.now();
-        Ok((Sample { at, cpu, memory, gpus, disk, database, preset_manager }, host))
+        let (at, comfyui) = (self.clock.now(), self.comfy.last_seen().state);
+        Ok((Sample { at, cpu, memory, gpus, no_gpu_because, disk, database, preset_manager, comfyui }, host))
     }
+}
+
+/// What the driver names, else what ComfyUI computes on, else what the owner stated.
+fn gpus_of_machine(named: Vec<Gpu>, of_comfyui: &[Gpu]) -> Vec<Gpu> {
+    let is_measured = named.iter().any(|gpu| gpu.source == Source::Driver);
+    if is_measured || of_comfyui.is_empty() { named } else { of_comfyui.to_vec() }
 }

@@ -1,0 +1,136 @@
+//! One model file, looked into: what its head declares, whether it is whole, whether loading it would run code.
+
+use model_file::{Header, Kind, Structure, Verdict};
+use registry::ConfinedPath;
+
+use super::{ModelView, Models};
+use crate::{Error, tasks::blocking};
+
+/// A file and what its own bytes say.
+#[derive(Debug, Clone)]
+pub struct ModelDetail {
+    /// The file as lists show it.
+    pub view: ModelView,
+    /// What the bytes are.
+    pub format: ModelFormat,
+    /// Whether the structure accounts for every byte; `None`: the format does not say.
+    pub whole: Option<bool>,
+    /// What is wrong with the structure, as a sentence.
+    pub damage: Option<String>,
+    /// Whether loading it would run code, for formats that could.
+    pub pickle: Option<PickleVerdict>,
+    /// The name promises another format, as a sentence.
+    pub wrong_format: Option<String>,
+    /// What the head declares; safetensors and GGUF only.
+    pub header: Option<ModelHeader>,
+}
+
+/// What the bytes of a file are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ModelFormat(Kind);
+
+impl ModelFormat {
+    /// The word for it.
+    pub fn as_str(self) -> &'static str {
+        match self.0 {
+            Kind::Safetensors => "safetensors",
+            Kind::Gguf => "gguf",
+            Kind::TorchZip => "torch",
+            Kind::Zip => "zip",
+            Kind::Pickle => "pickle",
+            Kind::SevenZip => "7z",
+            Kind::Rar => "rar",
+            Kind::Compressed => "compressed",
+            Kind::Html => "html",
+            Kind::LfsPointer => "lfs_pointer",
+            Kind::Empty => "empty",
+            Kind::Unknown => "unknown",
+        }
+    }
+}
+
+/// Whether loading a file would run code that is not on the allow-list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PickleVerdict {
+    /// It would not.
+    Clean,
+    /// It would: these imports are not on the list.
+    Unsafe(Vec<String>),
+    /// It cannot be said, for this reason.
+    Unknown(String),
+}
+
+/// What the head of a file declares.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ModelHeader(Header);
+
+impl ModelHeader {
+    /// How many tensors the file holds.
+    pub fn tensors(&self) -> u64 {
+        self.0.tensors
+    }
+
+    /// How many numbers they hold together.
+    pub fn parameters(&self) -> u64 {
+        self.0.parameters
+    }
+
+    /// Bytes of the tensors of each element type.
+    pub fn dtypes(&self) -> impl Iterator<Item = (&str, u64)> {
+        self.0.dtypes.iter().map(|(name, bytes)| (name.as_str(), *bytes))
+    }
+
+    /// The file's own remarks.
+    pub fn metadata(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.metadata.iter().map(|(key, value)| (key.as_str(), value.as_str()))
+    }
+
+    /// Remarks were left out because they are too long.
+    pub fn is_metadata_cut(&self) -> bool {
+        self.0.metadata_cut
+    }
+}
+
+impl Models {
+    /// A file, after a look at the disk and into its head.
+    pub async fn detail(&self, path: &str) -> Result<ModelDetail, Error> {
+        let not_found = || Error::ModelNotFound(path.to_owned());
+        let confined = ConfinedPath::parse(path).map_err(|_| not_found())?;
+        self.first_look().await;
+        let (index, looked_at) = (self.index.clone(), confined.clone());
+        let report = blocking(move || {
+            index.refresh([&looked_at]);
+            let file = index.folder().open_file(&looked_at).ok().filter(|file| is_file(file))?;
+            Some(model_file::inspect(&file, looked_at.file_name()))
+        });
+        let report = report.await?.ok_or_else(not_found)?.map_err(Error::internal)?;
+        let (stamp, sha256) = self.index.seen(confined.as_str()).ok_or_else(not_found)?;
+        let damage = match &report.structure {
+            Structure::Damaged { reason } => Some(reason.to_string()),
+            Structure::Whole | Structure::NotJudged => None,
+        };
+        Ok(ModelDetail {
+            view: self.view(confined.as_str().to_owned(), stamp, sha256, &self.catalogue.current()),
+            format: ModelFormat(report.kind),
+            whole: (report.structure != Structure::NotJudged).then_some(damage.is_none()),
+            damage,
+            pickle: report.pickle.map(PickleVerdict::from),
+            wrong_format: report.wrong_format.map(|wrong| wrong.to_string()),
+            header: report.header.map(ModelHeader),
+        })
+    }
+}
+
+impl From<Verdict> for PickleVerdict {
+    fn from(verdict: Verdict) -> Self {
+        match verdict {
+            Verdict::Clean => Self::Clean,
+            Verdict::Unsafe { imports } => Self::Unsafe(imports.into_iter().collect()),
+            Verdict::Unknown { reason } => Self::Unknown(reason),
+        }
+    }
+}
+
+fn is_file(file: &std::fs::File) -> bool {
+    file.metadata().is_ok_and(|metadata| metadata.is_file())
+}
