@@ -95,3 +95,14 @@ fn pages_messages_and_pointers_are_no_weight_files() {
         assert_eq!(not_a_file(name, kind, bytes), expected, "{name} {kind:?}");
     }
 }
+
+proptest::proptest! {
+    #[test]
+    fn any_content_range_is_read_without_a_panic(value in "[ -~]{0,40}", first in 0..u64::MAX, last in 0..u64::MAX, total in 0..u64::MAX) {
+        for value in [value.clone(), format!("bytes {value}"), format!("bytes {first}-{last}/{total}")] {
+            if let Some(range) = parse_content_range(&value) {
+                proptest::prop_assert!(range.start < range.end && range.total.is_none_or(|total| range.end <= total));
+            }
+        }
+    }
+}

@@ -105,4 +105,15 @@ mod tests {
         assert_eq!(of("https://h/a/..%2fevil.bin").as_deref(), Some("evil.bin"));
         assert_eq!(of("https://h/"), None);
     }
+
+    proptest::proptest! {
+        #[test]
+        fn whatever_a_server_sends_the_name_is_one_plain_component(value in "\\PC{0,60}", raw in ".{0,40}") {
+            for header in [value.clone(), format!("attachment; filename=\"{raw}\""), format!("a; filename*=UTF-8''{value}")] {
+                if let Some(name) = from_content_disposition(&header) {
+                    proptest::prop_assert!(name_problem(&name).is_none() && !name.contains('/'), "{:?}", name);
+                }
+            }
+        }
+    }
 }

@@ -203,4 +203,15 @@ mod tests {
         let journal = Journal::read(&bytes);
         assert!(journal.blocks.is_empty() && journal.hash_state.is_none() && journal.identity.is_some());
     }
+
+    proptest::proptest! {
+        #[test]
+        fn any_bytes_are_read_without_a_panic(bytes in proptest::collection::vec(proptest::num::u8::ANY, 0..300)) {
+            let mut journal = head();
+            journal.extend(&bytes);
+            proptest::prop_assert!(Journal::read(&journal).good_bytes <= journal.len() as u64);
+            Journal::read(&bytes);
+            Identity::read(&bytes);
+        }
+    }
 }

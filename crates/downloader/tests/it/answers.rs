@@ -6,7 +6,7 @@ use test_support::file_server::{
     When::{Always, Nth, Times},
 };
 
-use crate::rig::{MIB, Rig};
+use crate::rig::{MIB, Rig, impatient};
 
 /// Not a multiple of any block.
 const SIZE: u64 = 3 * MIB + 1237;
@@ -48,7 +48,7 @@ async fn no_lie_about_a_range_ends_in_a_wrong_byte() {
     for (name, rule) in LIES {
         for known in [true, false] {
             let route = rule(&cut_once(31));
-            let mut rig = Rig::start();
+            let mut rig = Rig::with(impatient());
             let file = if known { rig.known("f.bin", &route) } else { rig.file("f.bin", &route.url()) };
             let story = rig.fetch(file).await;
             assert!(story.completed(), "{name}, hash known {known}: {:#?}", story.told());

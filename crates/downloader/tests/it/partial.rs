@@ -23,14 +23,13 @@ impl Half {
     async fn made(known: bool) -> Self {
         let route = FileServer::start().file("/f.bin", Content::pattern(41, SIZE));
         let gate = route.hold_at(9 * MIB + 99);
-        let rig = Rig::start();
+        let mut rig = Rig::start();
         let file = if known { rig.known("f.bin", &route) } else { rig.file("f.bin", &route.url()) };
         rig.enqueue("job", vec![file]).await;
         gate.reached().await;
-        let part = rig.path("f.bin.part");
-        while part.metadata().map_or(0, |part| part.len()) < 9 * MIB {
-            tokio::task::yield_now().await;
-        }
+        let arrived =
+            |event: &JobEvent| matches!(event, JobEvent::Progress(tick) if tick.downloaded_bytes == 9 * MIB + 99);
+        rig.until("job", arrived).await;
         let home = rig.shutdown().await;
         gate.open();
         Self { route, home, known }
