@@ -19,6 +19,7 @@ use crate::{
     model_dir::ModelDir,
     models::{ModelIndex, Models},
     presets::{Catalogue, InstallOptions, Presets},
+    prompts::Prompts,
     registry_sync::RegistrySync,
     space::Space,
     storage::Storage,
@@ -50,6 +51,8 @@ pub struct Dashboard {
     pub comfy: Comfy,
     /// Workflows: templates, those that people save, and what each needs.
     pub workflows: Workflows,
+    /// The queue of prompts, and what became of each.
+    pub prompts: Prompts,
     /// The last lines of the log; the binary fills it.
     pub logs: LogRing,
     /// Who may come in.
@@ -92,7 +95,7 @@ impl Dashboard {
             .spawn("rescan", tasks::rescan::run(dashboard.models.clone(), settings.rescan_interval, stop.clone()));
         supervisor.spawn("shell token", dashboard.access.clone().remove_shell_token_after(stop.clone()));
         supervisor.spawn("registry sync", tasks::registry::run(dashboard.registry.clone(), interval, stop.clone()));
-        supervisor.spawn("ComfyUI's health", dashboard.comfy.clone().look_after(stop.clone()));
+        dashboard.talk_with_comfy(&mut supervisor, &stop).await?;
         supervisor.spawn("sampler", tasks::sampler::run(dashboard.sampler(&settings), stop));
         dashboard.take_up_unfinished().await?;
         supervisor.spawn_once(dashboard.clone().install_at_start(settings));
@@ -135,6 +138,8 @@ impl Dashboard {
         let (system, logs) = (System::new(), settings.logs.clone());
         let comfy = Comfy::new(&settings.comfy)?;
         let workflows = Workflows::new(&settings.workflows, comfy.clone(), presets.clone(), system.clone());
+        let prompts =
+            Prompts::new(store.clone(), comfy.clone(), workflows.clone(), bus.clone(), Arc::clone(&clock));
         let storage = Storage {
             workspace: settings.workspace.clone(),
             models: models.clone(),
@@ -151,6 +156,7 @@ impl Dashboard {
             system,
             comfy,
             workflows,
+            prompts,
             logs,
             access,
             source_tokens,
@@ -160,6 +166,21 @@ impl Dashboard {
             clock,
             started_at,
         })
+    }
+
+    /// Looks after ComfyUI, listens to it, and brings prompts there and back.
+    async fn talk_with_comfy(&self, supervisor: &mut Supervisor, stop: &CancellationToken) -> Result<(), Error> {
+        let settings = &self.comfy.settings;
+        let name = self.store.socket_name().await?;
+        let (events, socket) = comfy_client::watch(&settings.url, &name, settings.backoff);
+        let socket = async {
+            socket.await;
+            Ok(())
+        };
+        supervisor.spawn("ComfyUI's health", self.comfy.clone().look_after(stop.clone()));
+        supervisor.spawn("ComfyUI's socket", socket);
+        supervisor.spawn("prompts", tasks::comfy::run(self.prompts.clone(), events, stop.clone()));
+        Ok(())
     }
 
     fn sampler(&self, settings: &Settings) -> tasks::sampler::Sampler {

@@ -7,6 +7,7 @@ use tokio::sync::broadcast;
 
 use crate::downloads::DownloadView;
 use crate::jobs::{Job, JobState};
+use crate::prompts::{QueueFigures, WorkflowFailed, WorkflowOutput, WorkflowPreview, WorkflowProgress};
 use crate::system::Sample;
 
 /// A stream of events that a watcher can ask for.
@@ -63,6 +64,16 @@ pub enum Event {
     JobProgress(Arc<Job>),
     /// The machine as it is now.
     SystemStatus(Arc<Sample>),
+    /// What waits and runs in ComfyUI changed.
+    QueueUpdate(Arc<QueueFigures>),
+    /// A prompt went on or ended.
+    WorkflowProgress(Arc<WorkflowProgress>),
+    /// A node has something to show.
+    WorkflowOutput(Arc<WorkflowOutput>),
+    /// A prompt failed.
+    WorkflowFailed(Arc<WorkflowFailed>),
+    /// A picture of what a node is at.
+    WorkflowPreview(Arc<WorkflowPreview>),
 }
 
 impl Event {
@@ -77,6 +88,11 @@ impl Event {
             | Self::DownloadFailed(_)
             | Self::DownloadCancelled(_) => Channel::Downloads,
             Self::JobProgress(_) | Self::SystemStatus(_) => Channel::System,
+            Self::QueueUpdate(_) => Channel::Queue,
+            Self::WorkflowProgress(_)
+            | Self::WorkflowOutput(_)
+            | Self::WorkflowFailed(_)
+            | Self::WorkflowPreview(_) => Channel::Workflows,
         }
     }
 
@@ -85,6 +101,9 @@ impl Event {
         match self {
             Self::DownloadProgress(download) => Some(&download.id),
             Self::SystemStatus(_) => Some("system"),
+            Self::QueueUpdate(_) => Some("queue"),
+            Self::WorkflowProgress(step) if step.state.is_unfinished() => Some(&step.prompt_id),
+            Self::WorkflowPreview(preview) => Some(&preview.subject),
             Self::JobProgress(job) if job.state == JobState::Running => Some(&job.id),
             _ => None,
         }

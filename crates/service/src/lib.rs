@@ -20,6 +20,7 @@ mod model_dir;
 pub mod models;
 pub mod page;
 pub mod presets;
+pub mod prompts;
 pub mod registry_sync;
 mod settings;
 mod space;

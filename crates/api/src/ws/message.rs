@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 use service::downloads::DownloadView;
 use service::events::Event;
 use service::jobs::Job;
+use service::prompts::{QueueFigures, WorkflowFailed, WorkflowOutput, WorkflowProgress};
 use service::system::Sample;
 
 use crate::dto::downloads::{DownloadState, file_counts};
@@ -114,6 +115,12 @@ pub(super) fn of_event(event: &Event, now: Timestamp) -> Vec<Encoded> {
         Event::DownloadFailed(view) => vec![failure_notice(view, now), failed(view, now)],
         Event::JobProgress(job) => vec![Encoded::new("job_progress", now, &job_data(job))],
         Event::SystemStatus(sample) => vec![Encoded::new("system_status", now, &system_data(sample))],
+        Event::QueueUpdate(figures) => vec![Encoded::new("queue_update", now, &queue_data(figures))],
+        Event::WorkflowProgress(step) => vec![Encoded::new("workflow_progress", now, &step_data(step))],
+        Event::WorkflowOutput(shown) => vec![Encoded::new("workflow_output", now, &output_data(shown))],
+        Event::WorkflowFailed(failed) => vec![Encoded::new("error", now, &workflow_failure_data(failed))],
+        // Pictures go as bytes, to those who asked for them.
+        Event::WorkflowPreview(_) => Vec::new(),
     }
 }
 
@@ -134,6 +141,61 @@ pub(super) fn snapshot_of(view: &DownloadView, now: Timestamp) -> Encoded {
 /// The machine as it is, as the channel's ordinary message.
 pub(super) fn snapshot_of_system(sample: &Sample, now: Timestamp) -> Encoded {
     Encoded::snapshot("system_status", now, &system_data(sample))
+}
+
+/// The queue as it is, as the channel's ordinary message.
+pub(super) fn snapshot_of_queue(figures: &QueueFigures, now: Timestamp) -> Encoded {
+    Encoded::snapshot("queue_update", now, &queue_data(figures))
+}
+
+/// How far a prompt is, as the channel's ordinary message.
+pub(super) fn snapshot_of_step(step: &WorkflowProgress, now: Timestamp) -> Encoded {
+    Encoded::snapshot("workflow_progress", now, &step_data(step))
+}
+
+fn queue_data(figures: &QueueFigures) -> Value {
+    let task = |(id, kind): &(String, String)| json!({"prompt_id": id, "type": kind});
+    json!({
+        "queue_pending": figures.pending,
+        "queue_running": figures.running,
+        "current_task": figures.current.as_ref().map(task),
+        "paused": figures.is_paused,
+    })
+}
+
+fn step_data(step: &WorkflowProgress) -> Value {
+    json!({
+        "prompt_id": step.prompt_id,
+        "node": step.node,
+        "value": step.value,
+        "max": step.max,
+        "type": step.kind.as_str(),
+        "title": step.title,
+        "node_type": step.node_type,
+        "overall": percent(step.overall),
+        "status": step.state.as_str(),
+    })
+}
+
+fn output_data(shown: &WorkflowOutput) -> Value {
+    json!({"prompt_id": shown.prompt_id, "node": shown.node, "output": shown.output})
+}
+
+fn workflow_failure_data(failed: &WorkflowFailed) -> Value {
+    let failure = &failed.failure;
+    json!({
+        "code": "WORKFLOW_FAILED",
+        "message": failure.message,
+        "details": {
+            "prompt_id": failed.prompt_id,
+            "node": failure.node,
+            "node_type": failure.node_type,
+            "exception_type": failure.exception_type,
+            "traceback": failure.traceback,
+            "error": failure.error,
+            "node_errors": failure.node_errors,
+        },
+    })
 }
 
 fn system_data(sample: &Sample) -> Value {

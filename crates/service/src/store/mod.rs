@@ -7,6 +7,8 @@ mod files;
 mod history;
 mod installs;
 mod place;
+mod prompts;
+mod queue;
 mod rows;
 mod sessions;
 mod validations;
@@ -25,6 +27,7 @@ pub(crate) use files::{FileRecord, SourceFacts};
 pub(crate) use history::HistoryFilter;
 pub(crate) use installs::{InstallRow, ReplacedFile};
 pub(crate) use place::is_network;
+pub(crate) use prompts::{PromptEnd, PromptInsert, PromptRow, Queued};
 pub(crate) use rows::{DownloadInsert, Existing, FileRow, StoredDownload};
 pub(crate) use sessions::{AliveSince, SessionInsert, StoredSession};
 

@@ -1,5 +1,6 @@
-//! What runs without being asked: the engine's updates and the scans of the models folder.
+//! What runs without being asked: the engine's updates, the talk with ComfyUI, the scans of the models folder.
 
+pub(crate) mod comfy;
 pub(crate) mod registry;
 pub(crate) mod rescan;
 pub(crate) mod sampler;

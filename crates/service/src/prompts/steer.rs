@@ -1,0 +1,170 @@
+//! Steering the queue: pause, order, cancel, clear, interrupt. What concerns a prompt that is here only is done at once; the
+//! rest is a wish in the database that the task brings to ComfyUI, now or when it is there again.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::{Clearing, PromptChange, PromptRecord, PromptState, Prompts, history::find, no_prompt, tell::plain_end};
+use crate::{Error, store::PromptRow};
+
+impl Prompts {
+    /// Lets nothing new of ours start; what runs goes on.
+    pub async fn pause(&self) -> Result<(), Error> {
+        self.store.pause_queue(true).await?;
+        self.rounds.after(self.patience()).await;
+        Ok(())
+    }
+
+    /// Lets prompts start again.
+    pub async fn resume(&self) -> Result<(), Error> {
+        self.store.pause_queue(false).await?;
+        self.rounds.after(self.patience()).await;
+        Ok(())
+    }
+
+    /// Changes the place of a prompt that waits.
+    pub async fn change(&self, id: &str, change: PromptChange) -> Result<PromptRecord, Error> {
+        let row = self.store.prompt(id).await?.ok_or_else(|| no_prompt(id))?;
+        if row.state != PromptState::Queued {
+            return Err(wrong_state(&row, "moved"));
+        }
+        match change {
+            PromptChange::Priority(priority) => self.store.set_prompt_priority(id, priority).await?,
+            PromptChange::Before(other) if other == id => {}
+            PromptChange::Before(other) => {
+                let target = self.store.prompt(&other).await?.ok_or_else(|| no_prompt(&other))?;
+                if !self.store.put_prompt_before(id, &other).await? {
+                    return Err(wrong_state(&target, "waited for"));
+                }
+            }
+        }
+        self.rounds.after(self.patience()).await;
+        self.get(id).await
+    }
+
+    /// Ends exactly this prompt, whether it waits or runs, ours or another client's. Answers with the state that was reached.
+    pub async fn cancel(&self, id: &str) -> Result<PromptState, Error> {
+        let Some(row) = self.store.prompt(id).await? else { return self.cancel_foreign(id).await };
+        if row.state == PromptState::Interrupted {
+            return Ok(PromptState::Interrupted);
+        }
+        if self.end_if_waiting(id).await? {
+            self.rounds.ask();
+            return Ok(PromptState::Interrupted);
+        }
+        if !self.store.want_prompt_ended(id).await? {
+            return Err(wrong_state(&row, "cancelled"));
+        }
+        self.until_ended(id).await
+    }
+
+    /// Clears a part of the queue, other clients' prompts included, and says how many prompts that ended.
+    pub async fn clear(&self, which: Clearing) -> Result<u64, Error> {
+        let there = self.comfy.client.queue().await;
+        let rows = self.store.unfinished_prompts().await?;
+        let is_ours = |id: &str| rows.iter().any(|row| row.id == id);
+        let mut cleared = 0;
+        if which != Clearing::Running {
+            for row in rows.iter().filter(|row| row.state == PromptState::Queued) {
+                let ended = self.end_if_waiting(&row.id).await? || self.store.want_prompt_ended(&row.id).await?;
+                cleared += u64::from(ended);
+            }
+            if let Ok(queue) = &there {
+                let foreign: Vec<&str> =
+                    queue.pending.iter().map(|row| row.prompt_id.as_str()).filter(|id| !is_ours(id)).collect();
+                if !foreign.is_empty() {
+                    self.comfy.client.delete_from_queue(&foreign).await?;
+                    cleared += foreign.len() as u64;
+                }
+            }
+        }
+        if which != Clearing::Pending {
+            cleared += self.interrupt(None).await?.len() as u64;
+        }
+        self.rounds.after(self.patience()).await;
+        match there {
+            Err(cause) if cleared == 0 => Err(cause.into()),
+            _ => Ok(cleared),
+        }
+    }
+
+    /// Stops what runs: this prompt only, or whatever it is. Answers with the ids of what was stopped.
+    pub async fn interrupt(&self, id: Option<&str>) -> Result<Vec<String>, Error> {
+        let client = &self.comfy.client;
+        let queue = client.queue().await?;
+        if let Some(id) = id
+            && !queue.running.iter().any(|row| row.prompt_id == id)
+        {
+            let row = self.store.prompt(id).await?;
+            let waits = find(&queue, id).is_some();
+            return Err(match row {
+                Some(row) => wrong_state(&row, "interrupted"),
+                None if waits => Error::conflict(format!("Prompt '{id}' waits; cancel it instead"), vec![]),
+                None => no_prompt(id),
+            });
+        }
+        let stopped: Vec<String> = queue
+            .running
+            .iter()
+            .map(|row| row.prompt_id.clone())
+            .filter(|running| id.is_none_or(|id| id == running))
+            .collect();
+        for running in &stopped {
+            // Where ComfyUI dies before it stops, this keeps the prompt from running again.
+            self.store.want_prompt_ended(running).await?;
+            client.interrupt(Some(running)).await?;
+        }
+        self.rounds.ask();
+        Ok(stopped)
+    }
+
+    async fn cancel_foreign(&self, id: &str) -> Result<PromptState, Error> {
+        let client = &self.comfy.client;
+        let queue = client.queue().await?;
+        match find(&queue, id) {
+            Some((_, PromptState::Running)) => client.interrupt(Some(id)).await?,
+            Some(_) => client.delete_from_queue(&[id]).await?,
+            None => return Err(no_prompt(id)),
+        }
+        Ok(PromptState::Interrupted)
+    }
+
+    async fn end_if_waiting(&self, id: &str) -> Result<bool, Error> {
+        let now = self.clock.now();
+        let ended = self.store.end_waiting_prompt(id, now).await?;
+        if ended {
+            self.tell_end(id, plain_end(PromptState::Interrupted, None, now));
+        }
+        Ok(ended)
+    }
+
+    /// Waits until a wish to end a prompt has come true. A ComfyUI that does not answer is an error, and the wish stays.
+    async fn until_ended(&self, id: &str) -> Result<PromptState, Error> {
+        let deadline = Instant::now() + self.patience();
+        let mut events = self.bus.subscribe();
+        self.rounds.ask();
+        loop {
+            let state = self.store.prompt(id).await?.map_or(PromptState::Interrupted, |row| row.state);
+            if !state.is_unfinished() {
+                return Ok(state);
+            }
+            if tokio::time::timeout_at(deadline, events.recv()).await.is_err() {
+                self.comfy.client.queue().await?;
+                return Ok(state);
+            }
+        }
+    }
+
+    /// How long an answer waits for ComfyUI to follow a wish.
+    fn patience(&self) -> Duration {
+        self.comfy.settings.timeout
+    }
+}
+
+fn wrong_state(row: &PromptRow, wish: &str) -> Error {
+    Error::conflict(
+        format!("Prompt '{}' is {} and cannot be {wish}", row.id, row.state.as_str()),
+        vec![("prompt_id", row.id.clone()), ("state", row.state.as_str().to_owned())],
+    )
+}

@@ -1,0 +1,121 @@
+//! Handing prompts over, and taking back those that should not wait in ComfyUI any more.
+
+use comfy_client::{ComfyError, Queue, QueueRow, Submission, Submitted};
+use serde_json::{Map, Value};
+
+use super::{Courier, Stopped};
+use crate::{
+    Error,
+    prompts::{Candidate, Handover, Plan, PromptFailure, PromptState, plain_end},
+    store::PromptRow,
+};
+
+/// How often a plan is made anew because ComfyUI was faster.
+const MOST_PLANS: usize = 3;
+
+impl Courier {
+    /// Brings ComfyUI's queue to what it should have of ours; the answer is that queue as it is then.
+    pub(super) async fn hand_over(&mut self, mut queue: Queue) -> Result<Queue, Stopped> {
+        for _ in 0..MOST_PLANS {
+            let rows = self.prompts.store.unfinished_prompts().await?;
+            let is_paused = self.prompts.store.is_queue_paused().await?;
+            let ours: Vec<Candidate> = rows.iter().map(|row| candidate(row, &queue)).collect();
+            let ahead = self.prompts.comfy.settings.ahead as usize;
+            let plan = Plan::make(&ours, &queue, ahead, is_paused, self.last_number);
+            if !plan.take_back.is_empty() {
+                queue = self.take_back(&plan.take_back).await?;
+                continue;
+            }
+            for (id, number) in plan.hand_in {
+                queue.pending.extend(self.hand_in(&id, number).await?);
+            }
+            break;
+        }
+        Ok(queue)
+    }
+
+    /// Takes prompts out of ComfyUI's queue. One that began to run meanwhile is left alone.
+    async fn take_back(&mut self, ids: &[String]) -> Result<Queue, Stopped> {
+        let client = self.prompts.comfy.client.clone();
+        let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+        client.delete_from_queue(&ids).await?;
+        let queue = client.queue().await?;
+        for id in ids {
+            let is_there = queue.running.iter().chain(&queue.pending).any(|row| row.prompt_id == id);
+            if !is_there && client.history(id).await?.is_none() {
+                self.prompts.store.take_back_prompt(id, false).await?;
+                self.prompts.runs().remove(id);
+                self.seen.remove(id);
+            }
+        }
+        self.look_again = true;
+        Ok(queue)
+    }
+
+    /// Hands one prompt over. That it will be is in the database before; what became of it, after.
+    async fn hand_in(&mut self, id: &str, number: f64) -> Result<Option<QueueRow>, Stopped> {
+        if !self.prompts.store.send_prompt(id).await? {
+            return Ok(None);
+        }
+        let Some((graph, extra_data)) = self.prompts.store.prompt_graph(id).await? else { return Ok(None) };
+        let prompt: Map<String, Value> = serde_json::from_str(&graph).map_err(Error::internal)?;
+        let extra_data = extra_data.and_then(|text| serde_json::from_str::<Map<String, Value>>(&text).ok());
+        self.known_run(id).await?;
+        self.last_number = self.last_number.max(number);
+        let submission = Submission {
+            client_id: Some(self.prompts.store.socket_name().await?),
+            prompt_id: Some(id.to_owned()),
+            number: Some(number),
+            extra_data,
+            prompt,
+        };
+        match self.prompts.comfy.client.submit(&submission).await {
+            Ok(Submitted::Accepted { node_errors, .. }) => {
+                let some = node_errors.as_object().is_some_and(|errors| !errors.is_empty());
+                let told = some.then(|| node_errors.to_string());
+                self.prompts.store.accept_prompt(id, told.as_deref()).await?;
+                Ok(Some(row_of(id, number, submission)))
+            }
+            Ok(Submitted::Rejected { error, node_errors }) => {
+                let message = error.get("message").and_then(Value::as_str).unwrap_or("no reason given");
+                let message = format!("ComfyUI does not take it: {message}");
+                let failure = PromptFailure { error, node_errors, ..PromptFailure::of(message) };
+                self.give_up(id, failure).await
+            }
+            Err(cause @ (ComfyError::Refused { .. } | ComfyError::Unsupported { .. })) => {
+                let error = Value::String(cause.to_string());
+                let failure = PromptFailure { error, ..PromptFailure::of(cause.to_string()) };
+                self.give_up(id, failure).await
+            }
+            // Whether ComfyUI took it is not known: the next round looks for it.
+            Err(cause) => Err(cause.into()),
+        }
+    }
+
+    async fn give_up(&mut self, id: &str, failure: PromptFailure) -> Result<Option<QueueRow>, Stopped> {
+        let end = plain_end(PromptState::Failed, Some(failure), self.prompts.clock.now());
+        self.prompts.end(id, end).await?;
+        self.look_again = true;
+        Ok(None)
+    }
+}
+
+fn candidate(row: &PromptRow, queue: &Queue) -> Candidate {
+    let is_there = queue.running.iter().chain(&queue.pending).any(|there| there.prompt_id == row.id);
+    Candidate {
+        id: row.id.clone(),
+        number: row.number,
+        priority: row.priority,
+        is_unsettled: row.handover != Handover::Waiting && !is_there,
+    }
+}
+
+fn row_of(id: &str, number: f64, submission: Submission) -> QueueRow {
+    QueueRow {
+        number,
+        prompt_id: id.to_owned(),
+        prompt: Value::Object(submission.prompt),
+        extra_data: Value::Null,
+        outputs: Vec::new(),
+    }
+}
