@@ -33,14 +33,7 @@ pub struct ApiError {
 impl ApiError {
     /// A failure without details.
     pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
-        Self {
-            code,
-            message: message.into(),
-            details: Map::new(),
-            headers: Vec::new(),
-           
-            cause: None,
-        }
+        Self { code, message: message.into(), details: Map::new(), headers: Vec::new(), cause: None }
     }
 
     /// The same failure with one more detail.

@@ -5,6 +5,9 @@ use std::io::IsTerminal;
 use clap::{Args, ValueEnum};
 use tracing_subscriber::EnvFilter;
 
+/// Parts that say what our own lines say better; whoever names them in LOG_LEVEL hears them.
+const QUIET: &str = "actix_server=warn,actix_http::h1::dispatcher=off";
+
 /// What is logged.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Log")]
@@ -29,9 +32,8 @@ pub enum LogFormat {
 /// Sends the log to stderr, where it cannot be mixed up with what a command prints. A second call changes nothing.
 pub fn start(settings: &LogSettings, default_level: &str) {
     let level = settings.log_level.as_deref().unwrap_or(default_level);
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(EnvFilter::try_new(level).unwrap_or_else(|_| EnvFilter::new(default_level)))
-        .with_writer(std::io::stderr);
+    let filter = EnvFilter::try_new(format!("{QUIET},{level}")).unwrap_or_else(|_| EnvFilter::new(default_level));
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     let started = match settings.log_format {
         LogFormat::Text => builder.with_ansi(std::io::stderr().is_terminal()).try_init(),
         LogFormat::Json => builder.json().flatten_event(true).try_init(),

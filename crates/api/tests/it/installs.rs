@@ -1,9 +1,11 @@
 //! Installs over the API, against a hub that behaves as the real one does on its bad days.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 use test_support::file_server::{Always, Content, Times};
 
-use crate::world::{World, program::Process};
+use crate::world::{PATIENCE, World, program::Process};
 
 /// The address of a file of `acme/<repo>`.
 fn url(repo: &str, name: &str) -> String {
@@ -162,27 +164,46 @@ async fn no_path_leaves_the_models_folder_wherever_it_comes_in() {
     assert_eq!(std::fs::read(outside.join("kept.safetensors")).unwrap(), b"kept");
 }
 
+/// How often the program is killed.
+const KILLS: u64 = 20;
+/// What may be fetched again for each unfinished file and kill.
+const REFETCHED: u64 = 64 << 20;
+
 #[tokio::test(flavor = "multi_thread")]
-async fn a_cut_connection_and_a_kill_cost_nothing_that_was_kept() {
+async fn an_install_of_six_files_survives_twenty_kills() {
     let mut world = World::new();
-    let contents: Vec<Content> = (0..3).map(|seed| Content::pattern(seed, 600_000)).collect();
+    let contents: Vec<Content> = (0..6).map(|seed| Content::pattern(seed, 1_500_000)).collect();
     let mut files = Vec::new();
     for (number, content) in contents.iter().enumerate() {
         let name = format!("{number}.safetensors");
         let file = world.hub.large_file("acme/killed", &name, content.clone());
-        file.cdn.cut_after(200_000, Times(1));
-        file.cdn.rate(2_000_000, Always);
+        file.cdn.cut_after(700_000, Times(1));
         files.push((format!("loras/{name}"), url("killed", &name)));
     }
+    world.hub.cdn().set_rate_per_connection(300_000);
     let files: Vec<(&str, &str)> = files.iter().map(|(path, url)| (path.as_str(), url.as_str())).collect();
     world.preset("KILLED", &files);
 
-    let process = Process::serve(&world).await;
+    let mut process = Process::serve(&world).await;
     let install = format!("http://{}/api/presets/KILLED/install", process.address);
     let started: Value = reqwest::Client::new().post(install).send().await.unwrap().json().await.unwrap();
-    world.hub.cdn().wait_for(|requests| requests.len() >= 4).await;
+    for kill in 0..KILLS {
+        // A different share of the next bytes each time, and at times before the first one.
+        let more = (kill * 7919) % 11 * 20_000;
+        let wanted = world.hub.cdn().total_body_bytes_sent() + more;
+        let mut look = tokio::time::interval(Duration::from_millis(5));
+        while world.hub.cdn().total_body_bytes_sent() < wanted {
+            look.tick().await;
+        }
+        process.signal("-KILL");
+        process.end(PATIENCE).await;
+        process = Process::serve(&world).await;
+    }
+    let total: u64 = contents.iter().map(Content::size).sum();
+    assert!(whole_files(&world) < 6, "every kill met an install under way");
+    world.hub.cdn().set_rate_per_connection(100_000_000);
     process.signal("-KILL");
-    process.end(crate::world::PATIENCE).await;
+    process.end(PATIENCE).await;
 
     let server = world.serve().await;
     let ended = server.end_of(id(&started)).await;
@@ -191,7 +212,16 @@ async fn a_cut_connection_and_a_kill_cost_nothing_that_was_kept() {
         assert!(world.holds(&format!("loras/{number}.safetensors"), content), "{number}");
     }
     let left: Vec<_> = std::fs::read_dir(world.model("loras")).unwrap().flatten().collect();
-    assert_eq!(left.len(), 3, "{left:?}");
+    assert_eq!((left.len(), whole_files(&world)), (6, 6), "nothing but the files is left: {left:?}");
+    assert!(world.hub.cdn().total_body_bytes_sent() <= total + KILLS * 6 * REFETCHED);
+    let history = server.get("/api/downloads/history").await;
+    assert_eq!((&history["total"], &history["downloads"][0]["id"]), (&json!(1), &started["download_id"]), "one story");
+}
+
+/// How many models are under their final name.
+fn whole_files(world: &World) -> usize {
+    let names = std::fs::read_dir(world.model("loras")).unwrap().flatten().map(|entry| entry.file_name());
+    names.filter(|name| name.to_string_lossy().ends_with(".safetensors")).count()
 }
 
 /// The id of a download, in its own answer or in that of an install.
