@@ -15,9 +15,9 @@ use crate::{
     events::Bus,
     jobs::Jobs,
     live::Live,
-    logs::LogRing,
+    logs::Logs,
     model_dir::ModelDir,
-    models::{ModelIndex, Models},
+    models::{self, ModelIndex, Models},
     presets::{Catalogue, InstallOptions, Presets},
     prompts::Prompts,
     registry_sync::RegistrySync,
@@ -53,8 +53,8 @@ pub struct Dashboard {
     pub workflows: Workflows,
     /// The queue of prompts, and what became of each.
     pub prompts: Prompts,
-    /// The last lines of the log; the binary fills it.
-    pub logs: LogRing,
+    /// The last lines of the log, ours and ComfyUI's.
+    pub logs: Logs,
     /// Who may come in.
     pub access: Access,
     /// Tokens for the hosts that models come from.
@@ -93,6 +93,7 @@ impl Dashboard {
         supervisor.spawn("transfers", tasks::transfers::run(downloads, catalogue, updates, stop.clone()));
         supervisor
             .spawn("rescan", tasks::rescan::run(dashboard.models.clone(), settings.rescan_interval, stop.clone()));
+        supervisor.spawn("watch", tasks::watch::run(dashboard.models.clone(), stop.clone()));
         supervisor.spawn("shell token", dashboard.access.clone().remove_shell_token_after(stop.clone()));
         supervisor.spawn("registry sync", tasks::registry::run(dashboard.registry.clone(), interval, stop.clone()));
         dashboard.talk_with_comfy(&mut supervisor, &stop).await?;
@@ -114,7 +115,8 @@ impl Dashboard {
         let folder = ModelDir::open(&settings.models).map_err(|cause| {
             Error::invalid("MODEL_BASE_PATH", format!("{} cannot be used: {cause}", settings.models.display()))
         })?;
-        let index = ModelIndex::new(folder.clone(), store.file_records().await?, store.source_facts().await?);
+        let extra = models::extra::read(&settings.extra_models)?;
+        let index = ModelIndex::new(folder.clone(), extra, store.file_records().await?, store.source_facts().await?);
         let access = Access::start(store.clone(), Arc::clone(&clock), settings).await?;
         let source_tokens = SourceTokens::start(settings, engine.clone(), Arc::clone(&clock));
         let downloads = Downloads {
@@ -128,18 +130,21 @@ impl Dashboard {
             planning: Arc::default(),
             question_timeout: settings.size_question_timeout,
         };
-        let scanned = watch::Sender::new(false);
         let presets = Presets { catalogue: catalogue.clone(), index: index.clone(), downloads: downloads.clone() };
-        let (catalogue_of_models, clock_of_models) = (catalogue.clone(), Arc::clone(&clock));
-        let models =
-            Models { index, catalogue: catalogue_of_models, store: store.clone(), clock: clock_of_models, scanned };
+        let models = Models {
+            index,
+            catalogue: catalogue.clone(),
+            store: store.clone(),
+            clock: Arc::clone(&clock),
+            may_delete_extra: settings.extra_models.may_delete,
+            scanned: watch::Sender::new(false),
+        };
         let (bus, started_at) = (downloads.bus.clone(), clock.now());
         let jobs = jobs(bus.clone(), Arc::clone(&clock));
-        let (system, logs) = (System::new(), settings.logs.clone());
-        let comfy = Comfy::new(&settings.comfy)?;
+        let (system, comfy) = (System::new(), Comfy::new(&settings.comfy)?);
+        let logs = Logs { ring: settings.logs.clone(), comfy: comfy.clone() };
         let workflows = Workflows::new(&settings.workflows, comfy.clone(), presets.clone(), system.clone());
-        let prompts =
-            Prompts::new(store.clone(), comfy.clone(), workflows.clone(), bus.clone(), Arc::clone(&clock));
+        let prompts = Prompts::new(store.clone(), comfy.clone(), workflows.clone(), bus.clone(), Arc::clone(&clock));
         let storage = Storage {
             workspace: settings.workspace.clone(),
             models: models.clone(),

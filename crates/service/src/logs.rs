@@ -10,6 +10,8 @@ use std::{
 use jiff::Timestamp;
 use tokio::sync::broadcast;
 
+use crate::{Error, comfy::Comfy};
+
 /// How many lines are kept.
 const CAPACITY: usize = 5000;
 /// Bytes of a message that are kept.
@@ -118,7 +120,38 @@ impl LogFilter {
     }
 }
 
-/// The last lines. Cheap to clone.
+/// The log of this server and that of ComfyUI. Cheap to clone.
+#[derive(Clone)]
+pub struct Logs {
+    pub(crate) ring: LogRing,
+    pub(crate) comfy: Comfy,
+}
+
+impl Logs {
+    /// The last `count` lines that are wanted, oldest first. Those of ComfyUI are among them as long as it can be asked;
+    /// where nothing else is wanted, it is a failure that it cannot.
+    pub async fn tail(&self, count: usize, filter: &LogFilter) -> Result<Vec<LogLine>, Error> {
+        match filter.service {
+            Some(LogService::Comfyui) => self.comfy.log_tail(count, filter).await,
+            Some(_) => Ok(self.ring.tail(count, filter)),
+            None => {
+                let mut lines = self.ring.tail(count, filter);
+                if self.comfy.has_log_at_hand() {
+                    lines.extend(self.comfy.log_tail(count, filter).await.unwrap_or_default());
+                    lines.sort_by_key(|line| line.at);
+                }
+                Ok(lines.split_off(lines.len().saturating_sub(count)))
+            }
+        }
+    }
+
+    /// Every line of this server from now on.
+    pub fn follow(&self) -> broadcast::Receiver<LogLine> {
+        self.ring.follow.subscribe()
+    }
+}
+
+/// The last lines of this server. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct LogRing {
     lines: Arc<Mutex<VecDeque<LogLine>>>,
@@ -153,11 +186,6 @@ impl LogRing {
             lines.iter().rev().filter(|line| filter.takes(line)).take(count).cloned().collect();
         wanted.reverse();
         wanted
-    }
-
-    /// Every line from now on.
-    pub fn follow(&self) -> broadcast::Receiver<LogLine> {
-        self.follow.subscribe()
     }
 
     fn lock(&self) -> MutexGuard<'_, VecDeque<LogLine>> {

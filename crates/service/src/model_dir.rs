@@ -49,6 +49,11 @@ impl ModelDir {
         Ok(Self { root: Arc::new(root.canonicalize()?) })
     }
 
+    /// A folder that must be there already.
+    pub(crate) fn existing(root: &Path) -> io::Result<Self> {
+        Ok(Self { root: Arc::new(root.canonicalize()?) })
+    }
+
     /// Where the folder is, without links.
     pub(crate) fn root(&self) -> &Path {
         &self.root

@@ -4,7 +4,7 @@ use std::{path::PathBuf, time::Duration};
 
 use registry::PresetId;
 
-use crate::{access::AccessSettings, comfy::ComfySettings, logs::LogRing};
+use crate::{access::AccessSettings, comfy::ComfySettings, logs::LogRing, models::ExtraModelPaths};
 
 /// Where the database stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,6 +22,8 @@ pub struct Settings {
     pub models: PathBuf,
     /// The folder of workflows; those that people save lie in `user` below it.
     pub workflows: PathBuf,
+    /// Further folders of models.
+    pub extra_models: ExtraModelPaths,
     /// The database file.
     pub database: DatabasePlace,
     /// A local registry document that stands in for the built-in one.
@@ -57,6 +59,7 @@ impl Settings {
     pub fn in_folder(workspace: PathBuf) -> Self {
         Self {
             models: workspace.join("models"),
+            extra_models: ExtraModelPaths::default(),
             workflows: workspace.join("workflows"),
             database: DatabasePlace(workspace.join("data/dashboard.db")),
             preset_config: None,

@@ -79,6 +79,11 @@ impl Comfy {
         Ok(self.client.free(unload_models, free_memory).await?)
     }
 
+    /// Whether its log can be read at once: from its file, or because it answers.
+    pub(crate) fn has_log_at_hand(&self) -> bool {
+        self.settings.log_file.is_some() || self.last_seen().state == ServiceState::Running
+    }
+
     /// How it was when it was last looked at.
     pub(crate) fn last_seen(&self) -> Arc<ComfyHealth> {
         self.health.borrow().clone()

@@ -2,14 +2,19 @@
 
 use registry::{ConfinedPath, PathRefused};
 
-use super::{Models, ModelsDeleted, NotDeleted};
-use crate::{Error, model_dir::RemoveError, tasks::blocking};
+use super::{Models, ModelsDeleted, NotDeleted, extra::ExtraFile};
+use crate::{
+    Error,
+    model_dir::{ModelDir, RemoveError},
+    tasks::blocking,
+};
 
 /// Why one path stayed.
 enum Stayed {
     Refused(PathRefused),
     Fetched(String),
     Remove(RemoveError),
+    InOtherFolder,
 }
 
 impl Models {
@@ -33,6 +38,9 @@ impl Models {
     }
 
     async fn delete_one(&self, text: &str) -> Result<Result<u64, Stayed>, Error> {
+        if let Some(file) = self.index.extra(text) {
+            return self.delete_extra(text, file).await;
+        }
         let path = match ConfinedPath::parse(text) {
             Ok(path) => path,
             Err(refused) => return Ok(Err(Stayed::Refused(refused))),
@@ -52,11 +60,37 @@ impl Models {
     }
 }
 
+impl Models {
+    /// Deletes a file of another folder, where the operator allows that.
+    async fn delete_extra(&self, text: &str, file: ExtraFile) -> Result<Result<u64, Stayed>, Error> {
+        if !self.may_delete_extra {
+            return Ok(Err(Stayed::InOtherFolder));
+        }
+        let path = match ConfinedPath::parse(&file.path) {
+            Ok(path) => path,
+            Err(refused) => return Ok(Err(Stayed::Refused(refused))),
+        };
+        let removed = blocking(move || {
+            let folder = ModelDir::existing(&file.root.folder).map_err(RemoveError::Io)?;
+            folder.remove(&path)
+        });
+        let removed = removed.await?;
+        if matches!(removed, Ok(_) | Err(RemoveError::Missing)) {
+            self.index.removed_extra(text);
+        }
+        Ok(removed.map_err(Stayed::Remove))
+    }
+}
+
 impl Stayed {
     fn told_of(self, path: &str) -> NotDeleted {
         let (code, error) = match self {
             Self::Refused(refused) => ("INVALID_REQUEST", refused.to_string()),
             Self::Fetched(id) => ("CONFLICT", format!("Download '{id}' is working on it; cancel that first")),
+            Self::InOtherFolder => (
+                "FORBIDDEN",
+                "It lies in a folder of extra_model_paths.yaml; EXTRA_MODEL_PATHS_DELETE=1 allows it".to_owned(),
+            ),
             Self::Remove(RemoveError::Missing) => {
                 ("MODEL_NOT_FOUND", "There is no such file below the models folder".to_owned())
             }

@@ -3,8 +3,8 @@
 use model_file::{Header, Kind, Structure, Verdict};
 use registry::ConfinedPath;
 
-use super::{ModelView, Models};
-use crate::{Error, tasks::blocking};
+use super::{ModelIndex, ModelView, Models, extra::ExtraRoot};
+use crate::{Error, model_dir::ModelDir, tasks::blocking};
 
 /// A file and what its own bytes say.
 #[derive(Debug, Clone)]
@@ -92,25 +92,24 @@ impl ModelHeader {
 }
 
 impl Models {
-    /// A file, after a look at the disk and into its head.
+    /// A file, after a look at the disk and into its head. Of a file in another folder, the whole path is meant.
     pub async fn detail(&self, path: &str) -> Result<ModelDetail, Error> {
         let not_found = || Error::ModelNotFound(path.to_owned());
-        let confined = ConfinedPath::parse(path).map_err(|_| not_found())?;
         self.first_look().await;
-        let (index, looked_at) = (self.index.clone(), confined.clone());
+        let place = self.place_of(path).ok_or_else(not_found)?;
+        let name = place.name().to_owned();
         let report = blocking(move || {
-            index.refresh([&looked_at]);
-            let file = index.folder().open_file(&looked_at).ok().filter(|file| is_file(file))?;
-            Some(model_file::inspect(&file, looked_at.file_name()))
+            let file = place.open().ok().filter(is_file)?;
+            Some(model_file::inspect(&file, place.relative.file_name()))
         });
         let report = report.await?.ok_or_else(not_found)?.map_err(Error::internal)?;
-        let (stamp, sha256) = self.index.seen(confined.as_str()).ok_or_else(not_found)?;
+        let view = self.view(&name, &self.catalogue.current()).ok_or_else(not_found)?;
         let damage = match &report.structure {
             Structure::Damaged { reason } => Some(reason.to_string()),
             Structure::Whole | Structure::NotJudged => None,
         };
         Ok(ModelDetail {
-            view: self.view(confined.as_str().to_owned(), stamp, sha256, &self.catalogue.current()),
+            view,
             format: ModelFormat(report.kind),
             whole: (report.structure != Structure::NotJudged).then_some(damage.is_none()),
             damage,
@@ -118,6 +117,46 @@ impl Models {
             wrong_format: report.wrong_format.map(|wrong| wrong.to_string()),
             header: report.header.map(ModelHeader),
         })
+    }
+
+    /// Where a file of a list is. A leading slash may be missing: addresses lose it.
+    fn place_of(&self, path: &str) -> Option<Place> {
+        let whole = format!("/{}", path.trim_start_matches('/'));
+        match self.index.extra(&whole) {
+            Some(file) => {
+                let relative = ConfinedPath::parse(&file.path).ok()?;
+                Some(Place { index: self.index.clone(), relative, extra: Some((whole, file.root)) })
+            }
+            None => {
+                let relative = ConfinedPath::parse(path).ok()?;
+                Some(Place { index: self.index.clone(), relative, extra: None })
+            }
+        }
+    }
+}
+
+/// Where a file is: below the models folder, or below another one.
+struct Place {
+    index: ModelIndex,
+    relative: ConfinedPath,
+    extra: Option<(String, ExtraRoot)>,
+}
+
+impl Place {
+    /// What lists call it.
+    fn name(&self) -> &str {
+        self.extra.as_ref().map_or(self.relative.as_str(), |(whole, _)| whole)
+    }
+
+    /// Looks at it and opens it. Blocks.
+    fn open(&self) -> std::io::Result<std::fs::File> {
+        match &self.extra {
+            Some((_, root)) => ModelDir::existing(&root.folder)?.open_file(&self.relative),
+            None => {
+                self.index.refresh([&self.relative]);
+                self.index.folder().open_file(&self.relative)
+            }
+        }
     }
 }
 

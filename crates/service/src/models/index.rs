@@ -3,6 +3,7 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
+    path::PathBuf,
     sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
 };
 
@@ -12,7 +13,10 @@ use crate::{
     downloads::address::{full_address, public_address},
     fits::{Expected, Fit, Structure, judge},
     model_dir::{ModelDir, Stamp},
-    models::Rescanned,
+    models::{
+        Rescanned,
+        extra::{self, ExtraFile, ExtraRoot},
+    },
     store::{FileRecord, SourceFacts},
 };
 
@@ -20,12 +24,23 @@ use crate::{
 #[derive(Debug, Clone)]
 pub(crate) struct ModelIndex {
     folder: ModelDir,
+    extra: Arc<[ExtraRoot]>,
     known: Arc<RwLock<Known>>,
+}
+
+/// A file in a list.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Row<'a> {
+    /// Below the models folder; of a file in another folder, the whole path.
+    pub(crate) path: &'a str,
+    pub(crate) kind: &'a str,
+    pub(crate) stamp: Stamp,
 }
 
 #[derive(Debug, Default)]
 struct Known {
     on_disk: BTreeMap<String, Seen>,
+    extra: BTreeMap<String, ExtraFile>,
     records: HashMap<String, FileRecord>,
     facts: HashMap<String, SourceFacts>,
 }
@@ -39,14 +54,21 @@ struct Seen {
 
 impl ModelIndex {
     /// An index over `folder` that begins with what the database remembers. Nothing is seen before the first `rescan`.
-    pub(crate) fn new(folder: ModelDir, records: Vec<FileRecord>, facts: HashMap<String, SourceFacts>) -> Self {
+    pub(crate) fn new(
+        folder: ModelDir,
+        extra: Vec<ExtraRoot>,
+        records: Vec<FileRecord>,
+        facts: HashMap<String, SourceFacts>,
+    ) -> Self {
         let records = records.into_iter().map(|record| (record.path.clone(), record)).collect();
-        Self { folder, known: Arc::new(RwLock::new(Known { on_disk: BTreeMap::new(), records, facts })) }
+        let known = Known { records, facts, ..Known::default() };
+        Self { folder, extra: extra.into(), known: Arc::new(RwLock::new(known)) }
     }
 
     /// Looks at every file of the folder. Blocks.
     pub(crate) fn rescan(&self) -> Rescanned {
         let found = self.folder.walk();
+        let extra = extra::walk(&self.extra, self.folder.root());
         let mut known = self.write();
         let mut fresh = BTreeMap::new();
         let (mut added, mut bytes) = (0, 0);
@@ -59,6 +81,7 @@ impl ModelIndex {
         }
         let removed = known.on_disk.len() as u64;
         known.on_disk = fresh;
+        known.extra = extra;
         Rescanned { files: known.on_disk.len() as u64, bytes, added, removed }
     }
 
@@ -131,6 +154,25 @@ impl ModelIndex {
         Some((stamp, known.record(path, stamp).map(|record| record.sha256.clone())))
     }
 
+    /// A file in another folder, as last seen, by its whole path.
+    pub(crate) fn extra(&self, path: &str) -> Option<ExtraFile> {
+        self.read().extra.get(path).cloned()
+    }
+
+    /// Gives the files that are wanted, of every folder, sorted by path. Nothing is copied: a list of many files costs what
+    /// the caller makes of it.
+    pub(crate) fn with_rows<T>(&self, wanted: impl Fn(&Row<'_>) -> bool, take: impl FnOnce(Vec<Row<'_>>) -> T) -> T {
+        let known = self.read();
+        let beside = known.extra.iter();
+        let beside = beside.map(|(path, file)| Row { path, kind: &file.root.kind, stamp: file.stamp });
+        let inside = known.on_disk.iter().map(|(path, seen)| Row { path, kind: folder_of(path), stamp: seen.stamp });
+        let mut rows: Vec<Row<'_>> = beside.chain(inside).filter(wanted).collect();
+        if !known.extra.is_empty() {
+            rows.sort_by_key(|row| row.path);
+        }
+        take(rows)
+    }
+
     /// Every file as last seen, sorted by path, with its hash where it is known.
     pub(crate) fn snapshot(&self, wanted: impl Fn(&str) -> bool) -> Vec<(String, Stamp, Option<String>)> {
         let known = self.read();
@@ -170,6 +212,17 @@ impl ModelIndex {
         known.records.remove(path);
     }
 
+    /// Takes out a file of another folder that was removed.
+    pub(crate) fn removed_extra(&self, path: &str) {
+        self.write().extra.remove(path);
+    }
+
+    /// The models folder and the others.
+    pub(crate) fn roots(&self) -> Vec<PathBuf> {
+        let others = self.extra.iter().map(|root| root.folder.to_path_buf());
+        std::iter::once(self.folder.root().to_owned()).chain(others).collect()
+    }
+
     /// The folder beneath.
     pub(crate) fn folder(&self) -> &ModelDir {
         &self.folder
@@ -199,4 +252,9 @@ impl Known {
             size_bytes: facts.and_then(|facts| facts.size_bytes).or_else(|| arrived.map(|record| record.size_bytes)),
         }
     }
+}
+
+/// The top folder of a path; none for a file that lies in none.
+pub(crate) fn folder_of(path: &str) -> &str {
+    path.split_once('/').map_or("", |(folder, _)| folder)
 }

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use registry::{Catalog, ConfinedPath};
+use registry::{Catalog, ConfinedPath, PresetId};
 
-use super::{ModelList, ModelQuery, ModelSort, ModelType, ModelView, Models};
+use super::{ModelList, ModelQuery, ModelSort, ModelType, ModelView, Models, folder_of, index::Row};
 use crate::{
     Error,
     model_dir::Stamp,
@@ -43,22 +43,26 @@ impl Models {
     pub async fn list(&self, query: &ModelQuery) -> Result<ModelList, Error> {
         self.first_look().await;
         let search = query.search.as_deref().map(str::to_lowercase);
-        let wanted = |path: &str| {
-            query.kind.as_deref().is_none_or(|kind| folder_of(path) == kind)
-                && search.as_deref().is_none_or(|word| path.to_lowercase().contains(word))
+        let wanted = |row: &Row<'_>| {
+            query.kind.as_deref().is_none_or(|kind| row.kind == kind)
+                && search.as_deref().is_none_or(|word| row.path.to_lowercase().contains(word))
         };
-        let mut rows = self.index.snapshot(wanted);
-        match query.sort {
-            ModelSort::Path if query.order == Order::Descending => rows.reverse(),
-            ModelSort::Path => {}
-            ModelSort::Size => sort_by_key(&mut rows, query.order, |(_, stamp, _)| stamp.size),
-            ModelSort::Modified => sort_by_key(&mut rows, query.order, |(_, stamp, _)| stamp.mtime_ns),
-            ModelSort::Kind => sort_by_key(&mut rows, query.order, |(path, ..)| folder_of(path).to_owned()),
-        }
-        let total_size_bytes = rows.iter().map(|(_, stamp, _)| stamp.size).sum();
+        let (page, total_size_bytes) = self.index.with_rows(wanted, |mut rows| {
+            match query.sort {
+                ModelSort::Path if query.order == Order::Descending => rows.reverse(),
+                ModelSort::Path => {}
+                ModelSort::Size => sort_by_key(&mut rows, query.order, |row| row.stamp.size),
+                ModelSort::Modified => sort_by_key(&mut rows, query.order, |row| row.stamp.mtime_ns),
+                ModelSort::Kind => sort_by_key(&mut rows, query.order, |row| row.kind),
+            }
+            let bytes: u64 = rows.iter().map(|row| row.stamp.size).sum();
+            (Page::cut(rows, query.page).map(|row| row.path.to_owned()), bytes)
+        });
         let catalog = self.catalogue.current();
-        let page = Page::cut(rows, query.page).map(|(path, stamp, sha256)| self.view(path, stamp, sha256, &catalog));
-        Ok(ModelList { page, total_size_bytes })
+        let (total, request) = (page.total, page.request);
+        // A file that went away meanwhile is left out.
+        let items = page.items.iter().filter_map(|path| self.view(path, &catalog)).collect();
+        Ok(ModelList { page: Page { items, total, request }, total_size_bytes })
     }
 
     /// Every folder that ComfyUI knows or that has files, with how much lies in it.
@@ -66,11 +70,16 @@ impl Models {
         self.first_look().await;
         let mut found: BTreeMap<String, (u64, u64)> =
             FOLDERS.iter().map(|(id, _)| ((*id).to_owned(), (0, 0))).collect();
-        for (path, stamp, _) in self.index.snapshot(|path| path.contains('/')) {
-            let (count, bytes) = found.entry(folder_of(&path).to_owned()).or_default();
-            *count += 1;
-            *bytes += stamp.size;
-        }
+        self.index.with_rows(
+            |row| !row.kind.is_empty(),
+            |rows| {
+                for row in rows {
+                    let (count, bytes) = found.entry(row.kind.to_owned()).or_default();
+                    *count += 1;
+                    *bytes += row.stamp.size;
+                }
+            },
+        );
         let readable = |(id, (count, size_bytes)): (String, (u64, u64))| {
             let name = FOLDERS
                 .iter()
@@ -81,29 +90,38 @@ impl Models {
         Ok(found.into_iter().map(readable).collect())
     }
 
-    pub(super) fn view(&self, path: String, stamp: Stamp, sha256: Option<String>, catalog: &Catalog) -> ModelView {
-        let owner = ConfinedPath::parse(&path).ok().and_then(|confined| {
-            let fits = |file: &registry::ModelFile| file.path == confined && self.index.fit(file).is_here();
-            let claiming = catalog.presets_claiming(&confined);
-            let mut owners: Vec<_> = claiming
-                .into_iter()
-                .filter(|preset| preset.files.iter().any(fits))
-                .map(|preset| preset.id.clone())
-                .collect();
-            owners.sort();
-            owners.into_iter().next()
-        });
-        ModelView {
-            kind: folder_of(&path).to_owned(),
-            size_bytes: stamp.size,
-            modified: Timestamp::from_nanosecond(i128::from(stamp.mtime_ns)).unwrap_or(Timestamp::UNIX_EPOCH),
-            preset: owner,
-            sha256,
-            path,
+    /// A file as last seen; `None` where there is none.
+    pub(super) fn view(&self, path: &str, catalog: &Catalog) -> Option<ModelView> {
+        let modified =
+            |stamp: Stamp| Timestamp::from_nanosecond(i128::from(stamp.mtime_ns)).unwrap_or(Timestamp::UNIX_EPOCH);
+        if let Some(file) = self.index.extra(path) {
+            return Some(ModelView {
+                path: path.to_owned(),
+                kind: file.root.kind.to_string(),
+                size_bytes: file.stamp.size,
+                modified: modified(file.stamp),
+                preset: None,
+                sha256: None,
+                extra_root: Some(file.root.folder.to_path_buf()),
+            });
         }
+        let (stamp, sha256) = self.index.seen(path)?;
+        Some(ModelView {
+            path: path.to_owned(),
+            kind: folder_of(path).to_owned(),
+            size_bytes: stamp.size,
+            modified: modified(stamp),
+            preset: self.owner(path, catalog),
+            sha256,
+            extra_root: None,
+        })
     }
-}
 
-fn folder_of(path: &str) -> &str {
-    path.split_once('/').map_or("", |(folder, _)| folder)
+    /// The preset whose file it is, the first by id where there are several.
+    fn owner(&self, path: &str, catalog: &Catalog) -> Option<PresetId> {
+        let confined = ConfinedPath::parse(path).ok()?;
+        let fits = |file: &registry::ModelFile| file.path == confined && self.index.fit(file).is_here();
+        let claiming = catalog.presets_claiming(&confined);
+        claiming.into_iter().filter(|preset| preset.files.iter().any(fits)).map(|preset| preset.id.clone()).min()
+    }
 }

@@ -2,13 +2,15 @@
 
 mod delete;
 mod detail;
+pub(crate) mod extra;
 mod index;
 mod list;
 mod validation;
 mod view;
 
 pub use detail::{ModelDetail, ModelFormat, ModelHeader, PickleVerdict};
-pub(crate) use index::ModelIndex;
+pub use extra::ExtraModelPaths;
+pub(crate) use index::{ModelIndex, folder_of};
 pub use validation::{Finding, FindingCode, ValidateOptions, ValidationReport};
 pub use view::{ModelList, ModelQuery, ModelSort, ModelType, ModelView, ModelsDeleted, NotDeleted, Rescanned};
 
@@ -25,6 +27,8 @@ pub struct Models {
     pub(crate) catalogue: Catalogue,
     pub(crate) store: Store,
     pub(crate) clock: Arc<dyn Clock>,
+    /// Whether files of other folders may be deleted.
+    pub(crate) may_delete_extra: bool,
     /// Turns true when the whole folder has been looked at once.
     pub(crate) scanned: watch::Sender<bool>,
 }

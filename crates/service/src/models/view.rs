@@ -1,5 +1,7 @@
 //! What a model file looks like to those who ask.
 
+use std::path::PathBuf;
+
 use jiff::Timestamp;
 use registry::PresetId;
 
@@ -8,7 +10,7 @@ use crate::page::{Order, Page, PageRequest};
 /// A file below the models folder.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ModelView {
-    /// Below the models folder, `/` between the parts.
+    /// Below the models folder, `/` between the parts; of a file in another folder, the whole path.
     pub path: String,
     /// The top folder: `checkpoints`, `loras`, …; empty for a file that lies in none.
     pub kind: String,
@@ -20,6 +22,8 @@ pub struct ModelView {
     pub preset: Option<PresetId>,
     /// Its SHA-256 where we computed it and the file has not changed since.
     pub sha256: Option<String>,
+    /// The other folder that it lies in, of `extra_model_paths.yaml`; its path is whole then.
+    pub extra_root: Option<PathBuf>,
 }
 
 /// A list of models, and what all that match weigh.
@@ -78,7 +82,7 @@ pub struct ModelQuery {
 pub struct NotDeleted {
     /// As given.
     pub path: String,
-    /// `MODEL_NOT_FOUND`, `INVALID_REQUEST`, `CONFLICT` or `INTERNAL_ERROR`.
+    /// `MODEL_NOT_FOUND`, `INVALID_REQUEST`, `CONFLICT`, `FORBIDDEN` or `INTERNAL_ERROR`.
     pub code: &'static str,
     /// Why, as a sentence.
     pub error: String,

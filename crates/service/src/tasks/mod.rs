@@ -1,10 +1,11 @@
-//! What runs without being asked: the engine's updates, the talk with ComfyUI, the scans of the models folder.
+//! What runs without being asked: the engine's updates, the talk with ComfyUI, samples, scans and watches.
 
 pub(crate) mod comfy;
 pub(crate) mod registry;
 pub(crate) mod rescan;
 pub(crate) mod sampler;
 pub(crate) mod transfers;
+pub(crate) mod watch;
 
 use crate::Error;
 

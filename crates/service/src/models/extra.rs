@@ -1,0 +1,158 @@
+//! Folders of models beside the models folder: those that ComfyUI's `extra_model_paths.yaml` names. They are listed, and
+//! deleted from only where the operator allows it. Variables in paths are not expanded: nothing here reads the environment.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use serde::Deserialize;
+
+use crate::{
+    Error,
+    model_dir::{ModelDir, Stamp},
+};
+
+/// Keys of a section that name no folder of models.
+const NO_MODELS: [&str; 3] = ["base_path", "is_default", "custom_nodes"];
+/// Names of folders that ComfyUI still knows by an older one (folder_paths.py of ComfyUI 0.3.64).
+const OLDER_NAMES: [(&str, &str); 2] = [("unet", "diffusion_models"), ("clip", "text_encoders")];
+
+/// Which further folders there are.
+#[derive(Debug, Clone, Default)]
+pub struct ExtraModelPaths {
+    /// ComfyUI's `extra_model_paths.yaml`.
+    pub config: Option<PathBuf>,
+    /// Whether models in those folders may be deleted.
+    pub may_delete: bool,
+}
+
+/// A folder of models of one type.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ExtraRoot {
+    pub(crate) kind: Arc<str>,
+    pub(crate) folder: Arc<Path>,
+}
+
+/// A model in such a folder.
+#[derive(Debug, Clone)]
+pub(crate) struct ExtraFile {
+    pub(crate) root: ExtraRoot,
+    /// Below the folder.
+    pub(crate) path: String,
+    pub(crate) stamp: Stamp,
+}
+
+/// A section of the document, as ComfyUI reads it.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Section {
+    Keys(BTreeMap<String, Setting>),
+    /// ComfyUI passes over a section without keys.
+    Empty(()),
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Setting {
+    Text(String),
+    Other(serde::de::IgnoredAny),
+}
+
+/// The folders that a document names; blocks. One that cannot be read is a setting that cannot be used.
+pub(crate) fn read(settings: &ExtraModelPaths) -> Result<Vec<ExtraRoot>, Error> {
+    let Some(config) = &settings.config else { return Ok(Vec::new()) };
+    let refused = |cause: String| {
+        let message =
+            format!("{} cannot be used: {cause}; it takes ComfyUI's extra_model_paths.yaml", config.display());
+        Error::invalid("EXTRA_MODEL_PATHS_CONFIG", message)
+    };
+    let text = fs::read_to_string(config).map_err(|cause| refused(cause.to_string()))?;
+    let beside = config.parent().unwrap_or(Path::new("."));
+    roots(&text, beside).map_err(|cause| refused(cause.to_string()))
+}
+
+fn roots(text: &str, beside: &Path) -> Result<Vec<ExtraRoot>, serde_norway::Error> {
+    let sections: Option<BTreeMap<String, Section>> = serde_norway::from_str(text)?;
+    let mut found = Vec::new();
+    for section in sections.unwrap_or_default().into_values() {
+        let Section::Keys(keys) = section else { continue };
+        let base = match keys.get("base_path") {
+            Some(Setting::Text(base)) => beside.join(base.trim()),
+            _ => beside.to_owned(),
+        };
+        for (kind, setting) in &keys {
+            let Setting::Text(folders) = setting else { continue };
+            if NO_MODELS.contains(&kind.as_str()) {
+                continue;
+            }
+            let kind = OLDER_NAMES.iter().find(|(old, _)| old == kind).map_or(kind.as_str(), |(_, name)| name);
+            let folders = folders.lines().map(str::trim).filter(|folder| !folder.is_empty());
+            let root = |folder: &str| ExtraRoot { kind: kind.into(), folder: base.join(folder).into() };
+            found.extend(folders.map(root).filter(|root| !found.contains(root)).collect::<Vec<_>>());
+        }
+    }
+    Ok(found)
+}
+
+/// Every model in these folders by its whole path; blocks. Files below `models` are left out: they are listed already. A
+/// folder that is not there has none.
+pub(crate) fn walk(roots: &[ExtraRoot], models: &Path) -> BTreeMap<String, ExtraFile> {
+    let mut found = BTreeMap::new();
+    for root in roots {
+        let Ok(folder) = ModelDir::existing(&root.folder) else { continue };
+        for (path, stamp) in folder.walk() {
+            let whole = folder.root().join(&path);
+            if let (false, Some(whole)) = (whole.starts_with(models), whole.to_str()) {
+                found.entry(whole.to_owned()).or_insert_with(|| ExtraFile { root: root.clone(), path, stamp });
+            }
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+
+    use super::*;
+
+    fn named(text: &str) -> Vec<(String, String)> {
+        let roots = roots(text, Path::new("/conf")).unwrap();
+        roots.iter().map(|root| (root.kind.to_string(), root.folder.display().to_string())).collect()
+    }
+
+    #[test]
+    fn folders_are_found_as_comfyui_finds_them() {
+        let text = "\
+comfyui:
+    base_path: /data/
+    is_default: true
+    checkpoints: models/checkpoints/
+    loras: |
+        models/Lora
+        models/LyCORIS
+    unet: models/unet
+    custom_nodes: nodes/
+relative:
+    vae: shared/vae
+empty:
+";
+        let pair = |kind: &str, folder: &str| (kind.to_owned(), folder.to_owned());
+        let mut found = named(text);
+        found.sort();
+        let mut wanted = vec![
+            pair("checkpoints", "/data/models/checkpoints/"),
+            pair("diffusion_models", "/data/models/unet"),
+            pair("loras", "/data/models/Lora"),
+            pair("loras", "/data/models/LyCORIS"),
+            pair("vae", "/conf/shared/vae"),
+        ];
+        wanted.sort();
+        assert_eq!(found, wanted);
+        assert!(named("").is_empty());
+        assert!(roots("- a\n- b\n", Path::new("/")).is_err());
+    }
+}
