@@ -23,7 +23,7 @@ pub struct ApiError {
     /// A sentence for a person.
     pub message: String,
     /// Values that a client can act on.
-    pub details: Map<String, Value>,
+    pub details: Box<Map<String, Value>>,
     /// Headers that belong to this failure.
     pub headers: Vec<(HeaderName, HeaderValue)>,
     /// For the log only.
@@ -33,7 +33,7 @@ pub struct ApiError {
 impl ApiError {
     /// A failure without details.
     pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), details: Map::new(), headers: Vec::new(), cause: None }
+        Self { code, message: message.into(), details: Box::default(), headers: Vec::new(), cause: None }
     }
 
     /// The same failure with one more detail.

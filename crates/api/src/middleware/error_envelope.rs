@@ -90,7 +90,7 @@ fn has_own_body(answer: &ServiceResponse) -> bool {
 
 /// What the client may know of a failure. The cause goes to the log, and only there.
 pub fn body_of(failure: &ApiError, request_id: &str, now: jiff::Timestamp) -> ErrorBody {
-    let mut details = failure.details.clone();
+    let mut details = (*failure.details).clone();
     let mut message = failure.message.clone();
     if failure.code == ErrorCode::InternalError {
         message = format!("Internal error; the log has its cause under the request id {request_id}");

@@ -7,9 +7,12 @@ use crate::world::{
     program::{Process, call, call_in, run},
 };
 
+/// Arguments, environment, and what the one line must say.
+type Refused<'a> = (&'a [&'a str], &'a [(&'a str, &'a str)], &'a [&'a str]);
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_call_that_cannot_be_obeyed_is_refused_in_one_line() {
-    let rows: &[(&[&str], &[(&str, &str)], &[&str])] = &[
+    let rows: &[Refused] = &[
         (&["--nonsense"], &[], &["--nonsense"]),
         (&["dance"], &[], &["dance"]),
         (&["--stall-timeout", "soon"], &[], &["STALL_TIMEOUT", "\"soon\"", "30s"]),
