@@ -34,8 +34,7 @@ fn open_graph(
     object_info: &ObjectInfo,
 ) {
     let nodes = saved.nodes.iter().map(|node| open_node(page, node, definitions, object_info)).collect();
-    page.graphs[index].nodes = nodes;
-    page.graphs[index].links.clone_from(&saved.links);
+    page.graphs[index].fill(nodes, saved.links.clone());
     page.graphs[index].attach_links(&links_named_by_inputs(&saved.nodes));
     let places = 0..saved.nodes.len();
     let hosts: Vec<NodeAt> =

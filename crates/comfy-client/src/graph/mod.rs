@@ -30,6 +30,9 @@ pub use dates::{LocalTime, fill_dates};
 use page::{Kind, Node, NodeAt, Page, Widget, WidgetKind};
 use resolve::{Running, Source};
 
+/// The most nodes that a prompt may have: subgraphs within subgraphs can multiply beyond all measure.
+const MOST_NODES: usize = 20_000;
+
 /// A workflow as ComfyUI's `/prompt` takes it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Converted {
@@ -76,7 +79,13 @@ pub(crate) fn convert_what_is_known(workflow: &Value, object_info: &ObjectInfo) 
     let mut page = load::open(&saved, object_info);
     primitive::apply(&mut page);
     let mut converting = Converting { page: &page, ..converting };
-    running(&page).iter().for_each(|node| converting.add(node));
+    let nodes = running(&page);
+    if nodes.len() > MOST_NODES {
+        let problem = format!("with its subgraphs unfolded it has more than {MOST_NODES} nodes");
+        converting.faults.push(Fault::of_workflow(problem));
+        return converting.end();
+    }
+    nodes.iter().for_each(|node| converting.add(node));
     converting.forget_links_to_absent_nodes();
     converting.end()
 }
@@ -99,7 +108,7 @@ fn running(page: &Page) -> Vec<Running> {
 fn inside(page: &Page, host: &Running, found: &mut Vec<Running>) {
     let Some(graph) = page.definition_of(host.at) else { return };
     let in_ring = host.path.iter().any(|at| page.definition_of(*at) == Some(graph));
-    if in_ring {
+    if in_ring || found.len() > MOST_NODES {
         return;
     }
     for node in 0..page.graphs[graph].nodes.len() {
@@ -145,7 +154,8 @@ impl Converting<'_> {
                 Ok(Some(Source::Held(None))) => drop(inputs.shift_remove(&slot.name)),
                 Ok(None) => {}
                 Err(resolve::Ring) => {
-                    let problem = "its link leads back to itself; cut the ring".to_owned();
+                    let problem =
+                        "its link leads back to itself, or on through a thousand stops; cut the ring".to_owned();
                     self.fault(&id, node, Some(slot.name.clone()), problem);
                 }
             }

@@ -28,6 +28,9 @@ pub(super) struct Graph {
     pub(super) links: Vec<SavedLink>,
     pub(super) inputs: Vec<Boundary>,
     pub(super) outputs: Vec<Boundary>,
+    /// Positions by id, so that large workflows stay quick.
+    node_places: HashMap<String, usize>,
+    link_places: HashMap<i64, usize>,
 }
 
 /// Where a node is: its graph and its position in it.
@@ -148,14 +151,27 @@ impl Node {
 }
 
 impl Graph {
+    /// Fills a graph that has only its boundary so far.
+    pub(super) fn fill(&mut self, nodes: Vec<Node>, links: Vec<SavedLink>) {
+        self.nodes = nodes;
+        self.node_places = self.nodes.iter().enumerate().map(|(place, node)| (node.id.clone(), place)).collect();
+        links.into_iter().for_each(|link| self.add_link(link));
+    }
+
+    /// Adds a link.
+    pub(super) fn add_link(&mut self, link: SavedLink) {
+        self.link_places.entry(link.id).or_insert(self.links.len());
+        self.links.push(link);
+    }
+
     /// Position of the node with that id.
     pub(super) fn find(&self, id: &str) -> Option<usize> {
-        self.nodes.iter().position(|node| node.id == id)
+        self.node_places.get(id).copied()
     }
 
     /// Position of the link with that id.
     pub(super) fn find_link(&self, id: i64) -> Option<usize> {
-        self.links.iter().position(|link| link.id == id)
+        self.link_places.get(&id).copied()
     }
 
     /// The node and its input that a link ends in, where both exist.
@@ -191,8 +207,7 @@ impl Graph {
     /// Gives every input its link. A link follows the *name* of the input that mentions it, since positions change with
     /// the node type; what no input mentions stays at its position.
     pub(super) fn attach_links(&mut self, named: &HashMap<i64, (String, Vec<String>)>) {
-        let places: HashMap<String, usize> =
-            self.nodes.iter().enumerate().map(|(place, node)| (node.id.clone(), place)).collect();
+        let places = &self.node_places;
         let mut waiting = Vec::new();
         for place in 0..self.links.len() {
             let link = &mut self.links[place];

@@ -187,7 +187,7 @@ fn new_boundary(page: &mut Page, definition: usize, base: &str, kind: &str, targ
         let target = graph.nodes[*node].id.clone();
         graph.nodes[*node].slots[*slot].link = Some(graph.links.len());
         let origin = INPUTS_OF_SUBGRAPH.to_owned();
-        graph.links.push(SavedLink { id, origin, origin_slot: position, target, target_slot: *slot });
+        graph.add_link(SavedLink { id, origin, origin_slot: position, target, target_slot: *slot });
         links.push(id);
     }
     graph.inputs.push(Boundary { name: name.clone(), kind: kind.to_owned(), links });

@@ -26,7 +26,10 @@ pub(super) enum Source {
     Held(Option<Value>),
 }
 
-/// Links that lead back to themselves.
+/// So many stops on the way from an input to what feeds it are no workflow that anyone drew, and would fill the stack.
+const LONGEST_WAY: usize = 1000;
+
+/// Links that lead back to themselves, or on for longer than anyone draws them.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Ring;
 
@@ -66,7 +69,7 @@ fn follow_input(
     wanted: Option<&str>,
     visited: &mut Visited,
 ) -> Result<Option<Source>, Ring> {
-    if !visited.insert((node.clone(), true, slot)) {
+    if visited.len() > LONGEST_WAY || !visited.insert((node.clone(), true, slot)) {
         return Err(Ring);
     }
     let graph = &page.graphs[node.at.graph];

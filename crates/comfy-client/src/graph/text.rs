@@ -3,13 +3,25 @@
 //!
 //! Pure. Where the page would roll dice the first choice is taken; dates are filled in by `dates`.
 
+use std::collections::HashSet;
+
 use serde_json::{Number, Value};
 
 use super::page::{Kind, NodeAt, Page};
 
+/// Choices within choices deeper than this are left as they are.
+const DEEPEST: usize = 32;
+
 /// A prompt text without its comments, every `{a|b|c}` replaced by its first choice.
 pub(super) fn first_choices(text: &str) -> String {
-    let chosen = choose(&without_comments(text).chars().collect::<Vec<_>>());
+    first_choices_at(text, 0)
+}
+
+fn first_choices_at(text: &str, depth: usize) -> String {
+    if depth > DEEPEST {
+        return text.to_owned();
+    }
+    let chosen = choose(&without_comments(text).chars().collect::<Vec<_>>(), depth);
     unescape(&chosen)
 }
 
@@ -40,7 +52,7 @@ fn without_comments(text: &str) -> String {
     kept + rest
 }
 
-fn choose(text: &[char]) -> String {
+fn choose(text: &[char], depth: usize) -> String {
     let mut out = String::new();
     let mut at = 0;
     while let Some(&letter) = text.get(at) {
@@ -54,7 +66,7 @@ fn choose(text: &[char]) -> String {
             '{' => {
                 let (options, next) = options(text, at);
                 at = next;
-                out.push_str(&first_choices(&options.into_iter().next().unwrap_or_default()));
+                out.push_str(&first_choices_at(&options.into_iter().next().unwrap_or_default(), depth + 1));
             }
             other => out.push(other),
         }
@@ -125,7 +137,7 @@ pub(super) fn with_values(page: &Page, text: &str) -> String {
 fn named_value(page: &Page, pattern: &str) -> Option<String> {
     let (name, widget) = pattern.split_once('.').filter(|(_, widget)| !widget.contains('.'))?;
     let mut nodes = Vec::new();
-    all_nodes(page, 0, 0, &mut nodes);
+    all_nodes(page, 0, &mut HashSet::new(), &mut nodes);
     let aliased = |at: &&NodeAt| page.node(**at).properties.get("Node name for S&R").is_some_and(|alias| alias == name);
     let titled = |at: &&NodeAt| page.node(**at).title == name;
     let at = nodes.iter().find(aliased).or_else(|| nodes.iter().find(titled))?;
@@ -135,11 +147,15 @@ fn named_value(page: &Page, pattern: &str) -> Option<String> {
     Some(value.chars().map(|letter| if unfit(letter) { '_' } else { letter }).collect())
 }
 
-/// Every node in the page's order: those inside a subgraph before the node that stands for it.
-fn all_nodes(page: &Page, graph: usize, depth: usize, found: &mut Vec<NodeAt>) {
+/// Every node in the page's order: those inside a subgraph before the node that stands for it. A definition that is used
+/// again has the same nodes again, so once is enough.
+fn all_nodes(page: &Page, graph: usize, seen: &mut HashSet<usize>, found: &mut Vec<NodeAt>) {
+    if !seen.insert(graph) {
+        return;
+    }
     for (node, inner) in page.graphs[graph].nodes.iter().enumerate() {
-        if let (Kind::Subgraph(definition), true) = (&inner.kind, depth < page.graphs.len()) {
-            all_nodes(page, *definition, depth + 1, found);
+        if let Kind::Subgraph(definition) = &inner.kind {
+            all_nodes(page, *definition, seen, found);
         }
         found.push(NodeAt { graph, node });
     }

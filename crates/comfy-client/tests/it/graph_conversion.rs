@@ -92,6 +92,33 @@ fn subgraphs_that_hold_each_other_end() {
 }
 
 #[test]
+fn workflows_made_to_exhaust_the_machine_are_refused_or_cut_short() {
+    let info = data::object_info();
+    let doubling = |level: usize| {
+        let inner = if level == 0 { "EmptyImage".to_owned() } else { format!("level {}", level - 1) };
+        let node = |id: i64| json!({"id": id, "type": inner, "mode": 0});
+        json!({"id": format!("level {level}"), "nodes": [node(1), node(2)], "links": [], "inputs": [], "outputs": []})
+    };
+    let laughs = json!({
+        "nodes": [{"id": 1, "type": "level 30", "mode": 0}], "links": [],
+        "definitions": {"subgraphs": (0..=30).map(doubling).collect::<Vec<_>>()},
+    });
+    assert!(convert(&laughs, &info).unwrap_err().faults[0].problem.contains("more than 20000 nodes"));
+
+    let links: Vec<[i64; 5]> = (1..20_000).map(|id| [id, id, 0, id + 1, 0]).collect();
+    let mut chain = inverters(&[], &(1..=20_000).collect::<Vec<_>>());
+    for (id, node) in (1..).zip(chain["nodes"].as_array_mut().unwrap()) {
+        node["mode"] = json!(if id == 20_000 { 0 } else { 4 });
+        node["inputs"][0]["link"] = json!(id - 1);
+    }
+    chain["links"] = json!(links);
+    assert!(convert(&chain, &info).unwrap_err().faults[0].problem.contains("thousand stops"));
+
+    let braces = json!({"nodes": [{"id": 1, "type": "CLIPTextEncode", "mode": 0, "widgets_values": ["{".repeat(100_000)]}], "links": []});
+    assert_eq!(convert(&braces, &info).unwrap().prompt.len(), 1);
+}
+
+#[test]
 fn nonsense_in_a_workflow_is_passed_over() {
     let workflow = json!({
         "nodes": [7, {"id": {}, "type": "KSampler"}, {"id": 1}, {"id": 2, "type": "EmptyImage", "mode": "x",
