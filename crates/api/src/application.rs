@@ -6,16 +6,17 @@ use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 
 use actix_web::{App, HttpServer, dev::Server, middleware as actix_middleware, web};
-use service::{Clock, Dashboard, Supervisor};
+use service::{Clock, Dashboard, Secret, Supervisor, access::Access};
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
 use crate::measures::Measures;
-use crate::middleware::{api_version, authenticate, cors, envelope, error_envelope, head, request, security_headers};
+use crate::middleware::{admit, api_version, cors, envelope, error_envelope, head, request, security_headers};
 use crate::openapi::{self, Document};
 use crate::operations::Operations;
 use crate::routes;
+use crate::settings_in_force::SettingsInForce;
 use crate::ws::Hub;
 
 /// How long everything has to end once that is asked for.
@@ -42,9 +43,15 @@ pub enum ApplicationError {
         /// Why.
         cause: io::Error,
     },
+    /// Others could reach the server, and nobody has credentials.
+    #[error(
+        "--listen {0}: others can reach this address, and there is neither a password nor a key; set ACCESS_PASSWORD, run \
+         `comfyui-dashboard auth set-password`, or say --allow-unauthenticated"
+    )]
+    OpenToAll(SocketAddr),
     /// The service cannot start.
     #[error(transparent)]
-    Service(#[from] service::Error),
+    Service(Box<service::Error>),
     /// A task of the service ended uninvited.
     #[error("a part of the server failed: {0}")]
     TaskEnded(String),
@@ -56,6 +63,12 @@ pub enum ApplicationError {
     ShutdownTooSlow,
 }
 
+impl From<service::Error> for ApplicationError {
+    fn from(error: service::Error) -> Self {
+        Self::Service(Box::new(error))
+    }
+}
+
 /// A server that is bound to its addresses and ready to run.
 pub struct Application {
     server: Server,
@@ -63,26 +76,34 @@ pub struct Application {
     dashboard: Dashboard,
     supervisor: Supervisor,
     closing: CancellationToken,
+    first_password: Option<Secret>,
 }
 
 impl Application {
     /// Binds the addresses and starts the service. Requests wait in the backlog until [`Application::run`].
     pub async fn build(config: Config, clock: impl Clock) -> Result<Self, ApplicationError> {
         crate::tls::install_provider();
+        refuse_to_be_open_to_all(&config).await?;
         let listeners = listen(&config)?;
         let addresses = listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect();
         let (dashboard, supervisor) = Dashboard::start(config.service.clone(), clock).await?;
+        let first_password = first_password(&config, &dashboard).await?;
         let closing = CancellationToken::new();
         let hub = Hub::start(&dashboard, closing.clone());
         let measures = Measures::new();
         tokio::spawn(gather(measures.clone(), closing.clone()));
         let server = serve(listeners, config, dashboard.clone(), web::Data::from(hub), measures)?;
-        Ok(Self { server, addresses, dashboard, supervisor, closing })
+        Ok(Self { server, addresses, dashboard, supervisor, closing, first_password })
     }
 
     /// The addresses that are listened at, with the ports that were found.
     pub fn addresses(&self) -> &[SocketAddr] {
         &self.addresses
+    }
+
+    /// The password that was made because nobody could have come in. It is to be shown once.
+    pub fn first_password(&self) -> Option<&str> {
+        self.first_password.as_ref().map(Secret::reveal)
     }
 
     /// The service behind the server.
@@ -112,6 +133,28 @@ impl Application {
     }
 }
 
+/// Where a server listens that others can reach, unless everybody may use it.
+fn reachable_by_others(config: &Config) -> Option<SocketAddr> {
+    let public = config.listen.iter().copied().find(|address| !address.ip().to_canonical().is_loopback());
+    public.filter(|_| !config.rules.allow_unauthenticated)
+}
+
+/// A server that others can reach needs somebody who can prove who they are, before anything is started.
+async fn refuse_to_be_open_to_all(config: &Config) -> Result<(), ApplicationError> {
+    let Some(address) = reachable_by_others(config).filter(|_| !config.generate_password) else { return Ok(()) };
+    let (database, access) = (&config.service.database.0, &config.service.access);
+    let is_guarded = Access::would_require_credentials(database, access).await?;
+    if is_guarded { Ok(()) } else { Err(ApplicationError::OpenToAll(address)) }
+}
+
+/// The password that is made where that is asked for, others can reach the server, and nobody could come in.
+async fn first_password(config: &Config, dashboard: &Dashboard) -> Result<Option<Secret>, ApplicationError> {
+    if !config.generate_password || reachable_by_others(config).is_none() {
+        return Ok(None);
+    }
+    Ok(dashboard.access.generate_first_password().await?)
+}
+
 fn serve(
     listeners: Vec<TcpListener>,
     config: Config,
@@ -120,6 +163,7 @@ fn serve(
     measures: Measures,
 ) -> Result<Server, ApplicationError> {
     let document = openapi::document();
+    let settings = web::Data::new(SettingsInForce::of(&config));
     let operations = web::Data::new(Operations::of(&document));
     let document = web::Data::new(Document::from(&document));
     let (rules, body_pace, socket_pace) =
@@ -134,6 +178,7 @@ fn serve(
             .app_data(operations.clone())
             .app_data(document.clone())
             .app_data(rules.clone())
+            .app_data(settings.clone())
             .app_data(body_pace.clone())
             .app_data(socket_pace.clone())
             .into_utoipa_app()
@@ -141,10 +186,11 @@ fn serve(
             .into_app()
             .default_service(web::to(routes::unrouted::answer))
             .wrap(actix_middleware::from_fn(head::as_get))
-            .wrap(actix_middleware::from_fn(authenticate::require))
-            .wrap(actix_middleware::from_fn(cors::allow))
-            .wrap(actix_middleware::from_fn(api_version::negotiate))
             .wrap(actix_middleware::from_fn(envelope::wrap))
+            .wrap(actix_middleware::from_fn(api_version::require))
+            .wrap(actix_middleware::from_fn(admit::admit))
+            .wrap(actix_middleware::from_fn(cors::allow))
+            .wrap(actix_middleware::from_fn(api_version::announce))
             .wrap(actix_middleware::Compress::default())
             .wrap(actix_middleware::from_fn(error_envelope::render))
             .wrap(actix_middleware::from_fn(security_headers::add))

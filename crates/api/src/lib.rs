@@ -5,12 +5,14 @@
 //! units as text, codes, or who asks.
 
 pub mod application;
+mod audit;
 pub mod cli;
 pub mod config;
 pub mod dto;
 pub mod error;
 mod error_code;
 pub mod extract;
+mod forwarded;
 pub mod logging;
 mod measures;
 pub mod middleware;
@@ -18,6 +20,8 @@ pub mod openapi;
 pub mod operations;
 mod origin;
 pub mod routes;
+mod session_cookie;
+mod settings_in_force;
 mod static_files;
 mod tls;
 pub mod ws;

@@ -13,6 +13,8 @@ use utoipa_actix_web::AppExt;
 use crate::middleware::api_version;
 use crate::routes;
 
+mod security;
+
 const DESCRIPTION: &str = "\
 Model files for ComfyUI, whole and verified, and the machine that they are for.
 
@@ -20,20 +22,23 @@ Every answer carries `X-Request-Id` and `X-API-Version`. Whatever fails has the 
 `message` to read, `details` to act on. A fact that does not exist is `null`. Sizes as text and in GB have an exact twin in bytes. \
 `?envelope=true` wraps the JSON of a success as `data`.";
 
-const TAGS: [(&str, &str); 6] = [
+const TAGS: [(&str, &str); 8] = [
     ("health", "Whether the server is well"),
     ("presets", "Sets of model files that belong together"),
     ("downloads", "What arrives and what arrived"),
     ("models", "The files below the models folder"),
+    ("access", "Who may come in, and who did what"),
+    ("settings", "What is set"),
     ("socket", "What happens, as it happens"),
     ("docs", "This document"),
 ];
 
 /// What can go wrong with any request.
-const EVERYWHERE: [(&str, &str); 4] = [
+const EVERYWHERE: [(&str, &str); 5] = [
     ("400", "`INVALID_REQUEST`: a parameter, header or body cannot be used; the message says what it takes"),
     ("401", "`UNAUTHORIZED`: credentials are needed, or those given are wrong"),
     ("403", "`FORBIDDEN`: the credentials do not reach this far, or the page that asks is a foreign one"),
+    ("429", "`RATE_LIMIT_EXCEEDED`: too many requests in a minute; `Retry-After` says when to come again"),
     ("500", "`INTERNAL_ERROR`: a fault of ours; the log has its cause under the request id"),
 ];
 
@@ -70,8 +75,10 @@ pub fn document() -> OpenApi {
     for item in document.paths.paths.values_mut() {
         for operation in operations_of(item) {
             complete(operation);
+            security::complete(operation);
         }
     }
+    security::describe(&mut document);
     document
 }
 

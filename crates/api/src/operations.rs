@@ -5,7 +5,7 @@ use actix_web::{dev::ResourceDef, http::Method};
 use utoipa::openapi::{OpenApi, path::PathItem};
 
 /// How far a caller's credentials reach. A higher role includes the lower ones.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Role {
     /// Nothing is needed.
     Open,
@@ -13,9 +13,13 @@ pub enum Role {
     Read,
     /// To install, pause, resume and cancel.
     Operate,
-    /// To delete what was installed.
+    /// To delete what was installed, and to say who may do what.
+    #[default]
     Admin,
 }
+
+/// The operation that gives a browser its session.
+pub(crate) const LOG_IN: &str = "log_in";
 
 /// Every operation and the role that it needs.
 pub const ROLES: &[(&str, Role)] = &[
@@ -23,6 +27,21 @@ pub const ROLES: &[(&str, Role)] = &[
     ("api_health", Role::Open),
     ("livez", Role::Open),
     ("readyz", Role::Open),
+    (LOG_IN, Role::Open),
+    ("log_out", Role::Read),
+    ("me", Role::Read),
+    ("list_keys", Role::Admin),
+    ("generate_key", Role::Admin),
+    ("revoke_key", Role::Admin),
+    ("revoke_named_key", Role::Admin),
+    ("list_sessions", Role::Admin),
+    ("revoke_session", Role::Admin),
+    ("revoke_all_sessions", Role::Admin),
+    ("get_settings", Role::Admin),
+    ("change_settings", Role::Admin),
+    ("set_token", Role::Admin),
+    ("clear_token", Role::Admin),
+    ("list_audit", Role::Admin),
     ("metrics", Role::Read),
     ("openapi", Role::Read),
     ("open_socket", Role::Read),
@@ -46,6 +65,39 @@ pub const ROLES: &[(&str, Role)] = &[
     ("delete_models", Role::Admin),
 ];
 
+impl Role {
+    /// The word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Open => "none",
+            Self::Read => "read",
+            Self::Operate => "operate",
+            Self::Admin => "admin",
+        }
+    }
+}
+
+impl From<service::access::Role> for Role {
+    fn from(role: service::access::Role) -> Self {
+        match role {
+            service::access::Role::Read => Self::Read,
+            service::access::Role::Operate => Self::Operate,
+            service::access::Role::Admin => Self::Admin,
+        }
+    }
+}
+
+/// The role that an operation needs. One that nobody thought of is for admins.
+pub(crate) fn role_of(operation: &str) -> Role {
+    ROLES.iter().find(|(name, _)| *name == operation).map_or(Role::Admin, |(_, role)| *role)
+}
+
+/// Whether an operation leaves something changed. The only `GET` that does needs the role to operate: reading never does.
+pub(crate) fn changes_something(method: &Method, needs: Role) -> bool {
+    let is_reading = matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS);
+    !is_reading || (*method == Method::GET && needs == Role::Operate)
+}
+
 /// An operation of the document.
 #[derive(Debug)]
 pub struct Operation {
@@ -66,7 +118,7 @@ impl Operations {
     pub fn of(document: &OpenApi) -> Self {
         let mut operations: Vec<Operation> =
             document.paths.paths.iter().flat_map(|(path, item)| of_path(path, item)).collect();
-        operations.sort_by_key(|operation| !operation.pattern.pattern().is_some_and(|text| !text.contains('{')));
+        operations.sort_by_key(|operation| operation.pattern.pattern().is_none_or(|text| text.contains('{')));
         Self(operations)
     }
 
@@ -103,8 +155,7 @@ fn of_path(path: &str, item: &PathItem) -> Vec<Operation> {
         .into_iter()
         .filter_map(|(method, operation)| {
             let id = operation.as_ref()?.operation_id.clone()?;
-            let row = ROLES.iter().find(|(name, _)| *name == id);
-            let role = row.map_or(Role::Admin, |(_, role)| *role);
+            let role = role_of(&id);
             Some(Operation { pattern: ResourceDef::new(path), method, id, role })
         })
         .collect()

@@ -26,7 +26,7 @@ impl Backend {
     /// The running server if it answers, else the service, started here.
     pub(super) async fn open(settings: &Settings) -> Result<Self, CliError> {
         if let Some(remote) = Remote::find(&settings.listen.addresses()).await {
-            return Ok(Self::Server(remote));
+            return Ok(Self::Server(remote.with_shell_token(&settings.config()?.service.database.0)));
         }
         crate::tls::install_provider();
         let started = Dashboard::start(settings.config()?.service, SystemClock).await?;

@@ -43,7 +43,7 @@ impl CliError {
     /// The code that the shell gets.
     pub fn exit_code(&self) -> ExitCode {
         ExitCode::from(match self {
-            Self::Settings(_) => 2,
+            Self::Settings(_) | Self::Application(ApplicationError::OpenToAll(_)) => 2,
             Self::Interrupted(_) => 130,
             _ => 1,
         })

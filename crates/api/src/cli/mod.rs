@@ -1,5 +1,6 @@
 //! The shell: one file a command. `install` and `get` work through a `backend`: the running server, or the service itself.
 
+mod auth;
 mod backend;
 mod doctor;
 mod error;
@@ -32,6 +33,9 @@ pub enum Command {
     Install(install::InstallArguments),
     /// Fetch one file from any link
     Get(get::GetArguments),
+    /// Keys and the password
+    #[command(subcommand)]
+    Auth(auth::AuthCommand),
     /// Say what is set and whether it can work
     Doctor,
     /// Ask the running server whether it is alive: exit code 0 or 1
@@ -52,6 +56,7 @@ pub async fn run(invocation: Invocation) -> Result<ExitCode, CliError> {
         Command::Presets(command) => presets::run(&settings, command).await,
         Command::Install(arguments) => install::run(&settings, arguments).await,
         Command::Get(arguments) => get::run(&settings, arguments).await,
+        Command::Auth(command) => auth::run(&settings, command).await,
         Command::Doctor => doctor::run(&settings).await,
         Command::Health => health::run(&settings).await,
         Command::Openapi => {

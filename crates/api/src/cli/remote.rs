@@ -1,10 +1,12 @@
 //! The running server, asked through its own REST API.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::Path;
 use std::time::Duration;
 
 use reqwest::{Client, Method, RequestBuilder};
 use serde::{Serialize, de::DeserializeOwned};
+use service::access::read_shell_token;
 
 use super::CliError;
 use crate::dto::{error::ErrorEnvelope, health::Health};
@@ -19,6 +21,7 @@ const ANSWER: Duration = Duration::from_secs(30);
 pub(super) struct Remote {
     client: Client,
     address: String,
+    token: Option<String>,
 }
 
 impl Remote {
@@ -27,13 +30,23 @@ impl Remote {
         crate::tls::install_provider();
         let client = Client::builder().no_proxy().connect_timeout(CONNECT).timeout(ANSWER).build().ok()?;
         for address in addresses {
-            let remote = Self { client: client.clone(), address: format!("http://{}", reachable(*address)) };
+            let remote =
+                Self { client: client.clone(), address: format!("http://{}", reachable(*address)), token: None };
             let health: Result<Health, CliError> = remote.ask(Method::GET, "/health", None::<&()>).await;
             if health.is_ok_and(|health| health.service == "comfyui-dashboard") {
                 return Some(remote);
             }
         }
         None
+    }
+
+    /// The same server, asked with the token that it keeps beside this database. Who may read that is its admin.
+    pub(super) fn with_shell_token(self, database: &Path) -> Self {
+        let token = read_shell_token(database).unwrap_or_else(|cause| {
+            tracing::warn!(%cause, "the token of the running server cannot be read; it is asked without");
+            None
+        });
+        Self { token, ..self }
     }
 
     /// Where it is.
@@ -49,6 +62,9 @@ impl Remote {
         body: Option<&impl Serialize>,
     ) -> Result<T, CliError> {
         let mut request: RequestBuilder = self.client.request(method, format!("{}{path}", self.address));
+        if let Some(token) = &self.token {
+            request = request.bearer_auth(token);
+        }
         if let Some(body) = body {
             request = request.json(body);
         }

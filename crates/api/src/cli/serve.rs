@@ -12,17 +12,19 @@ use crate::config::Settings;
 /// Serves until SIGINT or SIGTERM. A second signal ends the process at once.
 pub(super) async fn run(settings: &Settings) -> Result<ExitCode, CliError> {
     let config = settings.config()?;
-    if !config.rules.is_keyless {
+    if config.rules.allow_unauthenticated {
         tracing::warn!(
-            "ACCESS_PASSWORD is set: only health checks and the page are served until keys and logins exist"
+            "everybody who reaches this server is its admin until a password or a key exists: --allow-unauthenticated is set"
         );
-    } else if config.rules.allow_unauthenticated {
-        tracing::warn!("everybody who reaches this server is its admin: --allow-unauthenticated is set");
     }
     let stop = stop_signal().map_err(ApplicationError::from)?;
     let application = Application::build(config, SystemClock).await?;
     for address in application.addresses() {
         println!("comfyui-dashboard {} serves http://{address}", env!("CARGO_PKG_VERSION"));
+    }
+    if let Some(password) = application.first_password() {
+        println!("\nThere was no password, so one was made. It is shown this once:\n\n    {password}\n");
+        println!("`comfyui-dashboard auth set-password` sets another; ACCESS_PASSWORD comes before both.\n");
     }
     application.run(stop).await?;
     tracing::info!("stopped");

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::values::{Networks, Origins, SecretText, networks, origins};
+use super::values::{Networks, Origins, SecretText, flag, networks, origins};
 
 /// Who may do what.
 #[derive(Debug, Clone, Args)]
@@ -14,6 +14,9 @@ pub struct AccessSettings {
     /// Serve everybody who reaches the server as its admin, and listen wherever asked
     #[arg(long, global = true)]
     pub allow_unauthenticated: bool,
+    /// Make a password and print it once where others can reach the server and there is none: 1 or 0
+    #[arg(long, env, global = true, value_name = "0|1", value_parser = flag, num_args = 0..=1, default_missing_value = "1", default_value = "0", hide_env_values = true)]
+    pub generate_password: bool,
     /// Origins of pages that may use the API with cookies, separated by commas
     #[arg(long, env, global = true, value_name = "ORIGINS", value_parser = origins, hide_env_values = true)]
     pub cors_origins: Option<Origins>,

@@ -86,6 +86,8 @@ pub struct Config {
     pub listen_is_default: bool,
     /// Who may do what.
     pub rules: Rules,
+    /// Where others can reach the server and nobody has credentials, a password is made.
+    pub generate_password: bool,
     /// How the service works.
     pub service: service::Settings,
     /// How slow a body may come.
@@ -120,15 +122,6 @@ impl Settings {
     /// What the server is built from, or what in the settings does not go together.
     pub fn config(&self) -> Result<Config, Refusal> {
         let listen = self.listen.addresses();
-        let is_keyless = self.access.access_password.is_none();
-        if !self.access.allow_unauthenticated
-            && let Some(open) = listen.iter().find(|address| !address.ip().to_canonical().is_loopback())
-        {
-            return Err(Refusal::new(format!(
-                "--listen {open}: anybody who reaches this address could use the server; listen at a loopback address such as \
-                 127.0.0.1:8082, or say --allow-unauthenticated"
-            )));
-        }
         let origins = match &self.access.cors_origins {
             Some(list) => AllowedOrigins::Listed(list.0.clone()),
             None => AllowedOrigins::Unlisted,
@@ -136,7 +129,12 @@ impl Settings {
         Ok(Config {
             listen,
             listen_is_default: self.listen.is_default(),
-            rules: Rules { is_keyless, allow_unauthenticated: self.access.allow_unauthenticated, origins },
+            rules: Rules {
+                allow_unauthenticated: self.access.allow_unauthenticated,
+                origins,
+                trusted_proxies: self.access.trusted_proxies.as_ref().map(|list| list.0.clone()).unwrap_or_default(),
+            },
+            generate_password: self.access.generate_password,
             service: service_settings::of(self),
             body_pace: BodyPace::default(),
             socket_pace: SocketPace::default(),

@@ -1,14 +1,19 @@
 //! The JSON of the interface: one file a resource. Only here do names, nulls, units and texts of answers exist; the values
 //! come from the service's views. A fact that does not exist is `null`, never left out.
 
+pub mod audit;
+pub mod auth;
 pub mod download_requests;
 pub mod downloads;
 pub mod error;
 pub mod health;
 pub mod installs;
+pub mod keys;
 pub mod models;
 pub mod page;
 pub mod presets;
+pub mod sessions;
+pub mod settings;
 pub mod units;
 
 use serde::{Deserialize, Serialize};

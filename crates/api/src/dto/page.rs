@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Deserializer, de::Error as _};
 use service::page::{Order, PageRequest};
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 /// Most items that a page may have.
 pub const MOST_PER_PAGE: u32 = 100;
@@ -25,6 +25,18 @@ pub enum SortOrder {
     Desc,
 }
 
+/// Which part of a list is wanted, of one that has an order of its own.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct PartQuery {
+    /// Which part of the list, from 1.
+    #[param(value_type = Option<u32>, minimum = 1, example = 1)]
+    page: Option<PageNumber>,
+    /// How many items a part has.
+    #[param(value_type = Option<u32>, minimum = 1, maximum = 100, example = 20)]
+    per_page: Option<PerPage>,
+}
+
 impl<'de> Deserialize<'de> for PageNumber {
     fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
         let text = String::deserialize(input)?;
@@ -42,6 +54,12 @@ impl<'de> Deserialize<'de> for PerPage {
             Ok(number) if (1..=MOST_PER_PAGE).contains(&number) => Ok(Self(number)),
             _ => Err(D::Error::custom(format!("{text:?} is not a whole number from 1 to {MOST_PER_PAGE}"))),
         }
+    }
+}
+
+impl From<PartQuery> for PageRequest {
+    fn from(query: PartQuery) -> Self {
+        page_request(query.page, query.per_page)
     }
 }
 

@@ -4,7 +4,7 @@ use actix_web::{
     Error,
     body::{BoxBody, MessageBody},
     dev::{ServiceRequest, ServiceResponse},
-    http::header::{HeaderName, HeaderValue},
+    http::header::{HeaderMap, HeaderName, HeaderValue},
     middleware::Next,
 };
 
@@ -18,24 +18,28 @@ pub const SUPPORTED: [(&str, &str); 4] = [("2", "2.0.0"), ("2.0", "2.0.0"), ("2.
 /// The header, in requests and answers.
 pub const HEADER: HeaderName = HeaderName::from_static("x-api-version");
 
-/// Refuses versions that are not spoken and names the one that is.
-pub async fn negotiate<B: MessageBody + 'static>(
-    request: ServiceRequest,
-    next: Next<B>,
-) -> Result<ServiceResponse<BoxBody>, Error> {
-    let spoken = match request.headers().get(&HEADER) {
-        None => Ok(CURRENT),
-        Some(asked) => spoken(asked.to_str().unwrap_or_default()),
-    };
-    let (mut answer, version) = match spoken {
-        Ok(version) => (next.call(request).await?.map_into_boxed_body(), version),
-        Err(refusal) => (refuse(request, refusal), CURRENT),
-    };
+/// Names the version that is spoken on every answer, refusals included.
+pub async fn announce<B: MessageBody>(request: ServiceRequest, next: Next<B>) -> Result<ServiceResponse<B>, Error> {
+    let version = spoken(request.headers()).unwrap_or(CURRENT);
+    let mut answer = next.call(request).await?;
     answer.headers_mut().insert(HEADER, HeaderValue::from_static(version));
     Ok(answer)
 }
 
-fn spoken(asked: &str) -> Result<&'static str, ApiError> {
+/// Refuses versions that are not spoken.
+pub async fn require<B: MessageBody + 'static>(
+    request: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    match spoken(request.headers()) {
+        Ok(_) => Ok(next.call(request).await?.map_into_boxed_body()),
+        Err(refusal) => Ok(refuse(request, refusal)),
+    }
+}
+
+fn spoken(headers: &HeaderMap) -> Result<&'static str, ApiError> {
+    let Some(asked) = headers.get(&HEADER) else { return Ok(CURRENT) };
+    let asked = asked.to_str().unwrap_or_default();
     let found = SUPPORTED.iter().find(|(short, _)| *short == asked.trim());
     found.map(|(_, full)| *full).ok_or_else(|| {
         let supported = SUPPORTED.map(|(short, _)| short);

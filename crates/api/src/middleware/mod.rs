@@ -1,12 +1,15 @@
 //! What happens to every request around its route, outermost first: `request` (id, log line, measures), `security_headers`,
-//! `error_envelope`, `envelope`, `api_version`, `cors`, `authenticate`, `head`. They know operations, never their content.
+//! `error_envelope`, `api_version`, `cors`, `admit` (by `authenticate` and `rate_limit`), `envelope`, `head`. They know
+//! operations, never their content.
 
+pub mod admit;
 pub mod api_version;
 pub mod authenticate;
 pub mod cors;
 pub mod envelope;
 pub mod error_envelope;
 pub mod head;
+pub mod rate_limit;
 pub mod request;
 pub mod security_headers;
 

@@ -20,7 +20,7 @@ pub const HEADER: HeaderName = HeaderName::from_static("x-request-id");
 const LONGEST_ID: usize = 128;
 
 /// What is known of a request before anybody looks at it.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Asked {
     /// The client's own id for it where that is sane, else ours.
     pub id: String,
@@ -28,6 +28,8 @@ pub struct Asked {
     pub operation: Option<String>,
     /// The role that it needs.
     pub role: Role,
+    /// It belongs to the interface, and not to the page and its files.
+    pub is_interface: bool,
 }
 
 /// Gives the request its id and writes its line when it is answered. The query is left out of the log: it may hold secrets.
@@ -58,14 +60,16 @@ pub async fn observe<B: MessageBody + 'static>(
 fn ask(request: &ServiceRequest) -> Asked {
     let operations = request.app_data::<Data<Operations>>();
     let operation = operations.and_then(|all| all.find(request.method(), request.path()));
+    let is_interface = operation.is_some() || is_interface(request.path());
     Asked {
         id: given_id(request).unwrap_or_else(|| uuid::Uuid::new_v4().simple().to_string()),
         operation: operation.map(|operation| operation.id.clone()),
         role: match operation {
             Some(operation) => operation.role,
-            None if is_interface(request.path()) => Role::Read,
+            None if is_interface => Role::Read,
             None => Role::Open,
         },
+        is_interface,
     }
 }
 

@@ -1,11 +1,16 @@
 //! Every route of the server, each registered together with its document. Handlers take a request apart, call one facade
 //! method of the same name, and turn its answer into JSON; they decide nothing.
 
+pub mod audit;
+pub mod auth;
 pub mod docs;
 pub mod downloads;
 pub mod health;
+pub mod keys;
 pub mod models;
 pub mod presets;
+pub mod sessions;
+pub mod settings;
 pub mod socket;
 pub mod unrouted;
 
@@ -36,6 +41,21 @@ pub fn register(config: &mut ServiceConfig) {
         .service(models::delete_models)
         .service(models::list_model_types)
         .service(models::rescan_models)
+        .service(auth::log_in)
+        .service(auth::log_out)
+        .service(auth::me)
+        .service(keys::list_keys)
+        .service(keys::generate_key)
+        .service(keys::revoke_named_key)
+        .service(keys::revoke_key)
+        .service(sessions::list_sessions)
+        .service(sessions::revoke_all_sessions)
+        .service(sessions::revoke_session)
+        .service(settings::get_settings)
+        .service(settings::change_settings)
+        .service(settings::set_token)
+        .service(settings::clear_token)
+        .service(audit::list_audit)
         .service(docs::openapi)
         .service(socket::open_socket)
         .service(socket::open_api_socket);

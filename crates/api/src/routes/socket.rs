@@ -8,8 +8,8 @@ use actix_web::{
 };
 use service::Dashboard;
 
-use crate::middleware::{authenticate::Principal, request::Asked};
-use crate::operations::Role;
+use crate::error::ApiError;
+use crate::middleware::{authenticate::Asker, request::Asked};
 use crate::ws::{self, Hub, SocketPace};
 
 /// The subprotocol that a browser offers beside its key.
@@ -50,12 +50,13 @@ pub(super) async fn open_api_socket(
 }
 
 fn open(request: &HttpRequest, payload: Payload, hub: Data<Hub>, dashboard: &Dashboard) -> Result<HttpResponse, Error> {
+    let asker = request.extensions().get::<Asker>().cloned();
+    let asker = asker.ok_or_else(|| ApiError::internal("nobody judged who opens the socket"))?;
     let (response, session, stream) = actix_ws::handle_with_protocols(request, payload, &[PROTOCOL])?;
-    let role = request.extensions().get::<Principal>().map_or(Role::Open, |principal| principal.role);
     let id = request.extensions().get::<Asked>().map(|asked| asked.id.clone()).unwrap_or_default();
     let pace = request.app_data::<Data<SocketPace>>().map_or_else(SocketPace::default, |pace| ***pace);
     let hub: Arc<Hub> = hub.into_inner();
     // This worker owns the connection, so the session runs here and ends with it.
-    actix_web::rt::spawn(ws::serve(hub, dashboard.clone(), (role, id), pace, (session, stream)));
+    actix_web::rt::spawn(ws::serve(hub, dashboard.clone(), (asker, id), pace, (session, stream)));
     Ok(response)
 }

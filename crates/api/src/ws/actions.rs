@@ -12,7 +12,8 @@ use crate::dto::{
     error::ErrorBody,
     installs::{InstallRequest, InstallStarted},
 };
-use crate::error::{ApiError, ErrorCode};
+use crate::error::ApiError;
+use crate::middleware::admit::too_little;
 use crate::operations::Role;
 use crate::routes::presets::known_form;
 
@@ -32,13 +33,18 @@ pub(super) async fn perform(
 ) -> Option<Result<Value, ApiError>> {
     let (_, needs) = ACTIONS.iter().find(|(name, _)| *name == asked.action)?;
     if role < *needs {
-        let message = format!("{} needs more than this connection may do", asked.action);
-        return Some(Err(ApiError::new(ErrorCode::Forbidden, message)));
+        return Some(Err(too_little(*needs, role)));
     }
     Some(match asked.action.as_str() {
         "install_preset" => install_preset(dashboard, &asked.data).await,
         other => change_download(dashboard, other, &asked.data).await,
     })
+}
+
+/// What an action is done to, as the client named it.
+pub(super) fn target(asked: &ClientMessage) -> &str {
+    let named = ["preset_id", "download_id"].into_iter().find_map(|name| asked.data.get(name)?.as_str());
+    named.unwrap_or_default()
 }
 
 async fn install_preset(dashboard: &Dashboard, data: &Map<String, Value>) -> Result<Value, ApiError> {

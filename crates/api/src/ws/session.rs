@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use actix_web::http::StatusCode;
 use actix_ws::{
     AggregatedMessage, AggregatedMessageStream, CloseCode, CloseReason, MessageStream, ProtocolError, Session,
 };
@@ -13,7 +14,9 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 use super::hub::{Hub, Seat};
 use super::message::{self, ClientMessage, Encoded};
 use super::{actions, outbox::Outbox};
+use crate::audit;
 use crate::error::ApiError;
+use crate::middleware::authenticate::Asker;
 use crate::middleware::error_envelope::body_of;
 use crate::operations::Role;
 
@@ -21,6 +24,8 @@ use crate::operations::Role;
 const MOST_MESSAGE_BYTES: usize = 1 << 20;
 /// How long a client has to take the farewell.
 const FAREWELL: Duration = Duration::from_secs(2);
+
+const CREDENTIALS_ENDED: &str = "the credentials that opened this connection no longer hold";
 
 /// How a connection is kept alive, and when it is given up.
 #[derive(Debug, Clone, Copy)]
@@ -41,7 +46,7 @@ impl Default for SocketPace {
 struct Client {
     dashboard: Dashboard,
     outbox: Arc<Outbox>,
-    role: Role,
+    asker: Asker,
     request_id: String,
 }
 
@@ -49,17 +54,18 @@ struct Client {
 pub async fn serve(
     hub: Arc<Hub>,
     dashboard: Dashboard,
-    (role, request_id): (Role, String),
+    (asker, request_id): (Asker, String),
     pace: SocketPace,
     (session, stream): (Session, MessageStream),
 ) {
     let seat: Seat = hub.join();
-    let client = Client { dashboard, outbox: Arc::clone(&seat.outbox), role, request_id };
+    let client = Client { dashboard, outbox: Arc::clone(&seat.outbox), asker, request_id };
     let stream =
         stream.max_frame_size(MOST_MESSAGE_BYTES).aggregate_continuations().max_continuation_size(MOST_MESSAGE_BYTES);
     let reason = tokio::select! {
         reason = client.listen(stream, session.clone(), pace) => reason,
         reason = write(&seat.outbox, session.clone(), pace) => reason,
+        () = client.credentials_end(pace) => Some(farewell(CloseCode::Policy, CREDENTIALS_ENDED)),
         () = hub.closing() => Some(farewell(CloseCode::Away, "the server is closing")),
     };
     drop(seat);
@@ -162,12 +168,31 @@ impl Client {
         self.say("unsubscribed", asked, &serde_json::json!({"channels": names(&still_on)}));
     }
 
+    /// Resolves when what the client proved at the beginning no longer holds. Looked at as often as it is pinged.
+    async fn credentials_end(&self, pace: SocketPace) {
+        let mut turns = interval(pace.ping);
+        turns.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        while self.is_still_known().await {
+            turns.tick().await;
+        }
+    }
+
+    /// A database that does not answer ends nothing: the next look decides.
+    async fn is_still_known(&self) -> bool {
+        let Some(identity) = &self.asker.identity else { return false };
+        self.dashboard.access.still_holds(identity).await.unwrap_or(true)
+    }
+
     async fn act(&self, asked: &ClientMessage) {
-        let Some(outcome) = actions::perform(&self.dashboard, self.role, asked).await else {
+        let role = if self.is_still_known().await { self.asker.role() } else { Role::Open };
+        let Some(outcome) = actions::perform(&self.dashboard, role, asked).await else {
             let takes = actions::ACTIONS.map(|(name, _)| name).join(", ");
             let message = format!("{:?} is none of {takes}", asked.action);
             return self.complain(&ApiError::invalid("action", message), &asked.request_id);
         };
+        let target = actions::target(asked);
+        let noted = outcome.as_ref().map(|_| StatusCode::OK).unwrap_or_else(|failure| failure.code.status());
+        audit::note(&self.dashboard, &self.asker, &asked.action, target, noted).await;
         let now = self.dashboard.now();
         let outcome = outcome.map_err(|failure| body_of(&failure, &self.request_id, now));
         self.outbox.push(actions::result(asked, outcome, now));

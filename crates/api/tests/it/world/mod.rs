@@ -88,7 +88,16 @@ impl World {
         let mut arguments: Vec<OsString> = pair("--workspace-dir", self.folder.path()).into();
         arguments.extend(pair("--preset-config-path", &registry));
         arguments.extend(pair("--hf-endpoint", Path::new(&self.hub.endpoint())));
-        let plain = ["--registry-sync-interval", "0", "--min-free-space", "0", "--stall-timeout", "500ms"];
+        let plain = [
+            "--registry-sync-interval",
+            "0",
+            "--min-free-space",
+            "0",
+            "--stall-timeout",
+            "500ms",
+            "--rate-limit-anonymous",
+            "0",
+        ];
         arguments.extend(plain.map(OsString::from));
         arguments.extend(self.flags.iter().map(OsString::from));
         arguments

@@ -1,0 +1,28 @@
+//! What goes into the audit trail: what somebody known did or was refused, over REST or the socket, and every login that was
+//! tried. Refusals of nobody are in the log only: a flood of them would wash the trail away.
+
+use actix_web::http::StatusCode;
+use service::{
+    Dashboard,
+    access::{NewAuditRecord, Outcome},
+};
+
+use crate::middleware::authenticate::Asker;
+use crate::operations::LOG_IN;
+
+/// Writes a line about an operation that changes something.
+pub(crate) async fn note(dashboard: &Dashboard, asker: &Asker, operation: &str, target: &str, status: StatusCode) {
+    let is_login = operation == LOG_IN && status != StatusCode::TOO_MANY_REQUESTS;
+    if asker.identity.is_none() && !is_login {
+        return;
+    }
+    let outcome = match status {
+        status if status.is_server_error() => Outcome::Failed,
+        status if status.is_client_error() => Outcome::Refused,
+        _ => Outcome::Done,
+    };
+    let line = NewAuditRecord::new(asker.identity.as_ref(), asker.address, operation, target, outcome);
+    if let Err(cause) = dashboard.access.record(&line).await {
+        tracing::error!(operation, error = %cause, "a line of the audit trail could not be written");
+    }
+}

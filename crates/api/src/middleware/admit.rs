@@ -1,0 +1,111 @@
+//! Who may pass: who asks is found out, counted, and held against the role that the operation needs. What changes something
+//! is written into the audit trail.
+
+use actix_web::{
+    Error, HttpMessage,
+    body::{BoxBody, MessageBody},
+    dev::{ServiceRequest, ServiceResponse},
+    http::{Method, header},
+    middleware::Next,
+    web::Data,
+};
+use service::{Dashboard, access::Actor};
+
+use super::authenticate::{Asker, Rules, identify, refuse_foreign_page, unauthorized};
+use super::request::Asked;
+use super::{rate_limit, refuse};
+use crate::audit;
+use crate::error::{ApiError, ErrorCode};
+use crate::forwarded::Arrival;
+use crate::operations::{LOG_IN, Role, changes_something};
+use crate::session_cookie;
+
+/// Lets a request through if its caller may make it.
+pub async fn admit<B: MessageBody + 'static>(
+    request: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    let (Some(dashboard), Some(rules)) =
+        (request.app_data::<Data<Dashboard>>().cloned(), request.app_data::<Data<Rules>>().cloned())
+    else {
+        return Ok(refuse(request, ApiError::internal("no rules of access are in force")));
+    };
+    let asked = request.extensions().get::<Asked>().cloned().unwrap_or_default();
+    let peer = request.peer_addr().map(|peer| peer.ip());
+    let arrival = Arrival::of(peer, request.headers(), &rules.trusted_proxies);
+    let (asker, refusal) = judge(&dashboard, &rules, &request, &arrival, &asked).await;
+
+    let client = asker.client();
+    let is_open = asked.role == Role::Open;
+    let limits = &dashboard.access.limits;
+    let decision = if is_open { limits.look(&client) } else { limits.check(&client) };
+    let refusal = decision.and_then(|decision| rate_limit::refusal(&decision)).or(refusal);
+
+    request.extensions_mut().insert(asker.clone());
+    let (method, path) = (request.method().clone(), request.path().to_owned());
+    let mut answer = match refusal {
+        Some(refusal) => refuse(request, refusal),
+        None => next.call(request).await?.map_into_boxed_body(),
+    };
+    if let Some(decision) = decision.filter(|_| asked.is_interface) {
+        rate_limit::describe(answer.headers_mut(), &decision);
+    }
+    lend_page_its_session(&dashboard, &asker, &method, &path, &mut answer);
+    if let Some(operation) = asked.operation.as_deref().filter(|_| changes_something(&method, asked.role)) {
+        audit::note(&dashboard, &asker, operation, &path, answer.status()).await;
+    }
+    Ok(answer)
+}
+
+/// Who asks, and why they may not, if so.
+async fn judge(
+    dashboard: &Dashboard,
+    rules: &Rules,
+    request: &ServiceRequest,
+    arrival: &Arrival,
+    asked: &Asked,
+) -> (Asker, Option<ApiError>) {
+    let needs = asked.role;
+    let (identity, refusal) = match identify(&dashboard.access, rules, request, arrival).await {
+        Ok(identity) => (identity, None),
+        Err(refusal) => (None, Some(refusal)),
+    };
+    let asker = Asker { identity, address: arrival.address, is_https: arrival.is_https };
+    let refusal = match refusal {
+        // A wrong key is refused wherever it is sent; what else is wrong does not matter where nothing is needed.
+        Some(refusal) if needs != Role::Open || refusal.code == ErrorCode::Unauthorized => Some(refusal),
+        _ if asked.operation.as_deref() == Some(LOG_IN) => refuse_foreign_page(rules, request.headers(), arrival).err(),
+        _ if needs == Role::Open || asker.role() >= needs => None,
+        _ if asker.identity.is_none() => Some(nobody()),
+        _ => Some(too_little(needs, asker.role())),
+    };
+    (asker, refusal)
+}
+
+/// The refusal of somebody who proved nothing.
+pub(crate) fn nobody() -> ApiError {
+    unauthorized("Credentials are needed: a key, or a login with the password")
+}
+
+/// The refusal of somebody known.
+pub(crate) fn too_little(needs: Role, has: Role) -> ApiError {
+    let message = format!("This needs the role {}; the credentials have {}", needs.as_str(), has.as_str());
+    ApiError::new(ErrorCode::Forbidden, message).with("needs", needs.as_str()).with("has", has.as_str())
+}
+
+/// Our own page, opened at this machine while nobody needs credentials, is counted as somebody of its own.
+fn lend_page_its_session(
+    dashboard: &Dashboard,
+    asker: &Asker,
+    method: &Method,
+    path: &str,
+    answer: &mut ServiceResponse<BoxBody>,
+) {
+    let is_unnamed = asker.identity.as_ref().is_some_and(|identity| identity.actor == Actor::Loopback);
+    if !is_unnamed || path != "/" || *method != Method::GET {
+        return;
+    }
+    if let Ok(cookie) = session_cookie::lend(dashboard.access.page_cookie(), asker.is_https) {
+        answer.headers_mut().append(header::SET_COOKIE, cookie);
+    }
+}
