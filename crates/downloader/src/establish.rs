@@ -20,10 +20,9 @@ impl Fetching<'_> {
     pub(crate) async fn establish(&mut self) -> Result<(), Halt> {
         let source = Arc::clone(&self.sources[self.current].source);
         let if_range = self.identity.as_ref().filter(|_| !self.validators_lie).and_then(Identity::if_range);
-        let start = if self.identity.is_some() { self.incoming.map().contiguous_end() } else { 0 };
-        let start = self.first_missing(start);
+        let Span { next: start, end } = self.first_missing();
         let whole = !self.ranges || (self.validators_lie && start == 0);
-        let wanted = Wanted { start, end: (!whole).then(|| start + FIRST_STRETCH), if_range };
+        let wanted = Wanted { start, end: (!whole).then_some(end), if_range };
         let opened = tokio::select! {
             () = self.transfer.stop.cancelled() => return Err(Halt::Stopped),
             opened = self.transfer.engine.web.open(&source, wanted) => opened,
@@ -38,12 +37,16 @@ impl Fetching<'_> {
         }
     }
 
-    /// The gap that will be claimed first.
-    fn first_missing(&self, prefix: u64) -> u64 {
+    /// The gap that will be claimed first; the beginning, while nothing is known.
+    fn first_missing(&self) -> Span {
+        let beginning = Span { next: 0, end: FIRST_STRETCH };
+        if self.identity.is_none() {
+            return beginning;
+        }
         let mut map = self.incoming.map();
-        let Some((claim, span)) = map.claim(1) else { return prefix };
+        let Some((claim, gap)) = map.claim(FIRST_STRETCH) else { return beginning };
         map.release(claim);
-        span.next
+        Span { end: gap.end.min(gap.next.saturating_add(FIRST_STRETCH)), ..gap }
     }
 
     async fn unsatisfiable(&mut self, total: Option<u64>) -> Result<(), Halt> {

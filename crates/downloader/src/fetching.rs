@@ -241,7 +241,7 @@ impl<'a> Fetching<'a> {
 
     fn start_fetcher(&mut self, claim: ClaimId, span: Span, permit: OwnedSemaphorePermit) {
         let fetcher = self.fetcher();
-        let index = self.current;
+        let index = self.best_source();
         let source = Arc::clone(&self.sources[index].source);
         let identity = self.identity.clone().unwrap_or_default();
         let trusted = !self.validators_lie;
@@ -250,6 +250,14 @@ impl<'a> Fetching<'a> {
             let end = fetcher.fetch(&source, &identity, trusted, claim, span).await;
             Ended { claim, source: index, end, permit }
         });
+    }
+
+    /// The source for the next stretch. Where the hash proves in the end that all hold the same, the one that has failed
+    /// least; else only the one that the file was begun with.
+    fn best_source(&self) -> usize {
+        let mixable = self.transfer.may_mix && self.identity.as_ref().is_some_and(Identity::is_proven_by_hash);
+        let alive = (0..self.sources.len()).filter(|index| mixable && self.sources[*index].dead.is_none());
+        alive.min_by_key(|index| (self.sources[*index].failures, *index != self.current)).unwrap_or(self.current)
     }
 
     pub(crate) fn fetcher(&self) -> Fetcher {

@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::{Destination, Sha256Digest, SourceUrl};
+use crate::{BlockChecksums, Destination, Sha256Digest, SourceUrl};
 
 /// The caller's name of a job. Opaque here.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -97,6 +97,10 @@ pub struct FileJob {
     /// Files on this machine believed to have the same SHA-256: checked by hash, then hard-linked, cloned or copied.
     /// They are used only where the SHA-256 is known.
     pub local_copies: Vec<PathBuf>,
+    /// Repair: the checksums that the blocks of the file at the destination should have
+    /// ([`FileOutcome::blocks`](crate::FileOutcome) of its arrival). Its good blocks are kept and only the others fetched;
+    /// the SHA-256 of the whole proves the result. Needs [`Existing::Replace`] and the SHA-256.
+    pub salvage: Option<BlockChecksums>,
     /// Whole since an earlier run: it only counts in the totals.
     pub done: bool,
     /// The size to count for a `done` file.
@@ -113,6 +117,7 @@ impl FileJob {
             size: None,
             existing: Existing::Keep,
             local_copies: Vec::new(),
+            salvage: None,
             done: false,
             done_bytes: 0,
         }

@@ -63,6 +63,7 @@ mod probe;
 mod recovery;
 mod refusal;
 mod retry;
+mod salvage;
 mod scheduler;
 mod settings;
 mod source;

@@ -97,7 +97,8 @@ fn link(part: &Part, copy: &Path, inode: u64) -> Result<bool, TransferError> {
     Ok(true)
 }
 
-fn clone_or_copy(part: &Part, from: &File) -> std::io::Result<()> {
+/// Fills the `.part` from another file: as a clone where the file system can, else byte by byte.
+pub(crate) fn clone_or_copy(part: &Part, from: &File) -> std::io::Result<()> {
     part.file.set_len(0)?;
     if rustix::fs::ioctl_ficlone(&part.file, from).is_ok() {
         return Ok(());

@@ -12,6 +12,7 @@ use crate::confined::{Standing, standing};
 use crate::identity::Identity;
 use crate::journal::Journal;
 use crate::part::{Part, of_io};
+use crate::salvage;
 use crate::verify::{Content, content_of};
 use crate::{Arrival, Existing, FileJob, FileOutcome, RestartReason, TransferError};
 
@@ -39,6 +40,9 @@ pub(crate) struct Resume {
 pub(crate) fn begin(part: &Part, file: &FileJob, stop: &CancellationToken) -> Result<Beginning, TransferError> {
     let failed = |error| part.error("reading the partial file of", error);
     let size = part.size().map_err(failed)?;
+    if size == 0 && salvage::seed(part, file)? {
+        return begin(part, file, stop);
+    }
     let journal = part.read_journal().map_err(failed)?;
     match journal.and_then(|journal| usable(journal, file)) {
         Some((identity, journal)) if size > 0 => Ok(resume(size, identity, journal)),

@@ -52,6 +52,8 @@ pub(crate) struct Transfer {
     pub(crate) slots: Arc<Semaphore>,
     pub(crate) outbox: Outbox,
     pub(crate) stop: CancellationToken,
+    /// Stretches may come from several sources at once.
+    pub(crate) may_mix: bool,
     /// Set while this file may want more connections soon.
     pub(crate) growing: Arc<std::sync::atomic::AtomicBool>,
 }
@@ -158,6 +160,7 @@ impl Transfer {
                         return Err(Halt::Failed(error));
                     }
                     self.file.sources.rotate_left(1);
+                    self.may_mix = false;
                     self.restarted(RestartReason::HashMismatch).await;
                 }
             }

@@ -219,3 +219,31 @@ async fn a_mirror_takes_over_from_a_source_that_fails() {
         rig.assert_whole("f.bin", &good.content());
     }
 }
+
+#[tokio::test]
+async fn a_source_that_keeps_failing_is_left_for_one_that_does_not() {
+    let flaky = served(|route| route.cut_after(200_000, Always));
+    let good = served(Route::clone);
+    let mut rig = Rig::start();
+    let mut file = rig.known("f.bin", &flaky);
+    file.sources.push(good.url().parse().unwrap());
+    let story = rig.fetch(file).await;
+    assert!(story.completed() && story.restarts().is_empty(), "{:#?}", story.told());
+    rig.assert_whole("f.bin", &good.content());
+    assert!(flaky.requests().len() <= 2 && !good.requests().is_empty());
+    assert_eq!(flaky.body_bytes_sent() + good.body_bytes_sent(), SIZE, "the hash proves that both hold the same");
+}
+
+#[tokio::test]
+async fn a_mirror_that_holds_something_else_costs_one_retry_from_one_source() {
+    let flaky = served(|route| route.cut_after(2 * MIB, Times(1)));
+    let wrong = FileServer::start().file("/f.bin", Content::pattern(17, SIZE));
+    let mut rig = Rig::start();
+    let mut file = rig.known("f.bin", &flaky);
+    file.sources.insert(1, wrong.url().parse().unwrap());
+    file.sources.push(flaky.url().parse().unwrap());
+    let story = rig.fetch(file).await;
+    let restarts = story.restarts();
+    assert!(matches!(story.error(), TransferError::HashMismatch { .. }) || story.completed(), "{:#?}", story.told());
+    assert_eq!(restarts, [downloader::RestartReason::HashMismatch]);
+}

@@ -145,6 +145,24 @@ async fn content_that_is_here_already_is_linked_and_not_fetched() {
 }
 
 #[tokio::test]
+async fn a_damaged_file_is_repaired_from_its_good_blocks() {
+    let route = FileServer::start().file("/f.bin", Content::pattern(93, 40 * MIB + 5));
+    let mut rig = Rig::start();
+    let blocks = rig.fetch(rig.known("f.bin", &route)).await.outcome().blocks.clone();
+    let file = std::fs::File::options().write(true).open(rig.path("f.bin")).unwrap();
+    for offset in [3 * MIB, 20 * MIB + 17, 40 * MIB + 2] {
+        std::os::unix::fs::FileExt::write_all_at(&file, b"??", offset).unwrap();
+    }
+    let before = route.body_bytes_sent();
+    let repair = FileJob { salvage: Some(blocks), existing: Existing::Replace, ..rig.known("f.bin", &route) };
+    let story = rig.fetch(repair).await;
+    assert!(story.completed(), "{:#?}", story.told());
+    assert_eq!(story.restarts(), [downloader::RestartReason::DamagedBlocks { blocks: 3 }]);
+    rig.assert_whole("f.bin", &route.content());
+    assert_eq!(route.body_bytes_sent() - before, 2 * MIB + 5, "three blocks, the last of them short");
+}
+
+#[tokio::test]
 async fn a_job_without_room_waits_and_goes_on_by_itself() {
     const FILLER: u64 = 4 << 30;
     let route = route();
