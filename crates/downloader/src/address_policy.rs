@@ -10,14 +10,15 @@ use crate::{PrivateSources, Settings};
 #[derive(Debug, Clone)]
 pub(crate) struct AddressPolicy {
     allowed: PrivateSources,
-    /// Hosts of the endpoints: the operator's own word.
+    /// Hosts of the endpoints and those that the operator names.
     operator_hosts: Vec<String>,
 }
 
 impl AddressPolicy {
     pub(crate) fn new(settings: &Settings) -> Self {
         let endpoints = [&settings.hf_endpoint, &settings.civitai_endpoint];
-        let operator_hosts = endpoints.iter().filter_map(|url| url.host_str()).map(normal).collect();
+        let hosts = endpoints.iter().filter_map(|url| url.host_str());
+        let operator_hosts = hosts.chain(settings.operator_hosts.iter().map(String::as_str)).map(normal).collect();
         Self { allowed: settings.private_sources.clone(), operator_hosts }
     }
 

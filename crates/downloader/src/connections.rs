@@ -51,8 +51,8 @@ impl Connections {
         self.content_until.is_none() && self.target < self.limit
     }
 
-    /// A connection failed: the server may not want so many.
-    pub(crate) fn failed(&mut self, now: Instant) {
+    /// A connection failed before it brought anything: the server may not want so many.
+    pub(crate) fn refused(&mut self, now: Instant) {
         self.target = (self.target - 1).max(1);
         self.settle(now);
     }

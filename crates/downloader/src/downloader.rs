@@ -32,7 +32,11 @@ pub struct Downloader {
 
 impl Downloader {
     /// Makes the handle, the receiver of updates, and the engine itself, which the caller spawns on a tokio runtime.
-    /// Nothing runs before that. The receiver has to be read: outcomes wait for room in it, only ticks are dropped.
+    /// Nothing runs before that.
+    ///
+    /// The receiver has to be read, by a task that does not itself wait for a command's answer: outcomes wait for room in
+    /// it, and the engine with them; only ticks are dropped. Proxies are taken from the usual variables by the HTTP client;
+    /// behind one it is the proxy that resolves names, so that only addresses written in a URL are checked here.
     pub fn new(
         settings: Settings,
     ) -> Result<(Self, mpsc::Receiver<Update>, impl Future<Output = ()> + Send + 'static), StartError> {

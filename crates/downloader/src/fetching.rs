@@ -55,6 +55,8 @@ pub(crate) struct Fetching<'a> {
     pub(crate) validators_lie: bool,
     pub(crate) changes: u32,
     pub(crate) budget: RetryBudget,
+    /// Most bytes that were ever here at once: what counts as progress.
+    pub(crate) furthest: u64,
     pub(crate) connections: Connections,
     pub(crate) permit: Option<OwnedSemaphorePermit>,
     pub(crate) running: JoinSet<Ended>,
@@ -119,6 +121,7 @@ impl<'a> Fetching<'a> {
             validators_lie: false,
             changes: 0,
             budget: RetryBudget::new(settings.backoff),
+            furthest: 0,
             connections: Connections::new(settings.connections_per_download),
             permit: Some(permit),
             running: JoinSet::new(),
@@ -274,7 +277,10 @@ impl<'a> Fetching<'a> {
 
     async fn ended(&mut self, ended: Ended) -> Result<(), Halt> {
         self.incoming.map().release(ended.claim);
-        self.fetchers.remove(&ended.claim);
+        let brought = self.fetchers.remove(&ended.claim).map_or(0, |(_, received)| received.load(Relaxed));
+        if brought == 0 && matches!(ended.end, FetchEnd::Failed { .. }) {
+            self.connections.refused(Instant::now());
+        }
         if self.permit.is_none() {
             self.permit = Some(ended.permit);
         }

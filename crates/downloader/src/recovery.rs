@@ -1,7 +1,7 @@
 //! What a transfer does when a connection failed, the file changed, or its bytes have to be thrown away.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
@@ -22,11 +22,11 @@ impl Fetching<'_> {
     ) -> Result<(), Halt> {
         tracing::debug!(file = %self.transfer.file.destination, %error, "a connection failed");
         self.sources[source].failures += 1;
-        self.connections.failed(Instant::now());
         if !self.running.is_empty() && asked.is_none() {
             return Ok(()); // Others go on; only when none is left it is a question of patience.
         }
-        let Some(wait) = self.budget.failed(self.transfer.meter.wire(), asked, rand::random()) else {
+        self.furthest = self.furthest.max(self.incoming.map().present());
+        let Some(wait) = self.budget.failed(self.furthest, asked, rand::random()) else {
             self.sources[source].dead = Some(error);
             return self.next_source();
         };

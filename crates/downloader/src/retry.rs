@@ -4,27 +4,29 @@ use std::time::{Duration, SystemTime};
 
 use crate::Backoff;
 
-/// Counts tries that brought nothing. Any progress fills the budget up again: a transfer that is cut a thousand times
+/// Bytes that count as progress.
+const PROGRESS: u64 = 4096;
+
+/// Counts tries that brought nothing. Progress fills the budget up again: a transfer that is cut a thousand times
 /// and moves each time is alive.
 #[derive(Debug)]
 pub(crate) struct RetryBudget {
     backoff: Backoff,
     fruitless: u32,
-    progress_at_last_failure: u64,
+    progress_when_filled: u64,
 }
 
 impl RetryBudget {
     pub(crate) fn new(backoff: Backoff) -> Self {
-        Self { backoff, fruitless: 0, progress_at_last_failure: 0 }
+        Self { backoff, fruitless: 0, progress_when_filled: 0 }
     }
 
-    /// A try failed after `progress` bytes in all. Says how long to wait, or `None` when the budget is spent.
+    /// A try failed when the file had come `progress` bytes far at best. Says how long to wait, or `None` when the budget is spent.
     /// `chance` is between 0 and 1 and spreads the waits between half and full length.
     pub(crate) fn failed(&mut self, progress: u64, asked: Option<Duration>, chance: f64) -> Option<Duration> {
-        if progress > self.progress_at_last_failure {
-            self.fruitless = 0;
+        if progress >= self.progress_when_filled + PROGRESS {
+            (self.fruitless, self.progress_when_filled) = (0, progress);
         }
-        self.progress_at_last_failure = progress;
         self.fruitless += 1;
         if self.fruitless > self.backoff.tries_without_progress {
             return None;
@@ -72,10 +74,10 @@ mod tests {
     fn progress_fills_the_budget_up_again() {
         let mut budget = budget(2);
         for progress in 1..1000 {
-            assert_eq!(budget.failed(progress, None, 1.0), Some(Duration::from_secs(1)));
+            assert_eq!(budget.failed(progress * PROGRESS, None, 1.0), Some(Duration::from_secs(1)));
         }
-        assert!(budget.failed(999, None, 1.0).is_some());
-        assert!(budget.failed(999, None, 1.0).is_none());
+        assert!(budget.failed(999 * PROGRESS + 1, None, 1.0).is_some());
+        assert!(budget.failed(999 * PROGRESS + 2, None, 1.0).is_none());
     }
 
     #[test]

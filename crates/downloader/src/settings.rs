@@ -40,6 +40,8 @@ pub struct Settings {
     pub sync_bytes: u64,
     /// Private addresses that URLs may lead to.
     pub private_sources: PrivateSources,
+    /// Further hosts that are the operator's own word and may have private addresses, such as a proxy's.
+    pub operator_hosts: Vec<String>,
     /// A Hugging Face home folder (`HF_HOME`) whose blobs are used instead of the network.
     pub hf_cache: Option<PathBuf>,
     /// Sent as `User-Agent`.
@@ -66,6 +68,7 @@ impl Default for Settings {
             sync_interval: Duration::from_secs(5),
             sync_bytes: 256 << 20,
             private_sources: PrivateSources::None,
+            operator_hosts: Vec::new(),
             hf_cache: None,
             user_agent: concat!("comfyui-dashboard/", env!("CARGO_PKG_VERSION")).to_owned(),
             credentials: Credentials::default(),

@@ -247,3 +247,12 @@ async fn a_mirror_that_holds_something_else_costs_one_retry_from_one_source() {
     assert!(matches!(story.error(), TransferError::HashMismatch { .. }) || story.completed(), "{:#?}", story.told());
     assert_eq!(restarts, [downloader::RestartReason::HashMismatch]);
 }
+
+#[tokio::test]
+async fn a_server_without_ranges_that_always_cuts_is_given_up() {
+    let route = served(|route| route.ignore_range(Always).cut_after(2 * MIB, Always));
+    let mut rig = Rig::start();
+    let story = rig.fetch(rig.file("f.bin", &route.url())).await;
+    assert!(matches!(story.error(), TransferError::Network { .. }), "{}", story.error());
+    assert!(route.requests().len() < 30, "{} requests", route.requests().len());
+}
