@@ -12,7 +12,7 @@ const QUIET: &str = "actix_server=warn,actix_http::h1::dispatcher=off";
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Log")]
 pub struct LogSettings {
-    /// error, warn, info, debug or trace, also by part: info,downloader=debug [default: info, warn for shell commands]
+    /// error, warn, info, debug or trace, also by part: info,downloader=debug [default: info, error for shell commands]
     #[arg(long, env, global = true, value_name = "LEVEL", value_parser = level, hide_env_values = true)]
     pub log_level: Option<String>,
     /// How lines look

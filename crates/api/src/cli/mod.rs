@@ -49,7 +49,7 @@ pub enum Command {
 pub async fn run(invocation: Invocation) -> Result<ExitCode, CliError> {
     let settings = invocation.settings;
     let command = invocation.command.unwrap_or(Command::Serve);
-    let level = if matches!(command, Command::Serve) { "info" } else { "warn" };
+    let level = if matches!(command, Command::Serve) { "info" } else { "error" };
     logging::start(&settings.log, level);
     match command {
         Command::Serve => serve::run(&settings).await,
