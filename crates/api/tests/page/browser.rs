@@ -114,9 +114,12 @@ impl Browser {
         self.click(&format!("button[aria-label='{name}']")).await;
     }
 
+    /// Types into a field in the place of what is there.
     pub(crate) async fn fill(&self, css: &str, text: &str) {
         self.see(css).await;
-        self.client.find(Locator::Css(css)).await.unwrap().send_keys(text).await.unwrap();
+        let field = self.client.find(Locator::Css(css)).await.unwrap();
+        field.clear().await.unwrap();
+        field.send_keys(text).await.unwrap();
     }
 
     pub(crate) async fn choose(&self, css: &str, value: &str) {

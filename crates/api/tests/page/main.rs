@@ -95,6 +95,23 @@ async fn a_refused_link_is_explained_where_it_was_typed() {
 }
 
 #[tokio::test]
+async fn a_stranger_sees_nothing_until_the_password_is_given() {
+    let test = "a_stranger_sees_nothing_until_the_password_is_given";
+    let Some(stage) = Stage::set_closed(test, "correct horse battery").await else { return };
+    stage.browser.open("#/presets").await;
+    stage.browser.fill("#login input", "wrong").await;
+    stage.browser.click("#login button").await;
+    stage.browser.see("#login .refusal:not(:empty)").await;
+    assert_eq!(stage.browser.number("document.querySelectorAll('.row.preset').length").await, 0);
+
+    stage.browser.fill("#login input", "correct horse battery").await;
+    stage.browser.click("#login button").await;
+    stage.browser.see(".row.preset").await;
+    stage.browser.see("#connection[data-state='live']").await;
+    stage.end().await;
+}
+
+#[tokio::test]
 async fn the_page_finds_its_server_again_after_a_restart() {
     let Some(mut stage) = Stage::set("the_page_finds_its_server_again_after_a_restart").await else { return };
     stage.browser.open("#/presets").await;

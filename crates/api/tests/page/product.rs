@@ -15,15 +15,15 @@ pub(crate) struct Product {
     /// `http://127.0.0.1:PORT`
     address: String,
     workspace: TempDir,
-    hub: String,
+    settings: Vec<(&'static str, String)>,
 }
 
 impl Product {
-    /// Starts it on a free port, with this server in the place of huggingface.co.
-    pub(crate) fn start(hub: &str) -> Self {
+    /// Starts it on a free port, with these settings beside those that keep it on this machine.
+    pub(crate) fn start(settings: Vec<(&'static str, String)>) -> Self {
         let workspace = tempfile::tempdir().unwrap();
-        let (process, output, address) = spawn(workspace.path(), "127.0.0.1:0", hub);
-        Self { process, _output: output, address, workspace, hub: hub.to_owned() }
+        let (process, output, address) = spawn(workspace.path(), "127.0.0.1:0", &settings);
+        Self { process, _output: output, address, workspace, settings }
     }
 
     /// `http://127.0.0.1:PORT`
@@ -39,7 +39,7 @@ impl Product {
     /// After [`Product::kill`]: the same workspace at the same address.
     pub(crate) fn start_again(&mut self) {
         let listen = self.address.trim_start_matches("http://").to_owned();
-        (self.process, self._output, self.address) = spawn(self.workspace.path(), &listen, &self.hub);
+        (self.process, self._output, self.address) = spawn(self.workspace.path(), &listen, &self.settings);
     }
 
     /// The content of a model file.
@@ -69,17 +69,17 @@ impl Drop for Product {
 
 /// The release binary where the gate names one, else the one that cargo built for this test. Comes back when it serves, with
 /// the address that it prints.
-fn spawn(workspace: &Path, listen: &str, hub: &str) -> (Child, BufReader<ChildStdout>, String) {
+fn spawn(workspace: &Path, listen: &str, settings: &[(&str, String)]) -> (Child, BufReader<ChildStdout>, String) {
     let binary =
         std::env::var_os("COMFYUI_DASHBOARD_BIN").unwrap_or_else(|| env!("CARGO_BIN_EXE_comfyui-dashboard").into());
     let mut process = Command::new(binary)
         .args(["serve", "--listen", listen])
         .env_clear()
         .env("WORKSPACE_DIR", workspace)
-        .env("HF_ENDPOINT", hub.trim_end_matches('/'))
         .env("ALLOW_PRIVATE_SOURCES", "1")
         .env("REGISTRY_SYNC_INTERVAL", "0")
         .env("MIN_FREE_SPACE", "0")
+        .envs(settings.iter().map(|(name, value)| (name, value)))
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()

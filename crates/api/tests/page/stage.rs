@@ -29,14 +29,25 @@ pub(crate) struct PresetFile {
 impl Stage {
     /// Sets it for the test of this name; `None`, and a line that says why, where there is no browser.
     pub(crate) async fn set(test: &str) -> Option<Self> {
+        let mut stage = Self::set_with(test, Vec::new()).await?;
+        let preset = stage.browser.json(&format!("/api/presets/{PRESET}")).await;
+        let files = preset["files"].as_array().unwrap().iter().enumerate();
+        stage.files = files.map(|(index, file)| serve(&stage.hub, index, file)).collect();
+        Some(stage)
+    }
+
+    /// The same, closed to whoever does not know the password; the stand-in serves no preset.
+    pub(crate) async fn set_closed(test: &str, password: &str) -> Option<Self> {
+        Self::set_with(test, vec![("ACCESS_PASSWORD", password.to_owned())]).await
+    }
+
+    async fn set_with(test: &str, mut settings: Vec<(&'static str, String)>) -> Option<Self> {
         let driver = Browser::driver_for(test)?;
         let hub = FileServer::start();
-        let product = Product::start(&hub.url(""));
+        settings.push(("HF_ENDPOINT", hub.url("").trim_end_matches('/').to_owned()));
+        let product = Product::start(settings);
         let browser = Browser::start(driver, product.address()).await;
-        let preset = browser.json(&format!("/api/presets/{PRESET}")).await;
-        let files = preset["files"].as_array().unwrap().iter().enumerate();
-        let files = files.map(|(index, file)| serve(&hub, index, file)).collect();
-        Some(Self { browser, product, hub, files })
+        Some(Self { browser, product, hub, files: Vec::new() })
     }
 
     /// A link to a file of the stand-in.

@@ -102,6 +102,9 @@ function showConnection(word) {
   const place = document.getElementById("connection");
   setText(place, STATE_WORDS[word]);
   setAttribute(place, "data-state", word);
+  // While no socket stands, each try to get one also asks the old way: where a proxy lets no socket through the page still
+  // moves, and where the session has ended the person is asked to log in.
+  if (word === "waiting") state.downloads.load();
 }
 
 /** How much is under way, on the tab and in the window's title, where it is seen from elsewhere. */
