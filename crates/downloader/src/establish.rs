@@ -10,7 +10,6 @@ use crate::fetch;
 use crate::fetching::{Ended, FIRST_STRETCH, Fetching};
 use crate::identity::Identity;
 use crate::refusal::OpenError;
-use crate::retry::RetryBudget;
 use crate::source::{Opened, Wanted};
 use crate::transfer::{Halt, blocking};
 use crate::{RestartReason, TokenHint, TransferError};
@@ -206,6 +205,7 @@ impl Fetching<'_> {
         if index == self.current {
             self.stop_all().await;
             self.next_source()?;
+            self.not_before = None;
         }
         Ok(())
     }
@@ -221,8 +221,6 @@ impl Fetching<'_> {
         if next != self.current {
             self.current = next;
             self.established = false;
-            self.budget = RetryBudget::new(self.transfer.engine.settings.backoff);
-            self.not_before = None;
         }
         Ok(())
     }

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use tokio::sync::OwnedSemaphorePermit;
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::task::{JoinError, JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::blocks::{ClaimId, Span};
@@ -22,7 +22,7 @@ use crate::source::Source;
 use crate::start::Resume;
 use crate::transfer::{Halt, Transfer};
 use crate::verify::PrefixHash;
-use crate::{Facts, RestartReason, TransferError};
+use crate::{Backoff, Facts, RestartReason, SourceUrl, TransferError};
 
 /// What the first connection asks for, before anything is known.
 pub(crate) const FIRST_STRETCH: u64 = 16 << 20;
@@ -54,7 +54,6 @@ pub(crate) struct Fetching<'a> {
     /// Validators that contradict each other without a hash to decide: only the size is compared from then on.
     pub(crate) validators_lie: bool,
     pub(crate) changes: u32,
-    pub(crate) budget: RetryBudget,
     /// Most bytes that were ever here at once: what counts as progress.
     pub(crate) furthest: u64,
     pub(crate) connections: Connections,
@@ -68,6 +67,7 @@ pub(crate) struct Fetching<'a> {
     pub(crate) hash: Option<PrefixHash>,
     pub(crate) hash_state: Option<(u64, Vec<u8>)>,
     pub(crate) audit: Option<JoinHandle<Vec<usize>>>,
+    pub(crate) stop_audit: CancellationToken,
     pub(crate) sync: Option<JoinHandle<SyncResult>>,
     pub(crate) last_sync: Instant,
     pub(crate) sync_failures: u32,
@@ -81,7 +81,9 @@ type SyncResult = Result<(), (io::Error, BTreeSet<usize>)>;
 #[derive(Debug)]
 pub(crate) struct SourceState {
     pub(crate) source: Arc<Source>,
+    /// Since it last gave what it was asked for.
     pub(crate) failures: u32,
+    pub(crate) budget: RetryBudget,
     pub(crate) dead: Option<TransferError>,
 }
 
@@ -108,7 +110,8 @@ impl<'a> Fetching<'a> {
             None => (None, Vec::new(), None),
         };
         incoming.meter.set_total(incoming.map().total().or(transfer.file.size));
-        let sources = transfer.file.sources.iter().cloned().map(SourceState::new).collect();
+        let listed = transfer.file.sources.iter().cloned();
+        let sources = listed.map(|listed| SourceState::new(listed, settings.backoff)).collect();
         let mut fetching = Self {
             transfer,
             incoming,
@@ -120,7 +123,6 @@ impl<'a> Fetching<'a> {
             identity,
             validators_lie: false,
             changes: 0,
-            budget: RetryBudget::new(settings.backoff),
             furthest: 0,
             connections: Connections::new(settings.connections_per_download),
             permit: Some(permit),
@@ -131,6 +133,7 @@ impl<'a> Fetching<'a> {
             hash: None,
             hash_state,
             audit: None,
+            stop_audit: transfer.stop.child_token(),
             sync: None,
             last_sync: Instant::now(),
             sync_failures: 0,
@@ -145,9 +148,6 @@ impl<'a> Fetching<'a> {
         let result = self.fetch_all().await;
         self.transfer.growing.store(false, Relaxed);
         self.stop_all().await;
-        if let Some(sync) = self.sync.take() {
-            let _ = sync.await;
-        }
         match result {
             Ok(()) => {
                 self.permit = None;
@@ -192,7 +192,7 @@ impl<'a> Fetching<'a> {
                         self.ended(ended).await?;
                     }
                 }
-                damaged = finished(&mut self.audit), if self.audit.is_some() => self.audited(damaged.unwrap_or_default()).await?,
+                damaged = finished(&mut self.audit), if self.audit.is_some() => self.audited(damaged).await?,
                 _ = tick.tick() => self.tick().await?,
             }
         }
@@ -304,10 +304,16 @@ impl<'a> Fetching<'a> {
         if let Some(hash) = self.hash.take() {
             hash.stop().await;
         }
+        let running_sync = match self.sync.take() {
+            Some(sync) => sync.await.unwrap_or(Ok(())),
+            None => Ok(()),
+        };
         let incoming = Arc::clone(&self.incoming);
-        let parked = tokio::task::spawn_blocking(move || match incoming.park() {
-            Ok(()) => Ok(()),
-            Err((error, covered)) => incoming.void(covered).and(Err(error)),
+        let parked = tokio::task::spawn_blocking(move || {
+            // What a failed sync covered is void, whichever sync it was.
+            let void = |(error, covered)| incoming.void(covered).and(Err(error));
+            running_sync.or_else(void)?;
+            incoming.park().or_else(void)
         });
         if let Ok(Err(error)) = parked.await {
             tracing::warn!(file = %self.transfer.file.destination, %error, "what arrived last could not be synced");
@@ -317,14 +323,18 @@ impl<'a> Fetching<'a> {
 }
 
 impl SourceState {
-    fn new(listed: crate::SourceUrl) -> Self {
-        Self { source: Arc::new(Source::new(listed)), failures: 0, dead: None }
+    fn new(listed: SourceUrl, backoff: Backoff) -> Self {
+        let source = Arc::new(Source::new(listed));
+        Self { source, failures: 0, budget: RetryBudget::new(backoff), dead: None }
     }
 }
 
-/// The result of a task that may not be there.
-async fn finished<T>(task: &mut Option<JoinHandle<T>>) -> Option<T> {
-    let result = task.as_mut()?.await.ok();
+/// The result of a task that is there.
+async fn finished<T>(task: &mut Option<JoinHandle<T>>) -> Result<T, JoinError> {
+    let result = match task.as_mut() {
+        Some(task) => task.await,
+        None => std::future::pending().await,
+    };
     *task = None;
     result
 }

@@ -26,13 +26,17 @@ impl Fetching<'_> {
             return Ok(()); // Others go on; only when none is left it is a question of patience.
         }
         self.furthest = self.furthest.max(self.incoming.map().present());
-        let Some(wait) = self.budget.failed(self.furthest, asked, rand::random()) else {
+        let budget = &mut self.sources[source].budget;
+        let Some(wait) = budget.failed(self.furthest, asked, rand::random()) else {
             self.sources[source].dead = Some(error);
             return self.next_source();
         };
         self.not_before = Some(tokio::time::Instant::now() + wait);
         if self.sources.len() > 1 && self.running.is_empty() {
             self.next_source()?;
+            if self.sources[self.current].failures == 0 {
+                self.not_before = None; // Patience is for those that have failed.
+            }
         }
         Ok(())
     }
@@ -56,6 +60,7 @@ impl Fetching<'_> {
             hash.stop().await;
         }
         if let Some(audit) = self.audit.take() {
+            self.stop_audit.cancel();
             let _ = audit.await;
         }
         let lost = self.incoming.map().present();

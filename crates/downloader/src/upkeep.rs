@@ -7,6 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
+use tokio::task::JoinError;
+
 use crate::blocks::{BLOCK, Block};
 use crate::fetching::{Fetching, HASHED_AT_THE_END, SMALL_FILE};
 use crate::transfer::{Halt, blocking};
@@ -86,11 +88,12 @@ impl Fetching<'_> {
         if blocks.is_empty() {
             return;
         }
-        let (part, stop) = (Arc::clone(&self.incoming.part), self.transfer.stop.clone());
+        let (part, stop) = (Arc::clone(&self.incoming.part), self.stop_audit.clone());
         self.audit = Some(tokio::task::spawn_blocking(move || verify::damaged_blocks(&part.file, &blocks, &stop)));
     }
 
-    pub(crate) async fn audited(&mut self, damaged: Vec<usize>) -> Result<(), Halt> {
+    pub(crate) async fn audited(&mut self, damaged: Result<Vec<usize>, JoinError>) -> Result<(), Halt> {
+        let damaged = damaged.map_err(|panic| self.incoming.part.error("checking", io::Error::other(panic)))?;
         let state = self.hash_state.take();
         let sound = state.filter(|(position, _)| damaged.iter().all(|index| *index as u64 * BLOCK >= *position));
         if !damaged.is_empty() {

@@ -256,3 +256,14 @@ async fn a_server_without_ranges_that_always_cuts_is_given_up() {
     assert!(matches!(story.error(), TransferError::Network { .. }), "{}", story.error());
     assert!(route.requests().len() < 30, "{} requests", route.requests().len());
 }
+
+#[tokio::test]
+async fn mirrors_that_all_fail_are_each_tried_as_often_as_one_is() {
+    let [one, two] = [503, 502].map(|status| served(|route| route.status(status, Always)));
+    let mut rig = Rig::start();
+    let mut file = rig.known("f.bin", &one);
+    file.sources.push(two.url().parse().unwrap());
+    let story = rig.fetch(file).await;
+    assert!(matches!(story.error(), TransferError::Busy { status: 503, .. }), "{}", story.error());
+    assert_eq!((one.requests().len(), two.requests().len()), (6, 6));
+}
