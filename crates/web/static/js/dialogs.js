@@ -27,7 +27,12 @@ export function confirmLoss({ title, text, action }) {
 /** Asks for the password until `logIn` accepts one; `logIn` throws the sentence that says why not. One at a time. */
 export function askForPassword(logIn) {
   if (document.getElementById("login") !== null) return;
-  const password = element("input", { type: "password", autocomplete: "current-password", required: true, autofocus: true });
+  const password = element("input", {
+    type: "password",
+    autocomplete: "current-password",
+    required: true,
+    autofocus: true,
+  });
   const refusal = element("p", { class: "refusal", role: "alert" });
   const form = element(
     "form",

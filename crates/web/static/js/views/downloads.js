@@ -17,7 +17,16 @@ export function downloadsView() {
   const updateActive = keyedList(active, (download) => download.id, createRow);
   const updatePast = keyedList(past, (download) => download.id, createPastRow);
   const pastHeading = element("h2", {}, "History");
-  const section = element("section", { "aria-label": "Downloads" }, summary, nothing.element, active, pastHeading, noPast.element, past);
+  const section = element(
+    "section",
+    { "aria-label": "Downloads" },
+    summary,
+    nothing.element,
+    active,
+    pastHeading,
+    noPast.element,
+    past,
+  );
 
   /** What failed a moment ago is still on the table: it can be tried again. */
   const isCurrent = (download) => isUnfinished(download) || download.status === "failed";
@@ -25,8 +34,14 @@ export function downloadsView() {
   const render = () => {
     const current = (downloads.data ?? []).filter(isCurrent);
     const speed = current.reduce((sum, download) => sum + (download.speed_bytes_per_second ?? 0), 0);
-    setText(summary, current.length === 0 ? "" : `${counted(current.length, "download")}${speed > 0 ? `, ${rate(speed)} in all` : ""}`);
-    nothing.update(downloads, current.length === 0 ? "Nothing is under way. Install a preset, or paste a link anywhere on this page." : null);
+    setText(
+      summary,
+      current.length === 0 ? "" : `${counted(current.length, "download")}${speed > 0 ? `, ${rate(speed)} in all` : ""}`,
+    );
+    nothing.update(
+      downloads,
+      current.length === 0 ? "Nothing is under way. Install a preset, or paste a link anywhere on this page." : null,
+    );
     updateActive(current);
   };
   const renderPast = () => {
@@ -85,7 +100,8 @@ function createPastRow() {
 function pastFigures(download) {
   const parts = [moment(download.ended_at)];
   if (download.total_bytes) parts.push(bytes(download.total_bytes));
-  if (download.started_at) parts.push(duration((Date.parse(download.ended_at) - Date.parse(download.started_at)) / 1000));
+  if (download.started_at)
+    parts.push(duration((Date.parse(download.ended_at) - Date.parse(download.started_at)) / 1000));
   return parts;
 }
 

@@ -8,14 +8,32 @@ import { tell } from "../notices.js";
 import { lookAgain, modelTypes } from "../state.js";
 
 /** The folders of ComfyUI that most files go to. */
-const FOLDERS = [["checkpoints", "Checkpoints"], ["diffusion_models", "Diffusion models"], ["loras", "LoRAs"], ["text_encoders", "Text encoders"], ["vae", "VAE"]];
+const FOLDERS = [
+  ["checkpoints", "Checkpoints"],
+  ["diffusion_models", "Diffusion models"],
+  ["loras", "LoRAs"],
+  ["text_encoders", "Text encoders"],
+  ["vae", "VAE"],
+];
 
 /** The dialog with `open(links)`. */
 export function linkDialog() {
-  const links = element("textarea", { rows: 3, required: true, spellcheck: false, autocapitalize: "off", placeholder: "https://huggingface.co/…/model.safetensors" });
+  const links = element("textarea", {
+    rows: 3,
+    required: true,
+    spellcheck: false,
+    autocapitalize: "off",
+    placeholder: "https://huggingface.co/…/model.safetensors",
+  });
   const type = select(FOLDERS);
   const filename = element("input", { type: "text", autocomplete: "off", spellcheck: false });
-  const sha256 = element("input", { type: "text", autocomplete: "off", spellcheck: false, pattern: "[0-9a-fA-F]{64}", title: "64 hexadecimal digits" });
+  const sha256 = element("input", {
+    type: "text",
+    autocomplete: "off",
+    spellcheck: false,
+    pattern: "[0-9a-fA-F]{64}",
+    title: "64 hexadecimal digits",
+  });
   const refusal = element("p", { class: "refusal", role: "alert" });
   const close = element("button", { class: "button", type: "button", onclick: () => dialog.close() }, "Close");
   const fetchButton = element("button", { class: "button primary" }, "Download");
@@ -77,7 +95,10 @@ export function linkDialog() {
     } catch (error) {
       if (error.code !== "CONFLICT" || !(await confirmReplace(error))) return error;
     }
-    return send("POST", "api/downloads", { ...body, overwrite: true }).then(() => null, (error) => error);
+    return send("POST", "api/downloads", { ...body, overwrite: true }).then(
+      () => null,
+      (error) => error,
+    );
   }
 
   return {

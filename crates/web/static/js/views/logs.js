@@ -6,7 +6,12 @@ import { counted } from "../format.js";
 import { Resource } from "../resource.js";
 import { placeholder } from "./placeholder.js";
 
-const SERVICES = [["", "All services"], ["dashboard", "Dashboard"], ["comfyui", "ComfyUI"], ["preset_manager", "Preset manager"]];
+const SERVICES = [
+  ["", "All services"],
+  ["dashboard", "Dashboard"],
+  ["comfyui", "ComfyUI"],
+  ["preset_manager", "Preset manager"],
+];
 const LINES = 300;
 const REFRESH_EVERY = 4000;
 

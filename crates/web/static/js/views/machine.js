@@ -17,7 +17,10 @@ export function showMachine(place) {
   machine.watch(({ data }) => {
     const gpu = busiest(data?.gpu?.devices ?? []);
     meters.gpu.update(gpu?.utilization_percent, temperature(gpu), gpu?.name);
-    meters.vram.update(share(gpu?.memory_used_gb, gpu?.memory_total_gb), used(gpu?.memory_used_gb, gpu?.memory_total_gb));
+    meters.vram.update(
+      share(gpu?.memory_used_gb, gpu?.memory_total_gb),
+      used(gpu?.memory_used_gb, gpu?.memory_total_gb),
+    );
     meters.cpu.update(data?.cpu?.percent, data?.cpu?.count ? `${data.cpu.count} cores` : "");
     meters.memory.update(data?.memory?.percent, used(data?.memory?.used_gb, data?.memory?.total_gb));
     meters.disk.update(data?.disk?.percent, data?.disk ? `${gigabytes(data.disk.free_gb)} free` : "");
@@ -51,7 +54,10 @@ function meter(label) {
 }
 
 function busiest(devices) {
-  return devices.reduce((found, device) => ((device.utilization_percent ?? 0) > (found?.utilization_percent ?? -1) ? device : found), null);
+  return devices.reduce(
+    (found, device) => ((device.utilization_percent ?? 0) > (found?.utilization_percent ?? -1) ? device : found),
+    null,
+  );
 }
 
 function temperature(gpu) {

@@ -8,14 +8,27 @@ import { attempt, complain, tell } from "../notices.js";
 import { lookAgain, models, modelTypes, presets } from "../state.js";
 import { placeholder } from "./placeholder.js";
 
-const ORDERS = [["path", "By folder"], ["large", "Largest first"], ["new", "Newest first"]];
+const ORDERS = [
+  ["path", "By folder"],
+  ["large", "Largest first"],
+  ["new", "Newest first"],
+];
 
 /** The section, with `show()`. */
 export function modelsView() {
-  const search = element("input", { type: "search", placeholder: "Search models", autocomplete: "off", spellcheck: false });
+  const search = element("input", {
+    type: "search",
+    placeholder: "Search models",
+    autocomplete: "off",
+    spellcheck: false,
+  });
   const type = select([["", "All folders"]]);
   const order = select(ORDERS);
-  const rescan = element("button", { class: "button", type: "button", onclick: lookAtTheDisk }, "Look at the disk again");
+  const rescan = element(
+    "button",
+    { class: "button", type: "button", onclick: lookAtTheDisk },
+    "Look at the disk again",
+  );
   const summary = element("p", { class: "summary", role: "status" });
   const nothing = placeholder();
   const list = element("ul", { class: "rows" });
@@ -43,7 +56,9 @@ export function modelsView() {
 
   models.watch(render);
   presets.watch(render);
-  modelTypes.watch(({ data }) => setChoices(type, [["", "All folders"], ...(data ?? []).map(({ id, name, count }) => [id, `${name} (${count})`])]));
+  modelTypes.watch(({ data }) =>
+    setChoices(type, [["", "All folders"], ...(data ?? []).map(({ id, name, count }) => [id, `${name} (${count})`])]),
+  );
   return { element: section, show: () => models.load() };
 }
 
@@ -54,10 +69,20 @@ function createRow() {
   const preset = element("a", { class: "row-preset" });
   const facts = element("span", { class: "figure" });
   const date = element("span", { class: "figure" });
-  const remove = element("button", { class: "button quiet", type: "button", onclick: () => deleteModel(current) }, "Delete");
+  const remove = element(
+    "button",
+    { class: "button quiet", type: "button", onclick: () => deleteModel(current) },
+    "Delete",
+  );
   const main = element("div", { class: "row-main" }, name, folder);
   return {
-    element: element("li", { class: "row model" }, main, element("span", { class: "row-facts" }, preset, date, facts), remove),
+    element: element(
+      "li",
+      { class: "row model" },
+      main,
+      element("span", { class: "row-facts" }, preset, date, facts),
+      remove,
+    ),
     update(model) {
       current = model;
       setText(name, fileName(model.path));

@@ -16,7 +16,11 @@ export function presetActions() {
   const bar = progressBar();
   const transfer = downloadActions();
   const install = element("button", { class: "button primary", type: "button", onclick: () => installPreset(current) });
-  const uninstall = element("button", { class: "button quiet", type: "button", onclick: () => uninstallPreset(current) }, "Uninstall");
+  const uninstall = element(
+    "button",
+    { class: "button quiet", type: "button", onclick: () => uninstallPreset(current) },
+    "Uninstall",
+  );
   const box = element("div", { class: "preset-actions" }, word, bar.element, transfer.element, install, uninstall);
 
   const update = (preset) => {

@@ -14,8 +14,18 @@ export function presetDrawer({ onClose }) {
   const detail = new Resource(() => get(`api/presets/${encodeURIComponent(id)}`));
   const page = content();
   const waiting = placeholder();
-  const close = element("button", { class: "button quiet", type: "button", "aria-label": "Close", onclick: () => dialog.close() }, "×");
-  const dialog = element("dialog", { class: "drawer", "aria-labelledby": "drawer-title" }, close, waiting.element, page.element);
+  const close = element(
+    "button",
+    { class: "button quiet", type: "button", "aria-label": "Close", onclick: () => dialog.close() },
+    "×",
+  );
+  const dialog = element(
+    "dialog",
+    { class: "drawer", "aria-labelledby": "drawer-title" },
+    close,
+    waiting.element,
+    page.element,
+  );
   document.body.append(dialog);
 
   dialog.addEventListener("close", () => {
@@ -67,11 +77,27 @@ function content() {
   const tags = element("p", { class: "tags" });
   const files = element("ul", { class: "rows files" });
   let current = null;
-  const prove = element("button", { class: "button", type: "button", onclick: () => installPreset(current, { force: true }) }, "Check and repair the files");
+  const prove = element(
+    "button",
+    { class: "button", type: "button", onclick: () => installPreset(current, { force: true }) },
+    "Check and repair the files",
+  );
   const links = element("div", { class: "drawer-body" });
   const updateFiles = keyedList(files, (file) => file.path, createFile);
   return {
-    element: element("div", { class: "drawer-body" }, title, actions.element, description, useCase, facts, tags, part("Files", files), element("div", {}, prove), links),
+    element: element(
+      "div",
+      { class: "drawer-body" },
+      title,
+      actions.element,
+      description,
+      useCase,
+      facts,
+      tags,
+      part("Files", files),
+      element("div", {}, prove),
+      links,
+    ),
     update(preset) {
       current = preset;
       prove.hidden = !preset.installed || downloadOfPreset(preset.id) !== null;
@@ -79,7 +105,9 @@ function content() {
       setText(description, preset.description);
       setText(useCase, preset.use_case === preset.description ? "" : preset.use_case);
       actions.update(preset);
-      facts.replaceChildren(...factsOf(preset).flatMap(([name, value]) => [element("dt", {}, name), element("dd", {}, value)]));
+      facts.replaceChildren(
+        ...factsOf(preset).flatMap(([name, value]) => [element("dt", {}, name), element("dd", {}, value)]),
+      );
       tags.replaceChildren(...(preset.tags ?? []).map((tag) => element("span", { class: "tag" }, tag)));
       updateFiles(preset.files ?? []);
       links.replaceChildren(...linksOf(preset));
@@ -124,7 +152,9 @@ function markOf(file) {
 function linksOf(preset) {
   const parts = [];
   if (preset.dependencies?.length > 0) {
-    const items = preset.dependencies.map((id) => element("li", {}, element("a", { href: `#/presets/${encodeURIComponent(id)}` }, id)));
+    const items = preset.dependencies.map((id) =>
+      element("li", {}, element("a", { href: `#/presets/${encodeURIComponent(id)}` }, id)),
+    );
     parts.push(part("Needs", element("ul", { class: "plain" }, items)));
   }
   if (preset.workflows?.length > 0) {

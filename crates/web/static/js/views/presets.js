@@ -6,12 +6,28 @@ import { downloads, presets, recommendations } from "../state.js";
 import { presetActions } from "./preset-actions.js";
 import { placeholder } from "./placeholder.js";
 
-const STATES = [["", "Any state"], ["installed", "Installed"], ["missing", "Not installed"], ["fits", "Fits this GPU"]];
-const ORDERS = [["category", "By category"], ["name", "By name"], ["small", "Smallest first"], ["large", "Largest first"], ["vram", "Least VRAM first"]];
+const STATES = [
+  ["", "Any state"],
+  ["installed", "Installed"],
+  ["missing", "Not installed"],
+  ["fits", "Fits this GPU"],
+];
+const ORDERS = [
+  ["category", "By category"],
+  ["name", "By name"],
+  ["small", "Smallest first"],
+  ["large", "Largest first"],
+  ["vram", "Least VRAM first"],
+];
 
 /** The section, with `show()`. */
 export function presetsView() {
-  const search = element("input", { type: "search", placeholder: "Search presets", autocomplete: "off", spellcheck: false });
+  const search = element("input", {
+    type: "search",
+    placeholder: "Search presets",
+    autocomplete: "off",
+    spellcheck: false,
+  });
   const category = select([["", "All categories"]]);
   const type = select([["", "All types"]]);
   const status = select(STATES);
@@ -38,7 +54,10 @@ export function presetsView() {
     const wanted = { words: search.value, category: category.value, type: type.value, status: status.value };
     const found = all.filter((preset) => matches(preset, wanted)).sort(comparison(order.value));
     const installed = all.filter((preset) => preset.installed).length;
-    const shown = found.length === all.length ? counted(all.length, "preset") : `${found.length} of ${counted(all.length, "preset")}`;
+    const shown =
+      found.length === all.length
+        ? counted(all.length, "preset")
+        : `${found.length} of ${counted(all.length, "preset")}`;
     setText(summary, presets.data === null ? "" : `${shown}, ${installed} installed`);
     nothing.update(presets, found.length === 0 ? "No preset fits this search." : null);
     updateGroups(grouped(found, order.value));
@@ -97,8 +116,13 @@ function matches(preset, wanted) {
   if (wanted.status === "installed" && !preset.installed) return false;
   if (wanted.status === "missing" && preset.installed) return false;
   if (wanted.status === "fits" && fits(preset) !== true) return false;
-  const text = [preset.id, preset.name, preset.description, preset.use_case, ...(preset.tags ?? [])].join(" ").toLowerCase();
-  return wanted.words.toLowerCase().split(/\s+/).every((word) => text.includes(word));
+  const text = [preset.id, preset.name, preset.description, preset.use_case, ...(preset.tags ?? [])]
+    .join(" ")
+    .toLowerCase();
+  return wanted.words
+    .toLowerCase()
+    .split(/\s+/)
+    .every((word) => text.includes(word));
 }
 
 /** No order depends on what is installed: a row must not jump away under the pointer that just installed it. */

@@ -12,7 +12,11 @@ import { placeholder } from "./placeholder.js";
 export function queueView() {
   const summary = element("p", { class: "summary", role: "status" });
   const nothing = placeholder();
-  const interrupt = element("button", { class: "button", type: "button", onclick: () => act("POST", "api/comfyui/interrupt") }, "Interrupt");
+  const interrupt = element(
+    "button",
+    { class: "button", type: "button", onclick: () => act("POST", "api/comfyui/interrupt") },
+    "Interrupt",
+  );
   const clear = element("button", { class: "button", type: "button", onclick: clearQueue }, "Clear what waits");
   const tools = element("div", { class: "toolbar" }, interrupt, clear);
   const list = element("ul", { class: "rows" });
@@ -23,11 +27,19 @@ export function queueView() {
     const answered = comfy.error === null && comfy.data !== null;
     const active = answered ? comfy.data.queue.queue_running : [];
     const waiting = answered ? comfy.data.queue.queue_pending : [];
-    const prompts = [...active.map((prompt) => ({ ...prompt, runs: true })), ...waiting.map((prompt) => ({ ...prompt, runs: false }))];
+    const prompts = [
+      ...active.map((prompt) => ({ ...prompt, runs: true })),
+      ...waiting.map((prompt) => ({ ...prompt, runs: false })),
+    ];
     tools.hidden = prompts.length === 0;
     interrupt.disabled = active.length === 0;
     clear.disabled = waiting.length === 0;
-    setText(summary, answered ? `ComfyUI ${comfy.data.health.version ?? ""} is ${comfy.data.health.status}, ${counted(waiting.length, "prompt")} waiting` : "");
+    setText(
+      summary,
+      answered
+        ? `ComfyUI ${comfy.data.health.version ?? ""} is ${comfy.data.health.status}, ${counted(waiting.length, "prompt")} waiting`
+        : "",
+    );
     nothing.update(comfy, prompts.length === 0 ? "The queue is empty." : null);
     updateRows(prompts);
   };
@@ -41,8 +53,18 @@ function createRow(prompt) {
   const bar = element("progress", { max: 100, "aria-label": "Progress of the graph" });
   const words = element("p", { class: "figures" });
   const path = `api/comfyui/queue/${encodeURIComponent(prompt.prompt_id)}`;
-  const cancel = element("button", { class: "button quiet", type: "button", onclick: () => act("DELETE", path) }, "Cancel");
-  const head = element("div", { class: "download-head" }, element("span", { class: "row-title path" }, prompt.prompt_id), state, cancel);
+  const cancel = element(
+    "button",
+    { class: "button quiet", type: "button", onclick: () => act("DELETE", path) },
+    "Cancel",
+  );
+  const head = element(
+    "div",
+    { class: "download-head" },
+    element("span", { class: "row-title path" }, prompt.prompt_id),
+    state,
+    cancel,
+  );
   return {
     element: element("li", { class: "row download" }, head, bar, words),
     update(news) {

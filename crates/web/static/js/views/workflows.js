@@ -21,7 +21,10 @@ export function workflowsView() {
   };
   workflows.watch(render);
   presets.watch(render);
-  return { element: element("section", { "aria-label": "Workflows" }, summary, nothing.element, list), show: () => workflows.load() };
+  return {
+    element: element("section", { "aria-label": "Workflows" }, summary, nothing.element, list),
+    show: () => workflows.load(),
+  };
 }
 
 function createRow(workflow) {
