@@ -1,8 +1,9 @@
 //! A file server as a program of its own, for the benchmark and the torture run, which start and end the other side too:
 //! `file-server COUNT BYTES_PER_FILE [BYTES_PER_SECOND_AND_CONNECTION [ROUND_TRIP_MILLISECONDS]]`.
 //!
-//! Its first line of output is the address that tells how many body bytes were sent so far; then one line `URL NAME SHA256` for each
-//! file. It runs until it is ended.
+//! The addresses are those of a repository `local/files`, so that it can stand in for Hugging Face. Its first line of output is the
+//! address that tells how many body bytes were sent so far; then comes one line `URL NAME SHA256` for each file. It runs until
+//! it is ended.
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -31,7 +32,7 @@ fn main() -> ExitCode {
     );
     for number in 0..*count {
         let name = format!("file-{number:05}.safetensors");
-        let file = server.file(&format!("/{name}"), Content::pattern(number, *size));
+        let file = server.file(&format!("/local/files/resolve/main/{name}"), Content::pattern(number, *size));
         println!("{} {name} {}", file.url(), file.sha256());
     }
     loop {
