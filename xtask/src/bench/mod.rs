@@ -2,7 +2,7 @@
 //! the workspace, only the programs that cargo builds.
 
 mod contenders;
-mod download;
+pub(crate) mod download;
 pub(crate) mod material;
 mod measure;
 mod peers;
@@ -21,7 +21,7 @@ pub(crate) enum Benchmark {
     /// Fetch from local servers with ours, curl, aria2c and huggingface_hub, and print their medians beside the targets.
     ///
     /// Builds the release programs, installs missing peers (apt as root, pip into a folder under target/), and takes about
-    /// 15 minutes.
+    /// 25 minutes.
     Download(download::Options),
 }
 

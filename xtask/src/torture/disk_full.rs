@@ -25,11 +25,11 @@ cd "$folder" && sha256sum --quiet -c "$hashes" || exit 93
 [ "$(ls -A | wc -l)" = "$(wc -l < "$hashes")" ] || { ls -A; exit 94; }
 "#;
 
-pub(super) fn run(subject: &Subject, _: &Options) -> Result<Outcome> {
+pub(super) fn run(subject: &Subject<'_>, _: &Options) -> Result<Outcome> {
     if let Some(reason) = missing() {
         return Ok(Outcome::Skipped(reason));
     }
-    let trial = subject.trial(6, 2 << 20, 1 << 30, &["--sync-bytes", "524288"])?;
+    let trial = subject.engine(6, 2 << 20, 1 << 30, &["--sync-bytes", "524288"])?;
     let total_kib = trial.total_bytes() >> 10;
     let hashes = trial.scratch("hashes");
     let lines: String = trial.server.files.iter().map(|file| format!("{}  {}\n", file.sha256, file.name)).collect();
@@ -56,11 +56,11 @@ fn check_first(first: Option<i32>) -> Result<()> {
     }
 }
 
-fn fill(trial: &Trial<'_>, kib: u64, hashes: &str) -> Result<Option<i32>> {
+fn fill(trial: &Trial, kib: u64, hashes: &str) -> Result<Option<i32>> {
     let folder = trial.output.display().to_string();
     let output = Command::new("unshare")
         .args(["-rm", "sh", "-c", SCRIPT, "sh", &folder, &kib.to_string(), hashes])
-        .args(trial.words())
+        .args(&trial.words)
         .stdin(Stdio::null())
         .output()?;
     let said = String::from_utf8_lossy(&output.stdout).into_owned();

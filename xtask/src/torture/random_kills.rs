@@ -10,19 +10,28 @@ use super::{Options, Outcome, Tally};
 
 const FILES: u64 = 6;
 const SIZE: u64 = 48 << 20;
-/// Each kill may cost so many bytes for each file that was not whole.
-const LOST_PER_FILE_AND_KILL: u64 = 16 << 20;
+const RATE: u64 = 20_000_000;
 
-pub(super) fn run(subject: &Subject, options: &Options) -> Result<Outcome> {
-    let trial = subject.trial(FILES, SIZE, 20_000_000, &[])?;
+/// The engine alone, killed as often as the options say.
+pub(super) fn engine(subject: &Subject<'_>, options: &Options) -> Result<Outcome> {
+    kill(&subject.engine(FILES, SIZE, RATE, &[])?, options.random_kills, options.seed, 16 << 20)
+}
+
+/// The product with its database, killed a quarter as often: it takes longer to start.
+pub(super) fn product(subject: &Subject<'_>, options: &Options) -> Result<Outcome> {
+    kill(&subject.product(FILES, SIZE, RATE)?, options.random_kills / 4, options.seed, 64 << 20)
+}
+
+/// Each kill may cost `lost` bytes for each file that was not whole.
+fn kill(trial: &Trial, kills: usize, seed: u64, lost: u64) -> Result<Outcome> {
     let mut tally = Tally::default();
-    let mut moments = Moments(options.seed.max(1));
+    let mut moments = Moments(seed.max(1));
     let (mut most, mut rounds) = (0.0_f64, 0);
-    while tally.runs < options.random_kills {
+    while tally.runs < kills {
         trial.fresh()?;
         rounds += 1;
         let before = trial.server.bytes_sent()?;
-        let allowed = kill_until_whole(&trial, &mut moments, options, &mut tally)?;
+        let allowed = lost * kill_until_whole(trial, &mut moments, kills, &mut tally)?;
         let round = trial.recovers().and_then(|()| {
             let sent = trial.server.bytes_sent()? - before;
             most = most.max(sent as f64 / trial.total_bytes() as f64);
@@ -32,21 +41,20 @@ pub(super) fn run(subject: &Subject, options: &Options) -> Result<Outcome> {
             Ok(())
         });
         if let Err(error) = round {
-            tally.broken.push(format!("round {rounds}: {error:#}"));
+            tally.broken.push(format!("fetch {rounds}: {error:#}"));
         }
     }
     tally.note = format!(
-        "seed {}, {rounds} fetches of {FILES} files of {} MiB, at most {most:.2} x their bytes sent",
-        options.seed,
+        "seed {seed}, {rounds} fetches of {FILES} files of {} MiB, at most {most:.2} x their bytes sent",
         SIZE >> 20
     );
     Ok(Outcome::Done(tally))
 }
 
-/// Starts and kills until a run ends by itself or the kills are used up. Gives the bytes that the kills may have cost.
-fn kill_until_whole(trial: &Trial<'_>, moments: &mut Moments, options: &Options, tally: &mut Tally) -> Result<u64> {
-    let mut allowed = 0;
-    while tally.runs < options.random_kills {
+/// Starts and kills until a run ends by itself or the kills are used up. Gives the sum, over the kills, of the files not yet whole.
+fn kill_until_whole(trial: &Trial, moments: &mut Moments, kills: usize, tally: &mut Tally) -> Result<u64> {
+    let mut interrupted = 0;
+    while tally.runs < kills {
         let mut child = trial.command().spawn()?;
         if ends_within(&mut child, moments.next())? {
             break;
@@ -54,10 +62,10 @@ fn kill_until_whole(trial: &Trial<'_>, moments: &mut Moments, options: &Options,
         let unfinished = trial.unfinished();
         child.kill()?;
         child.wait()?;
-        allowed += unfinished * LOST_PER_FILE_AND_KILL;
+        interrupted += unfinished;
         tally.count(&format!("kill {}", tally.runs + 1), trial.nothing_wrong());
     }
-    Ok(allowed)
+    Ok(interrupted)
 }
 
 fn ends_within(child: &mut Child, time: Duration) -> Result<bool> {

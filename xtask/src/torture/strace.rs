@@ -42,12 +42,12 @@ pub(super) fn missing() -> Option<String> {
 }
 
 /// Which of these calls a plain run makes, and on what in the output folder.
-pub(super) fn calls_of(trial: &Trial<'_>, names: &[&str]) -> Result<Vec<Call>> {
+pub(super) fn calls_of(trial: &Trial, names: &[&str]) -> Result<Vec<Call>> {
     trial.fresh()?;
     let trace = trial.scratch("trace");
     let mut command = Command::new("strace");
     command.args(["-f", "-qq", "-y", "-e"]).arg(format!("trace={}", names.join(","))).arg("-o").arg(&trace);
-    command.arg("--").args(trial.words()).stdout(Stdio::null()).status().context("strace could not be started")?;
+    command.arg("--").args(&trial.words).stdout(Stdio::null()).status().context("strace could not be started")?;
     let folder = trial.output.display().to_string();
     let traced = fs::read_to_string(&trace).context("strace left no trace")?;
     let calls: BTreeSet<Call> = traced.lines().filter_map(|line| call_in(line, &folder)).collect();
@@ -64,7 +64,7 @@ fn call_in(line: &str, folder: &str) -> Option<Call> {
 }
 
 /// Runs the program once; the n-th such call of a thread meets the fault.
-pub(super) fn inject(trial: &Trial<'_>, call: &Call, fault: Fault, n: usize) -> Result<Injected> {
+pub(super) fn inject(trial: &Trial, call: &Call, fault: Fault, n: usize) -> Result<Injected> {
     let trace = trial.scratch("trace");
     let what = match fault {
         Fault::Kill => "signal=KILL".to_owned(),
@@ -77,7 +77,7 @@ pub(super) fn inject(trial: &Trial<'_>, call: &Call, fault: Fault, n: usize) -> 
         .arg(format!("trace={name}"))
         .arg("-e")
         .arg(format!("inject={name}:{what}:when={n}"));
-    command.args(["-P", &call.path]).arg("-o").arg(&trace).arg("--").args(trial.words());
+    command.args(["-P", &call.path]).arg("-o").arg(&trace).arg("--").args(&trial.words);
     let output = command.stdin(Stdio::null()).output().context("strace could not be started")?;
     let traced = fs::read_to_string(&trace).unwrap_or_default();
     let happened = traced.contains("(INJECTED)") || traced.contains("killed by SIGKILL");

@@ -1,4 +1,4 @@
-//! The program that is tortured, the server it fetches from, and what must hold of the folder it leaves.
+//! The programs that are tortured, the server they fetch from, and what must hold of the folder they leave.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -6,31 +6,36 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
+use serde_json::{Value, json};
 
+use crate::bench::download::Remote;
 use crate::bench::material::sha256;
 use crate::bench::servers::FileServerProcess;
 use crate::workspace::{Workspace, run};
 
 /// The release programs and a folder under target/ to work in.
-pub(super) struct Subject {
+pub(super) struct Subject<'a> {
+    workspace: &'a Workspace,
     fetch: PathBuf,
     file_server: PathBuf,
     folder: PathBuf,
 }
 
-/// One set of files on a running server, fetched again and again into a folder that is emptied between.
-pub(super) struct Trial<'a> {
-    subject: &'a Subject,
+/// One program with one set of files on a running server, which it fetches again and again into a folder that is emptied between.
+pub(super) struct Trial {
     pub(super) server: FileServerProcess,
+    /// Where the files must lie in the end, and nothing else.
     pub(super) output: PathBuf,
-    list: PathBuf,
-    /// Extra arguments of the program.
-    options: Vec<String>,
+    /// Everything that the program may change.
+    home: PathBuf,
+    folder: PathBuf,
+    /// Program and arguments of one run.
+    pub(super) words: Vec<String>,
 }
 
-impl Subject {
-    /// Builds the release programs.
-    pub(super) fn build(workspace: &Workspace) -> Result<Subject> {
+impl<'a> Subject<'a> {
+    /// Builds the engine's own program.
+    pub(super) fn build(workspace: &'a Workspace) -> Result<Subject<'a>> {
         run(&mut workspace.cargo(&[
             "build",
             "--release",
@@ -45,44 +50,72 @@ impl Subject {
         let folder = target.join("torture");
         fs::create_dir_all(&folder).with_context(|| format!("{} could not be made", folder.display()))?;
         let release = target.join("release");
-        Ok(Subject { fetch: release.join("examples/fetch"), file_server: release.join("file-server"), folder })
+        let (fetch, file_server) = (release.join("examples/fetch"), release.join("file-server"));
+        Ok(Subject { workspace, fetch, file_server, folder })
     }
 
-    /// Starts a server with `count` files of `size` bytes, at `rate` bytes a second and connection.
-    pub(super) fn trial(&self, count: u64, size: u64, rate: u64, options: &[&str]) -> Result<Trial<'_>> {
-        let arguments = [count, size, rate].map(|number| number.to_string());
-        let server = FileServerProcess::start(&self.file_server, &arguments)?;
-        let list = self.folder.join("list");
+    /// The engine alone, with `count` files of `size` bytes at `rate` bytes a second and connection.
+    pub(super) fn engine(&self, count: u64, size: u64, rate: u64, options: &[&str]) -> Result<Trial> {
+        let server = self.server(count, size, rate)?;
+        let (output, list) = (self.folder.join("output"), self.folder.join("list"));
         let lines: String =
             server.files.iter().map(|file| format!("{} {} {}\n", file.url, file.name, file.sha256)).collect();
         fs::write(&list, lines)?;
-        let options = options.iter().map(|&option| option.to_owned()).collect();
-        Ok(Trial { subject: self, server, output: self.folder.join("output"), list, options })
+        let mut words = [&self.fetch, &output, &list].map(|path| path.display().to_string()).to_vec();
+        words.extend(options.iter().map(|&option| option.to_owned()));
+        Ok(Trial { server, home: output.clone(), output, folder: self.folder.clone(), words })
+    }
+
+    /// The product, installing a preset of such files from a server that stands in for Hugging Face. Builds it first.
+    pub(super) fn product(&self, count: u64, size: u64, rate: u64) -> Result<Trial> {
+        run(&mut self.workspace.cargo(&["build", "--release", "--locked", "--package", "api"]))?;
+        let server = self.server(count, size, rate)?;
+        let (home, registry) = (self.folder.join("product"), self.folder.join("registry.json"));
+        fs::write(&registry, preset(&server.files).to_string())?;
+        let endpoint = server.files[0].url.split("/local/").next().unwrap_or_default();
+        let program = self.workspace.release_binary().display().to_string();
+        let (workspace, registry) = (home.display().to_string(), registry.display().to_string());
+        let words = [&program, "install", "TORTURE", "--min-free-space", "0", "--workspace-dir", &workspace];
+        let words = words.into_iter().chain(["--preset-config-path", &registry, "--hf-endpoint", endpoint]);
+        let words = words.map(str::to_owned).collect();
+        Ok(Trial { server, output: home.join("models/loras"), home, folder: self.folder.clone(), words })
+    }
+
+    fn server(&self, count: u64, size: u64, rate: u64) -> Result<FileServerProcess> {
+        FileServerProcess::start(&self.file_server, &[count, size, rate].map(|number| number.to_string()))
     }
 }
 
-impl Trial<'_> {
+/// A registry of one preset with these files.
+fn preset(files: &[Remote]) -> Value {
+    let entry = |file: &Remote| {
+        json!({
+            "path": format!("loras/{}", file.name), "checksum": format!("sha256:{}", file.sha256),
+            "url": format!("https://huggingface.co/local/files/resolve/main/{}", file.name),
+        })
+    };
+    json!({
+        "version": "1.0.0", "schema_version": "1.0", "categories": { "Image Generation": "image" },
+        "presets": { "TORTURE": {
+            "id": "TORTURE", "name": "Torture", "category": "Image Generation", "type": "image", "version": "1.0.0",
+            "files": files.iter().map(entry).collect::<Vec<_>>(),
+        } },
+    })
+}
+
+impl Trial {
     /// An empty output folder.
     pub(super) fn fresh(&self) -> Result<()> {
-        if self.output.exists() {
-            fs::remove_dir_all(&self.output)?;
+        if self.home.exists() {
+            fs::remove_dir_all(&self.home)?;
         }
         fs::create_dir_all(&self.output).with_context(|| format!("{} could not be made", self.output.display()))
     }
 
-    /// Program and arguments of one run.
-    pub(super) fn words(&self) -> Vec<String> {
-        let path = |path: &Path| path.display().to_string();
-        let mut words = vec![path(&self.subject.fetch), path(&self.output), path(&self.list)];
-        words.extend(self.options.iter().cloned());
-        words
-    }
-
     /// One run that may be killed. Its output is thrown away.
     pub(super) fn command(&self) -> Command {
-        let words = self.words();
-        let mut command = Command::new(&words[0]);
-        command.args(&words[1..]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let mut command = Command::new(&self.words[0]);
+        command.args(&self.words[1..]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         command
     }
 
@@ -123,7 +156,7 @@ impl Trial<'_> {
 
     /// A scratch file beside the output.
     pub(super) fn scratch(&self, name: &str) -> PathBuf {
-        self.subject.folder.join(name)
+        self.folder.join(name)
     }
 }
 

@@ -12,7 +12,7 @@ use super::{Options, Outcome, Tally};
 const FILES: u64 = 6;
 
 /// The program dies at the call.
-pub(super) fn kill(subject: &Subject, options: &Options) -> Result<Outcome> {
+pub(super) fn kill(subject: &Subject<'_>, options: &Options) -> Result<Outcome> {
     let calls = [
         "write",
         "pwrite64",
@@ -37,7 +37,7 @@ pub(super) fn kill(subject: &Subject, options: &Options) -> Result<Outcome> {
 }
 
 /// The disk is full at the call: that is seen at once and named, nothing is called whole that is not.
-pub(super) fn no_room(subject: &Subject, options: &Options) -> Result<Outcome> {
+pub(super) fn no_room(subject: &Subject<'_>, options: &Options) -> Result<Outcome> {
     let calls = ["write", "pwrite64", "pwritev", "pwritev2", "fallocate", "ftruncate"];
     sweep(subject, options, &calls, Fault::Error("ENOSPC"), |injected| {
         let said = String::from_utf8_lossy(&injected.output.stderr).into_owned();
@@ -49,7 +49,7 @@ pub(super) fn no_room(subject: &Subject, options: &Options) -> Result<Outcome> {
 }
 
 /// A sync fails: that is never passed over. The run fails, or says what it fetches again.
-pub(super) fn failed_sync(subject: &Subject, options: &Options) -> Result<Outcome> {
+pub(super) fn failed_sync(subject: &Subject<'_>, options: &Options) -> Result<Outcome> {
     sweep(subject, options, &["fsync", "fdatasync"], Fault::Error("EIO"), |injected| {
         if injected.output.status.success() && injected.output.stderr.is_empty() {
             bail!("the run succeeded without a word about the failed sync");
@@ -60,7 +60,7 @@ pub(super) fn failed_sync(subject: &Subject, options: &Options) -> Result<Outcom
 
 /// For each call of a plain run, on each path, and each n up to the last: one run with the fault, judged, then one without.
 fn sweep(
-    subject: &Subject,
+    subject: &Subject<'_>,
     options: &Options,
     names: &[&str],
     fault: Fault,
@@ -70,7 +70,7 @@ fn sweep(
         return Ok(Outcome::Skipped(reason));
     }
     // Small files with frequent syncs: every kind of call comes, and comes again.
-    let trial = subject.trial(FILES, 8 << 20, 40_000_000, &["--sync-bytes", "524288"])?;
+    let trial = subject.engine(FILES, 8 << 20, 40_000_000, &["--sync-bytes", "524288"])?;
     let folder = trial.output.display().to_string();
     let mut tally = Tally::default();
     let mut met: BTreeMap<String, usize> = BTreeMap::new();
@@ -99,7 +99,7 @@ fn sweep(
 
 /// Runs from an empty folder into the fault, and again as often as said; stops at a run that does not meet it. Gives the count.
 fn strike(
-    trial: &Trial<'_>,
+    trial: &Trial,
     call: &Call,
     fault: Fault,
     n: usize,
