@@ -49,7 +49,7 @@ pub struct DownloadSettings {
     /// Private addresses that may be asked for files: 0, 1, or networks separated by commas
     #[arg(long, env, global = true, value_name = "0|1|CIDRS", value_parser = private_sources, default_value = "0", hide_env_values = true)]
     pub allow_private_sources: PrivateSources,
-    /// A mirror that stands in for https://huggingface.co
+    /// Address of a mirror that stands in for huggingface.co
     #[arg(long, env, global = true, value_name = "URL", value_parser = http_url, hide_env_values = true)]
     pub hf_endpoint: Option<Url>,
     /// Token for Hugging Face

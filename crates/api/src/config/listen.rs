@@ -10,7 +10,7 @@ const DEFAULT_PORT: u16 = 8082;
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Server")]
 pub struct ListenSettings {
-    /// Address and port to listen at; may be given several times. Without it: 127.0.0.1:8082 and [::1]:8082
+    /// Address and port to listen at; may be given several times. Without it: port 8082 of localhost, IPv4 and IPv6
     #[arg(long, global = true, value_name = "ADDR:PORT", value_parser = address)]
     pub listen: Vec<SocketAddr>,
     /// Address to listen at, where --listen says nothing
