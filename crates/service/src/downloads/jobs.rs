@@ -1,6 +1,6 @@
 //! A stored download in the engine's words.
 
-use downloader::{Destination, FileJob, Job, JobId, Sha256Digest, SourceUrl};
+use downloader::{BlockChecksums, Destination, FileJob, Job, JobId, Sha256Digest, SourceUrl};
 
 use super::{DownloadState, FileState, Priority, staging::arrival_path};
 use crate::{
@@ -59,4 +59,11 @@ fn file_job(download: &str, row: &FileRow, index: &ModelIndex) -> Result<FileJob
         done_bytes: row.size_bytes.unwrap_or(0),
         ..FileJob::new(destination, sources)
     })
+}
+
+/// Block checksums as the database keeps them, in the engine's words.
+pub(super) fn block_checksums(block_bytes: u64, sums: &[u8]) -> Option<BlockChecksums> {
+    let crc32 =
+        sums.chunks_exact(4).map(|sum| sum.try_into().map(u32::from_le_bytes)).collect::<Result<_, _>>().ok()?;
+    Some(BlockChecksums { block_size: u32::try_from(block_bytes).ok()?, crc32 })
 }

@@ -7,17 +7,19 @@ pub(crate) mod address;
 mod change;
 mod jobs;
 mod list;
+mod repair;
 pub(crate) mod staging;
 mod state;
 mod view;
 
 use std::sync::Arc;
 
-use downloader::Downloader;
+use downloader::{BlockChecksums, Downloader};
 
 pub use add::{DownloadAdded, NewDownload, Place};
 pub use change::DownloadChange;
 pub use list::{DownloadList, DownloadQuery, DownloadSort, HistoryQuery};
+pub use repair::RepairStarted;
 pub use state::{DownloadState, FileState, PauseReason, Priority};
 pub use view::{DownloadEvent, DownloadFileView, DownloadView, Failure};
 
@@ -27,7 +29,7 @@ use crate::{
     live::Live,
     models::ModelIndex,
     space::Space,
-    store::{DownloadInsert, Store, StoredDownload},
+    store::{DownloadInsert, Existing, FileRow, Store, StoredDownload},
 };
 
 /// Every download there is and was. Cheap to clone.
@@ -81,8 +83,25 @@ impl Downloads {
 
     /// Gives a stored download to the engine.
     pub(crate) async fn hand_over(&self, stored: &StoredDownload) -> Result<(), Error> {
-        let job = jobs::job_of(stored, &self.index)?;
+        let mut job = jobs::job_of(stored, &self.index)?;
+        for (file, row) in job.files.iter_mut().zip(&stored.files) {
+            file.salvage = self.salvage(row).await?;
+        }
         self.engine.enqueue(job).await.map_err(Error::internal)
+    }
+
+    /// The checksums of the blocks that a file should have, where the content that is wanted is the one that arrived before.
+    async fn salvage(&self, row: &FileRow) -> Result<Option<BlockChecksums>, Error> {
+        if row.state == FileState::Completed
+            || !row.pinned
+            || !matches!(row.existing, Existing::Verify | Existing::Replace)
+        {
+            return Ok(None);
+        }
+        let record = self.store.file_record(&row.path).await?;
+        let blocks =
+            record.filter(|record| Some(&record.sha256) == row.sha256.as_ref()).and_then(|record| record.blocks);
+        Ok(blocks.and_then(|(size, sums)| jobs::block_checksums(size, &sums)))
     }
 
     pub(crate) async fn stored(&self, id: &str) -> Result<StoredDownload, Error> {

@@ -60,7 +60,7 @@ async fn each_path_of_a_deletion_is_judged_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_flipped_byte_a_cut_tail_and_a_foreign_pickle_are_found() {
+async fn a_flipped_byte_a_cut_tail_and_a_foreign_pickle_are_found_and_the_byte_is_repaired() {
     let mut world = World::new();
     let model = content(1, 3_000_000);
     let url = world.file("a", "a.bin", &model);
@@ -92,5 +92,14 @@ async fn a_flipped_byte_a_cut_tail_and_a_foreign_pickle_are_found() {
     assert_eq!(found, [cut, evil, ("vae/a.bin".to_owned(), FindingCode::ChecksumMismatch)]);
     let damaged = &errors[2].damaged;
     assert!(damaged.len() == 1 && (damaged[0].0..damaged[0].1).contains(&2_500_000), "{damaged:?}");
+
+    let sent = world.hub.cdn().total_body_bytes_sent();
+    let paths = ["vae/a.bin", "loras/cut.safetensors"].map(str::to_owned);
+    let repair = running.dashboard.downloads.repair(&paths).await.unwrap();
+    assert_eq!((repair.paths, repair.errors.len()), (vec!["vae/a.bin".to_owned()], 1));
+    running.end_of(&repair.download_id).await;
+    assert!(world.holds("vae/a.bin", &model));
+    let fetched = world.hub.cdn().total_body_bytes_sent() - sent;
+    assert!(fetched <= 1 << 20, "only the damaged block was fetched, not {fetched} bytes");
     running.stop().await;
 }
