@@ -2,15 +2,21 @@
 
 use std::future::Future;
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{Shutdown, SocketAddr, TcpListener};
+use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::{App, HttpServer, dev::Server, middleware as actix_middleware, web};
+use actix_web::{
+    App, HttpServer,
+    dev::{Extensions, Server},
+    middleware as actix_middleware, web,
+};
 use service::{Clock, Dashboard, Secret, Supervisor, access::Access};
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
+use crate::connections::Connections;
 use crate::measures::Measures;
 use crate::middleware::{admit, api_version, cors, envelope, error_envelope, head, request, security_headers};
 use crate::openapi::{self, Document};
@@ -89,7 +95,7 @@ impl Application {
         let (dashboard, supervisor) = Dashboard::start(config.service.clone(), clock).await?;
         let first_password = first_password(&config, &dashboard).await?;
         let closing = CancellationToken::new();
-        let hub = Hub::start(&dashboard, closing.clone());
+        let hub = Hub::start(&dashboard, config.sockets_per_client, closing.clone());
         let measures = Measures::new();
         tokio::spawn(gather(measures.clone(), closing.clone()));
         let server = serve(listeners, config, dashboard.clone(), web::Data::from(hub), measures)?;
@@ -164,6 +170,7 @@ fn serve(
 ) -> Result<Server, ApplicationError> {
     let document = openapi::document();
     let settings = web::Data::new(SettingsInForce::of(&config));
+    let connections = Connections::new(config.connections_per_address, config.rules.trusted_proxies.clone());
     let operations = web::Data::new(Operations::of(&document));
     let document = web::Data::new(Document::from(&document));
     let (rules, body_pace, socket_pace) =
@@ -203,7 +210,7 @@ fn serve(
         .keep_alive(KEEP_ALIVE)
         .shutdown_timeout(REQUESTS_SHUTDOWN_SECONDS)
         .disable_signals()
-        .on_connect(|connection, _| drop_peers_that_take_nothing(connection));
+        .on_connect(move |connection, extensions| greet(connection, &connections, extensions));
     for listener in listeners {
         server = server.listen(listener)?;
     }
@@ -240,11 +247,17 @@ fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     Ok(socket.into())
 }
 
-/// A peer that reads nothing would hold its answer for ever: the framework has no time limit for writes, the kernel has.
-fn drop_peers_that_take_nothing(connection: &dyn std::any::Any) {
-    if let Some(stream) = connection.downcast_ref::<actix_web::rt::net::TcpStream>() {
-        let _ = SockRef::from(stream).set_tcp_user_timeout(Some(PEER_TAKES_NOTHING));
-    }
+/// Takes a connection in, or ends it at once where its address holds too many. A peer that reads nothing would hold its
+/// answer for ever: the framework has no time limit for writes, the kernel has.
+fn greet(connection: &dyn std::any::Any, connections: &Arc<Connections>, extensions: &mut Extensions) {
+    let Some(stream) = connection.downcast_ref::<actix_web::rt::net::TcpStream>() else { return };
+    let socket = SockRef::from(stream);
+    let Some(place) = stream.peer_addr().ok().and_then(|peer| connections.take(peer.ip())) else {
+        let _ = socket.shutdown(Shutdown::Both);
+        return;
+    };
+    let _ = socket.set_tcp_user_timeout(Some(PEER_TAKES_NOTHING));
+    extensions.insert(place);
 }
 
 async fn gather(measures: Measures, closing: CancellationToken) {

@@ -8,6 +8,7 @@ pub mod application;
 mod audit;
 pub mod cli;
 pub mod config;
+mod connections;
 pub mod dto;
 pub mod error;
 mod error_code;

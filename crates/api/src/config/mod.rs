@@ -42,6 +42,10 @@ Examples:
 Every setting below is also an environment variable, and a flag wins. `install` and `get` use the running server if there is
 one, else they do the work themselves. Interrupted downloads go on where they were.";
 
+/// Many more than a browser or a script opens, many fewer than the server can hold.
+const CONNECTIONS_PER_ADDRESS: usize = 2048;
+const SOCKETS_PER_CLIENT: usize = 256;
+
 /// A call of the program: what to do, and how everything is set.
 #[derive(Debug, Parser)]
 #[command(name = "comfyui-dashboard", version, about = ABOUT, after_help = EXAMPLES, max_term_width = 120)]
@@ -90,6 +94,10 @@ pub struct Config {
     pub generate_password: bool,
     /// How the service works.
     pub service: service::Settings,
+    /// Most connections of one address.
+    pub connections_per_address: usize,
+    /// Most sockets of one client.
+    pub sockets_per_client: usize,
     /// How slow a body may come.
     pub body_pace: BodyPace,
     /// How a socket is kept alive.
@@ -136,6 +144,8 @@ impl Settings {
             },
             generate_password: self.access.generate_password,
             service: service_settings::of(self),
+            connections_per_address: CONNECTIONS_PER_ADDRESS,
+            sockets_per_client: SOCKETS_PER_CLIENT,
             body_pace: BodyPace::default(),
             socket_pace: SocketPace::default(),
         })

@@ -59,8 +59,10 @@ pub async fn observe<B: MessageBody + 'static>(
 
 fn ask(request: &ServiceRequest) -> Asked {
     let operations = request.app_data::<Data<Operations>>();
-    let operation = operations.and_then(|all| all.find(request.method(), request.path()));
-    let is_interface = operation.is_some() || is_interface(request.path());
+    // As the router reads it, which undoes escapes: an address must not be one operation here and another one there.
+    let path = request.match_info().as_str();
+    let operation = operations.and_then(|all| all.find(request.method(), path));
+    let is_interface = operation.is_some() || is_interface(path);
     Asked {
         id: given_id(request).unwrap_or_else(|| uuid::Uuid::new_v4().simple().to_string()),
         operation: operation.map(|operation| operation.id.clone()),

@@ -20,8 +20,13 @@ const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resour
 /// Adds the headers to every answer.
 pub async fn add<B: MessageBody>(request: ServiceRequest, next: Next<B>) -> Result<ServiceResponse<B>, Error> {
     let policy = if request.path().starts_with(DOCS) { DOCS_POLICY } else { PAGE_POLICY };
+    let is_interface = request.path().starts_with("/api");
     let mut answer = next.call(request).await?;
     let headers = answer.headers_mut();
+    // Answers may hold secrets, and are out of date the moment they are given.
+    if is_interface && !headers.contains_key(header::CACHE_CONTROL) {
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    }
     for (name, value) in [
         (header::CONTENT_SECURITY_POLICY, policy),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),

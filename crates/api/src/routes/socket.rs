@@ -8,7 +8,7 @@ use actix_web::{
 };
 use service::Dashboard;
 
-use crate::error::ApiError;
+use crate::error::{ApiError, ErrorCode};
 use crate::middleware::{authenticate::Asker, request::Asked};
 use crate::ws::{self, Hub, SocketPace};
 
@@ -52,11 +52,14 @@ pub(super) async fn open_api_socket(
 fn open(request: &HttpRequest, payload: Payload, hub: Data<Hub>, dashboard: &Dashboard) -> Result<HttpResponse, Error> {
     let asker = request.extensions().get::<Asker>().cloned();
     let asker = asker.ok_or_else(|| ApiError::internal("nobody judged who opens the socket"))?;
+    let hub: Arc<Hub> = hub.into_inner();
+    let seat = hub.join(asker.client()).ok_or_else(|| {
+        ApiError::new(ErrorCode::RateLimitExceeded, "This client has as many sockets open as it may; close one of them")
+    })?;
     let (response, session, stream) = actix_ws::handle_with_protocols(request, payload, &[PROTOCOL])?;
     let id = request.extensions().get::<Asked>().map(|asked| asked.id.clone()).unwrap_or_default();
     let pace = request.app_data::<Data<SocketPace>>().map_or_else(SocketPace::default, |pace| ***pace);
-    let hub: Arc<Hub> = hub.into_inner();
     // This worker owns the connection, so the session runs here and ends with it.
-    actix_web::rt::spawn(ws::serve(hub, dashboard.clone(), (asker, id), pace, (session, stream)));
+    actix_web::rt::spawn(ws::serve((hub, seat), dashboard.clone(), (asker, id), pace, (session, stream)));
     Ok(response)
 }

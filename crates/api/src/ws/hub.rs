@@ -6,7 +6,7 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
-use service::{Dashboard, events::Event};
+use service::{Dashboard, access::Client, events::Event};
 use tokio::sync::broadcast::{Receiver, error::RecvError};
 use tokio_util::sync::CancellationToken;
 
@@ -16,14 +16,22 @@ use super::outbox::Outbox;
 /// Everybody who listens, and the word that the server is closing.
 #[derive(Debug, Default)]
 pub struct Hub {
-    outboxes: Mutex<HashMap<u64, Arc<Outbox>>>,
+    listeners: Mutex<HashMap<u64, Listener>>,
+    most_of_one_client: usize,
     next_seat: AtomicU64,
     closing: CancellationToken,
 }
 
+/// One who listens.
+#[derive(Debug)]
+struct Listener {
+    client: Client,
+    outbox: Arc<Outbox>,
+}
+
 /// A place in the hub; it is free again when this is dropped.
 #[derive(Debug)]
-pub(super) struct Seat {
+pub(crate) struct Seat {
     hub: Arc<Hub>,
     number: u64,
     /// What this listener has yet to read.
@@ -32,8 +40,8 @@ pub(super) struct Seat {
 
 impl Hub {
     /// A hub that passes on what happens from now on. Its task ends with `closing`, and so do all sessions.
-    pub fn start(dashboard: &Dashboard, closing: CancellationToken) -> Arc<Self> {
-        let hub = Arc::new(Self { closing, ..Self::default() });
+    pub fn start(dashboard: &Dashboard, most_of_one_client: usize, closing: CancellationToken) -> Arc<Self> {
+        let hub = Arc::new(Self { most_of_one_client, closing, ..Self::default() });
         tokio::spawn(pass_on(Arc::clone(&hub), dashboard.clone(), dashboard.bus.subscribe()));
         hub
     }
@@ -43,27 +51,32 @@ impl Hub {
         self.closing.cancelled().await;
     }
 
-    /// Takes a place.
-    pub(super) fn join(self: &Arc<Self>) -> Seat {
+    /// Takes a place; `None`: this client has as many as it may.
+    pub(crate) fn join(self: &Arc<Self>, client: Client) -> Option<Seat> {
+        let mut listeners = self.lock();
+        let held = listeners.values().filter(|listener| listener.client == client).count();
+        if held >= self.most_of_one_client {
+            return None;
+        }
         let number = self.next_seat.fetch_add(1, Ordering::Relaxed);
         let outbox = Arc::new(Outbox::default());
-        self.lock().insert(number, Arc::clone(&outbox));
-        Seat { hub: Arc::clone(self), number, outbox }
+        listeners.insert(number, Listener { client, outbox: Arc::clone(&outbox) });
+        Some(Seat { hub: Arc::clone(self), number, outbox })
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<u64, Arc<Outbox>>> {
-        self.outboxes.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, HashMap<u64, Listener>> {
+        self.listeners.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn tell(&self, event: &Event, now: jiff::Timestamp) {
-        let outboxes = self.lock();
-        if outboxes.is_empty() {
+        let listeners = self.lock();
+        if listeners.is_empty() {
             return;
         }
         let tick_of: Option<Arc<str>> = event.tick_of().map(Arc::from);
         for message in message::of_event(event, now).into_iter().map(Arc::new) {
-            for outbox in outboxes.values() {
-                outbox.offer(event.channel(), &message, tick_of.as_ref());
+            for listener in listeners.values() {
+                listener.outbox.offer(event.channel(), &message, tick_of.as_ref());
             }
         }
     }
@@ -86,7 +99,7 @@ async fn pass_on(hub: Arc<Hub>, dashboard: Dashboard, mut events: Receiver<Event
             // Outcomes are gone: whoever comes again is told how things stand.
             Err(RecvError::Lagged(missed)) => {
                 tracing::warn!(missed, "the socket hub fell behind; its clients are sent away to come again");
-                hub.lock().values().for_each(|outbox| outbox.lose());
+                hub.lock().values().for_each(|listener| listener.outbox.lose());
             }
             Err(RecvError::Closed) => return,
         }

@@ -8,4 +8,6 @@ mod outbox;
 mod session;
 
 pub use hub::Hub;
-pub use session::{SocketPace, serve};
+pub use session::SocketPace;
+
+pub(crate) use session::serve;

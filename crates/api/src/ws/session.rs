@@ -51,14 +51,13 @@ struct Client {
 }
 
 /// Speaks with one client until either side ends it.
-pub async fn serve(
-    hub: Arc<Hub>,
+pub(crate) async fn serve(
+    (hub, seat): (Arc<Hub>, Seat),
     dashboard: Dashboard,
     (asker, request_id): (Asker, String),
     pace: SocketPace,
     (session, stream): (Session, MessageStream),
 ) {
-    let seat: Seat = hub.join();
     let client = Client { dashboard, outbox: Arc::clone(&seat.outbox), asker, request_id };
     let stream =
         stream.max_frame_size(MOST_MESSAGE_BYTES).aggregate_continuations().max_continuation_size(MOST_MESSAGE_BYTES);

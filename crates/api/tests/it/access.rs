@@ -1,5 +1,14 @@
-//! Keyless loopback: who sits at this machine may do everything, and no page of a browser may borrow that.
+//! Who may come in. Here: keyless loopback, where who sits at this machine may do everything and no page of a browser may
+//! borrow that. Below: rights, browsers, limits, attacks, the first start.
 
+mod attacks;
+mod browsers;
+mod callers;
+mod first_start;
+mod limits;
+mod rights;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_tungstenite::tungstenite;
 
 use crate::world::{Server, World, socket::Client};
@@ -40,6 +49,17 @@ const ROWS: &[Row] = &[
     (&[("Authorization", "Bearer not-a-key")], 401),
     (&[("Authorization", "bearer not-a-key"), ("Origin", "http://evil.example")], 401),
 ];
+
+/// Sends bytes as they are and reads until the server ends the connection; empty where it says nothing.
+async fn raw(server: &Server, request: &[u8]) -> String {
+    let mut stream = tokio::net::TcpStream::connect(("127.0.0.1", server.port)).await.unwrap();
+    // A server that has heard enough answers and closes before everything is sent.
+    let _ = stream.write_all(request).await;
+    let _ = stream.shutdown().await;
+    let mut answer = Vec::new();
+    let _ = tokio::time::timeout(crate::world::PATIENCE, stream.read_to_end(&mut answer)).await;
+    String::from_utf8_lossy(&answer).into_owned()
+}
 
 async fn status(server: &Server, method: &str, path: &str, headers: &[(&str, &str)]) -> u16 {
     let mut request = server.client.request(method.parse().unwrap(), server.url(path));

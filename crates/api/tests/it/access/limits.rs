@@ -1,0 +1,172 @@
+//! Limits as a client meets them: headers, refusals, forged addresses, and too much of anything.
+
+use std::time::Duration;
+
+use reqwest::Response;
+use service::access::Role;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use super::callers::{key, shell};
+use crate::world::{Server, World, socket::Client};
+
+const HEADERS: [&str; 4] =
+    ["x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset", "x-ratelimit-reset-time"];
+
+/// A server that gives each client this number of requests a minute.
+async fn limited(world: &World, number: u32) -> Server {
+    let limits = |config: &mut api::Config| {
+        config.service.access.anonymous_requests_a_minute = number;
+        config.service.access.known_requests_a_minute = number;
+    };
+    world.serve_with(limits).await
+}
+
+async fn ask(server: &Server, path: &str, headers: &[(&str, &str)]) -> Response {
+    let mut request = server.client.get(server.url(path));
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    request.send().await.unwrap()
+}
+
+fn number(answer: &Response, name: &str) -> i64 {
+    answer.headers()[name].to_str().unwrap().parse().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_full_number_passes_at_once_and_after_retry_after_one_more() {
+    // One request comes back each second.
+    let server = limited(&World::new(), 60).await;
+    for used in 1..=60 {
+        let answer = ask(&server, "/api/presets", &[]).await;
+        assert_eq!((answer.status().as_u16(), number(&answer, HEADERS[0])), (200, 60));
+        assert!(number(&answer, HEADERS[1]) >= 60 - used, "{answer:?}");
+    }
+    let mut refused = ask(&server, "/api/presets", &[]).await;
+    // A slow machine gets some back meanwhile.
+    while refused.status() == 200 {
+        refused = ask(&server, "/api/presets", &[]).await;
+    }
+    assert_eq!((refused.status().as_u16(), number(&refused, HEADERS[1])), (429, 0));
+    let retry_after = number(&refused, "retry-after");
+    assert_eq!(retry_after, 1);
+    let reset = number(&refused, HEADERS[2]);
+    let time: jiff::Timestamp = refused.headers()[HEADERS[3]].to_str().unwrap().parse().unwrap();
+    assert_eq!(time.as_second(), reset);
+    let body: serde_json::Value = serde_json::from_str(&refused.text().await.unwrap()).unwrap();
+    assert_eq!(body["error"]["code"], "RATE_LIMIT_EXCEEDED");
+    tokio::time::sleep(Duration::from_secs(retry_after.unsigned_abs())).await;
+    assert_eq!(ask(&server, "/api/presets", &[]).await.status(), 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_four_headers_are_on_every_answer_and_what_is_open_costs_nothing() {
+    let server = limited(&World::new(), 1000).await;
+    let rows: [(&str, &[(&str, &str)], u16); 9] = [
+        ("/api/presets", &[], 200),
+        ("/api/presets/NOTHING", &[], 404),
+        ("/api/nothing", &[], 404),
+        ("/api/presets?page=0", &[], 400),
+        ("/api/presets", &[("X-API-Version", "9")], 400),
+        ("/api/presets", &[("Authorization", "Bearer wrong")], 401),
+        ("/api/presets", &[("Origin", "http://evil.example")], 403),
+        ("/api/health", &[], 200),
+        ("/metrics", &[], 200),
+    ];
+    for (path, headers, status) in rows {
+        let answer = ask(&server, path, headers).await;
+        assert_eq!(answer.status(), status, "{path}");
+        for name in HEADERS {
+            assert!(answer.headers().contains_key(name), "{path} {status} has no {name}");
+        }
+    }
+    let before = number(&ask(&server, "/health", &[]).await, HEADERS[1]);
+    for path in ["/health", "/api/health", "/livez", "/readyz", "/", "/docs"] {
+        assert_eq!(ask(&server, path, &[]).await.status(), 200);
+    }
+    let preflight = server.client.request(reqwest::Method::OPTIONS, server.url("/api/presets"));
+    let preflight = preflight.header("Origin", "http://a.example").header("Access-Control-Request-Method", "GET");
+    assert_eq!(preflight.send().await.unwrap().status(), 204);
+    assert!(number(&ask(&server, "/health", &[]).await, HEADERS[1]) >= before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn forged_addresses_change_nothing_and_each_key_has_its_own_number() {
+    let world = World::new();
+    let server = limited(&world, 20).await;
+    let access = shell(&world).await;
+    let (one, other) = (key(&access, Role::Read).await, key(&access, Role::Read).await);
+    let forged = |number: u8| format!("198.51.100.{number}");
+    let mut passed = 0;
+    for number in 0..40 {
+        let address = forged(number);
+        let headers = [("X-Forwarded-For", address.as_str()), ("Forwarded", "for=1.2.3.4"), ("X-Real-IP", &address)];
+        passed += usize::from(ask(&server, "/api/presets", &headers).await.status() != 429);
+    }
+    assert!((20..=22).contains(&passed), "{passed} requests of one peer passed under 40 names");
+    for key in [one, other] {
+        let bearer = format!("Bearer {key}");
+        let mut passed = 0;
+        for number in 0..30 {
+            let address = forged(number);
+            let cookie = format!("comfyui-dashboard={number}");
+            let headers = [("Authorization", bearer.as_str()), ("X-Forwarded-For", &address), ("Cookie", &cookie)];
+            passed += usize::from(ask(&server, "/api/presets", &headers).await.status() == 200);
+        }
+        assert!((20..=22).contains(&passed), "{passed} requests of one key passed");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn behind_a_trusted_proxy_each_client_is_its_own_and_cannot_speak_for_another() {
+    let world = World::new().flag("--trusted-proxies=127.0.0.0/8");
+    let server = limited(&world, 5).await;
+    let mut passed = std::collections::BTreeMap::new();
+    for number in 0..20 {
+        for client in ["192.0.2.1", "192.0.2.2", "2001:db8::1", "2001:db8::2"] {
+            // What the client itself claims stands left of what the proxy adds.
+            let chain = format!("198.51.100.{number}, {client}");
+            let answer = ask(&server, "/api/presets", &[("X-Forwarded-For", &chain)]).await;
+            *passed.entry(client).or_insert(0) += usize::from(answer.status() != 429);
+        }
+    }
+    assert!((5..=7).contains(&passed["192.0.2.1"]) && (5..=7).contains(&passed["192.0.2.2"]), "{passed:?}");
+    let network = passed["2001:db8::1"] + passed["2001:db8::2"];
+    assert!((5..=7).contains(&network), "a /64 is one client: {passed:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_address_or_a_client_may_hold_so_many_connections_and_sockets_and_no_more() {
+    let world = World::new();
+    let server = world.serve_with(|config| {
+        config.connections_per_address = 12;
+        config.sockets_per_client = 3;
+    });
+    let server = server.await;
+    let mut sockets = Vec::new();
+    for _ in 0..3 {
+        sockets.push(Client::connect(&server).await);
+    }
+    assert!(Client::try_connect(&server, "/ws", &[]).await.is_err(), "a fourth socket");
+    drop(sockets.pop());
+    let again = async {
+        while Client::try_connect(&server, "/ws", &[]).await.is_err() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), again).await.expect("a place that was left is free again");
+
+    let mut held = Vec::new();
+    let mut ended = 0;
+    for _ in 0..20 {
+        let mut stream = TcpStream::connect(("127.0.0.1", server.port)).await.unwrap();
+        let question = b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n";
+        let mut first = [0; 1];
+        let is_served =
+            stream.write_all(question).await.is_ok() && stream.read(&mut first).await.is_ok_and(|read| read == 1);
+        ended += usize::from(!is_served);
+        held.push(stream);
+    }
+    assert!(ended >= 8, "{ended} of 20 were sent away");
+}

@@ -1,0 +1,202 @@
+//! The walk: every operation of the document and every action of the socket, by everybody. The table of roles in the code
+//! is what is found, and nothing can be reached that the document does not name.
+
+use std::fmt::Write;
+
+use api::operations::{Operations, ROLES, Role as Needs};
+use serde_json::{Value, json};
+use service::access::Role;
+use tokio_tungstenite::tungstenite;
+
+use super::callers::{Proof, cookie_header, everybody};
+use crate::world::{Server, World, socket::Client};
+
+/// These end the sessions that the walk needs, and come last.
+const ENDS_SESSIONS: [&str; 2] = ["log_out", "revoke_all_sessions"];
+
+/// Every operation of the document: its id, method and address, with something in the place of each parameter.
+fn operations() -> Vec<(String, String, String)> {
+    let document = serde_json::to_value(api::openapi::document()).unwrap();
+    let mut operations = Vec::new();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for (method, operation) in item.as_object().unwrap() {
+            let id = operation["operationId"].as_str().unwrap().to_owned();
+            let path = path.split('/').map(|part| if part.starts_with('{') { "nothing" } else { part });
+            operations.push((id, method.to_uppercase(), path.collect::<Vec<_>>().join("/")));
+        }
+    }
+    operations
+}
+
+fn reaches(role: Role, needs: Needs) -> bool {
+    Needs::from(role) >= needs
+}
+
+async fn status(server: &Server, method: &str, path: &str, proof: &Proof) -> u16 {
+    let request = server.client.request(method.parse().unwrap(), server.url(path));
+    proof.on(request).send().await.unwrap().status().as_u16()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn everybody_gets_through_to_what_their_role_allows_and_to_nothing_else() {
+    let world = World::new().flag("--rate-limit-authenticated=0");
+    let server = world.serve().await;
+    let everybody = everybody(&world, &server).await;
+    let mut table = format!("{:22}{:9}", "", "needs");
+    for (name, ..) in &everybody {
+        write!(table, "{name:>14}").unwrap();
+    }
+    let mut cells = 0;
+    let (last, first): (Vec<_>, Vec<_>) =
+        operations().into_iter().partition(|(id, ..)| ENDS_SESSIONS.contains(&id.as_str()));
+    for (operation, method, path) in first.into_iter().chain(last) {
+        let needs = ROLES.iter().find(|(id, _)| *id == operation).unwrap().1;
+        write!(table, "\n{operation:22}{:9}", needs.as_str()).unwrap();
+        for (name, role, proof) in &everybody {
+            if *name == "session" && ENDS_SESSIONS.contains(&operation.as_str()) {
+                continue;
+            }
+            let is_wrong_key = role.is_none() && matches!(proof, Proof::Key(_));
+            let found = status(&server, &method, &path, proof).await;
+            write!(table, "{found:>14}").unwrap();
+            let place = format!("{name} at {method} {path}: {found}\n{table}");
+            match role {
+                _ if is_wrong_key => assert_eq!(found, 401, "{place}"),
+                _ if needs == Needs::Open => assert_ne!(found, 403, "{place}"),
+                None => assert_eq!(found, 401, "{place}"),
+                Some(role) if reaches(*role, needs) => assert!(![401, 403].contains(&found), "{place}"),
+                Some(_) => assert_eq!(found, 403, "{place}"),
+            }
+            assert!(found < 500, "{place}");
+            cells += 1;
+        }
+    }
+    println!("{table}\n{cells} cells");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_answers_beside_the_document_however_an_address_is_written() {
+    let world = World::new().flag("--rate-limit-authenticated=0");
+    let server = world.serve().await;
+    let everybody = everybody(&world, &server).await;
+    let proof_of = |wanted: &str| everybody.iter().find(|(name, ..)| *name == wanted).unwrap().2.clone();
+    let (nobody, read, admin) = (Proof::Nothing, proof_of("read"), proof_of("admin"));
+    let (documented, named) = (operations(), Operations::of(&api::openapi::document()));
+    for (_, _, path) in &documented {
+        for method in ["GET", "PUT", "POST", "DELETE", "PATCH"] {
+            if named.find(&method.parse().unwrap(), path).is_some() {
+                continue;
+            }
+            assert_eq!(status(&server, method, path, &admin).await, 405, "{method} {path} is not in the document");
+        }
+    }
+    let mut tried = 0;
+    for (_, method, path) in &documented {
+        let needs_admin = |id: &str| ROLES.iter().any(|(name, needs)| *name == id && *needs == Needs::Admin);
+        let (id, ..) = documented.iter().find(|(_, m, p)| (m, p) == (method, path)).unwrap();
+        let is_open = ROLES.iter().any(|(name, needs)| name == id && *needs == Needs::Open);
+        for disguise in disguises(path) {
+            let found = raw_status(&server, method, &disguise, &nobody).await;
+            assert!(is_open || [400, 401, 404, 405].contains(&found), "nobody at {method} {disguise}: {found}");
+            let found = raw_status(&server, method, &disguise, &read).await;
+            assert!(
+                !needs_admin(id) || [400, 403, 404, 405].contains(&found),
+                "a reader at {method} {disguise}: {found}"
+            );
+            tried += 2;
+        }
+    }
+    println!("{tried} disguised requests");
+}
+
+/// The same address in other words.
+fn disguises(path: &str) -> Vec<String> {
+    let escaped = |index: usize| {
+        let byte = path.as_bytes()[index];
+        format!("{}%{byte:02x}{}", &path[..index], &path[index + 1..])
+    };
+    let mut disguises: Vec<String> =
+        (1..path.len()).filter(|index| path.as_bytes()[*index] != b'{').map(escaped).collect();
+    disguises.extend([
+        format!("/{path}"),
+        format!("{path}/"),
+        format!("{path}//"),
+        path.replace('/', "//"),
+        path.to_uppercase(),
+        format!("/.{path}"),
+        format!("/x/..{path}"),
+        format!("{path}/."),
+        format!("{path};x=y"),
+        format!("{path}%00"),
+        format!("{path}%20"),
+        path.replacen('/', "/%2e/", 1),
+        path.replacen('/', "\\", 1),
+        format!("http://other.example{path}"),
+    ]);
+    disguises
+}
+
+/// Sends the address as it is: a client of the usual kind would tidy it up.
+async fn raw_status(server: &Server, method: &str, target: &str, proof: &Proof) -> u16 {
+    let credentials = match proof {
+        Proof::Nothing => String::new(),
+        Proof::Key(key) => format!("Authorization: Bearer {key}\r\n"),
+        Proof::Cookie(value) => format!("Cookie: {}\r\n", cookie_header(value)),
+    };
+    let request = format!(
+        "{method} {target} HTTP/1.1\r\nHost: 127.0.0.1:{}\r\n{credentials}Content-Length: 0\r\nConnection: close\r\n\r\n",
+        server.port
+    );
+    let answer = super::raw(server, request.as_bytes()).await;
+    let status = answer.split(' ').nth(1).and_then(|word| word.parse().ok());
+    status.unwrap_or_else(|| panic!("{target:?} was not answered: {answer:?}"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn actions_of_the_socket_ask_for_the_same_roles() {
+    let world = World::new();
+    let server = world.serve().await;
+    let actions = [
+        ("install_preset", Role::Operate, json!({"preset_id": "NOTHING"})),
+        ("pause_download", Role::Operate, json!({"download_id": "dl_nothing"})),
+        ("resume_download", Role::Operate, json!({"download_id": "dl_nothing"})),
+        ("cancel_download", Role::Operate, json!({"download_id": "dl_nothing"})),
+    ];
+    for (name, role, proof) in everybody(&world, &server).await {
+        let opened = match &proof {
+            Proof::Nothing => Client::try_connect(&server, "/ws", &[]).await,
+            Proof::Key(key) => {
+                let offered = format!("comfyui-dashboard, bearer.{key}");
+                Client::try_connect(&server, "/ws", &[("sec-websocket-protocol", &offered)]).await
+            }
+            Proof::Cookie(value) => Client::try_connect(&server, "/ws", &[("cookie", &cookie_header(value))]).await,
+        };
+        let (Some(role), Ok(mut client)) = (role, opened) else {
+            assert!(role.is_none(), "{name} was not let in");
+            continue;
+        };
+        for (action, needs, data) in &actions {
+            client.say(json!({"type": "action", "action": action, "data": data, "request_id": "1"})).await;
+            let result = client.hear_one_of(&["action_result"]).await;
+            let code = result.pointer("/data/error/code").and_then(Value::as_str).unwrap_or_default();
+            assert_eq!(code == "FORBIDDEN", role < *needs, "{name} at {action}: {result}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_socket_ends_when_the_key_that_opened_it_is_revoked() {
+    let world = World::new();
+    let pace = api::ws::SocketPace { ping: std::time::Duration::from_millis(20), ..api::ws::SocketPace::default() };
+    let server = world.serve_with(|config| config.socket_pace = pace).await;
+    let access = super::callers::shell(&world).await;
+    let key = super::callers::key(&access, Role::Operate).await;
+    let bearer = format!("Bearer {key}");
+    let mut client = Client::try_connect(&server, "/ws", &[("authorization", &bearer)]).await.unwrap();
+    client.say(json!({"type": "ping"})).await;
+    client.hear_one_of(&["pong"]).await;
+    let id = access.list_keys().await.unwrap()[0].id.clone();
+    access.revoke_key(&id).await.unwrap();
+    let end = client.hear_end().await.unwrap();
+    assert_eq!(end.code, tungstenite::protocol::frame::coding::CloseCode::Policy);
+}
