@@ -3,6 +3,7 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 /// Unused allowance that may be saved up.
@@ -12,6 +13,7 @@ const BURST: Duration = Duration::from_millis(200);
 #[derive(Debug)]
 pub(crate) struct Bandwidth {
     state: Mutex<State>,
+    changed: Notify,
 }
 
 #[derive(Debug)]
@@ -24,16 +26,21 @@ struct State {
 
 impl Bandwidth {
     pub(crate) fn new(rate: Option<u64>) -> Self {
-        Self { state: Mutex::new(State { rate: rate.unwrap_or(0), paid_at: Instant::now() }) }
+        let state = State { rate: rate.unwrap_or(0), paid_at: Instant::now() };
+        Self { state: Mutex::new(state), changed: Notify::new() }
     }
 
+    /// Changes the rate. Whoever waits under the old one waits no longer.
     pub(crate) fn set(&self, rate: Option<u64>) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         *state = State { rate: rate.unwrap_or(0), paid_at: Instant::now() };
+        drop(state);
+        self.changed.notify_waiters();
     }
 
     /// Waits until `bytes` more may be taken.
     pub(crate) async fn take(&self, bytes: usize) {
+        let changed = self.changed.notified();
         let wait_until = {
             let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
             if state.rate == 0 {
@@ -44,7 +51,10 @@ impl Bandwidth {
             state.paid_at = from + Duration::from_secs_f64(bytes as f64 / state.rate as f64);
             state.paid_at
         };
-        tokio::time::sleep_until(wait_until).await;
+        tokio::select! {
+            () = tokio::time::sleep_until(wait_until) => {}
+            () = changed => {}
+        }
     }
 }
 
