@@ -18,7 +18,9 @@ use tokio_util::sync::CancellationToken;
 use crate::config::Config;
 use crate::connections::Connections;
 use crate::measures::Measures;
-use crate::middleware::{admit, api_version, cors, envelope, error_envelope, head, request, security_headers};
+use crate::middleware::{
+    admit, api_version, cors, entity_tag, envelope, error_envelope, head, request, security_headers,
+};
 use crate::openapi::{self, Document};
 use crate::operations::Operations;
 use crate::routes;
@@ -194,6 +196,7 @@ fn serve(
             .default_service(web::to(routes::unrouted::answer))
             .wrap(actix_middleware::from_fn(head::as_get))
             .wrap(actix_middleware::from_fn(envelope::wrap))
+            .wrap(actix_middleware::from_fn(entity_tag::tag))
             .wrap(actix_middleware::from_fn(api_version::require))
             .wrap(actix_middleware::from_fn(admit::admit))
             .wrap(actix_middleware::from_fn(cors::allow))

@@ -14,6 +14,8 @@ pub mod error;
 mod error_code;
 pub mod extract;
 mod forwarded;
+mod log_collector;
+mod log_stream;
 pub mod logging;
 mod measures;
 pub mod middleware;

@@ -1,9 +1,27 @@
-//! What is logged and how it looks.
+//! What is logged, how it looks, and where it goes: stderr, the memory that `/api/system/logs` answers from, and a file a day.
 
 use std::io::IsTerminal;
+use std::path::Path;
+use std::sync::{Arc, OnceLock};
 
 use clap::{Args, ValueEnum};
-use tracing_subscriber::EnvFilter;
+use service::logs::LogRing;
+use tracing_appender::{
+    non_blocking::{NonBlocking, WorkerGuard},
+    rolling::{RollingFileAppender, Rotation},
+};
+use tracing_subscriber::{
+    EnvFilter, Layer,
+    fmt::{self, writer::OptionalWriter},
+    layer::SubscriberExt,
+    util::SubscriberInitExt,
+};
+
+use crate::log_collector::Collector;
+
+/// How many files of a day each are kept.
+const DAYS: usize = 7;
+const FILE: &str = "dashboard.log";
 
 /// Parts that say what our own lines say better; whoever names them in LOG_LEVEL hears them.
 const QUIET: &str = "actix_server=warn,actix_http::h1::dispatcher=off";
@@ -18,6 +36,9 @@ pub struct LogSettings {
     /// How lines look
     #[arg(long, env, global = true, value_name = "FORMAT", value_enum, default_value = "text", hide_env_values = true)]
     pub log_format: LogFormat,
+    /// The memory that holds the last lines; the server shows it.
+    #[arg(skip)]
+    pub ring: LogRing,
 }
 
 /// How a line of the log looks.
@@ -29,16 +50,50 @@ pub enum LogFormat {
     Json,
 }
 
-/// Sends the log to stderr, where it cannot be mixed up with what a command prints. A second call changes nothing.
-pub fn start(settings: &LogSettings, default_level: &str) {
+/// Sends the log to stderr, where it cannot be mixed up with what a command prints, and to the memory. A second call changes
+/// nothing.
+pub fn start(settings: &LogSettings, default_level: &str) -> LogOnDisk {
     let level = settings.log_level.as_deref().unwrap_or(default_level);
     let filter = EnvFilter::try_new(format!("{QUIET},{level}")).unwrap_or_else(|_| EnvFilter::new(default_level));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    let started = match settings.log_format {
-        LogFormat::Text => builder.with_ansi(std::io::stderr().is_terminal()).try_init(),
-        LogFormat::Json => builder.json().flatten_event(true).try_init(),
+    let to_stderr = fmt::layer().with_writer(std::io::stderr);
+    let to_stderr = match settings.log_format {
+        LogFormat::Text => to_stderr.with_ansi(std::io::stderr().is_terminal()).boxed(),
+        LogFormat::Json => to_stderr.json().flatten_event(true).boxed(),
     };
-    drop(started);
+    let on_disk = LogOnDisk::default();
+    let file = Arc::clone(&on_disk.file);
+    let writer = move || file.get().map_or_else(OptionalWriter::none, |file| OptionalWriter::some(file.clone()));
+    // One JSON object a line, whatever stderr shows: nothing that is logged can begin a line of its own.
+    let to_file = fmt::layer().json().flatten_event(true).with_writer(writer);
+    let collector = Collector::new(settings.ring.clone());
+    drop(tracing_subscriber::registry().with(filter).with(to_stderr).with(to_file).with(collector).try_init());
+    on_disk
+}
+
+/// The log on disk. There is none until somebody asks for it: a call that is refused leaves nothing behind.
+#[derive(Debug, Default)]
+pub struct LogOnDisk {
+    file: Arc<OnceLock<NonBlocking>>,
+}
+
+impl LogOnDisk {
+    /// Keeps the log in `folder` too, from now on; what was logged last is on disk when the guard is dropped.
+    pub fn keep_in(&self, folder: &Path) -> Option<WorkerGuard> {
+        match open(folder) {
+            Ok((file, guard)) => self.file.set(file).is_ok().then_some(guard),
+            Err(cause) => {
+                tracing::warn!(folder = %folder.display(), error = %cause, "the log is not kept on disk");
+                None
+            }
+        }
+    }
+}
+
+fn open(folder: &Path) -> Result<(NonBlocking, WorkerGuard), String> {
+    std::fs::create_dir_all(folder).map_err(|cause| cause.to_string())?;
+    let appender = RollingFileAppender::builder().rotation(Rotation::DAILY).filename_prefix(FILE).max_log_files(DAYS);
+    let appender = appender.build(folder).map_err(|cause| cause.to_string())?;
+    Ok(tracing_appender::non_blocking(appender))
 }
 
 fn level(text: &str) -> Result<String, String> {

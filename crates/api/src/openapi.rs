@@ -1,5 +1,7 @@
 //! The OpenAPI document: what the registered routes say, and what holds for all of them. It must not know any one route.
 
+mod answers;
+
 use actix_web::App;
 use serde_json::json;
 use utoipa::openapi::{
@@ -22,11 +24,13 @@ Every answer carries `X-Request-Id` and `X-API-Version`. Whatever fails has the 
 `message` to read, `details` to act on. A fact that does not exist is `null`. Sizes as text and in GB have an exact twin in bytes. \
 `?envelope=true` wraps the JSON of a success as `data`.";
 
-const TAGS: [(&str, &str); 8] = [
+const TAGS: [(&str, &str); 10] = [
     ("health", "Whether the server is well"),
+    ("system", "The machine, its services, its disk and its log"),
     ("presets", "Sets of model files that belong together"),
     ("downloads", "What arrives and what arrived"),
     ("models", "The files below the models folder"),
+    ("jobs", "Work that outlasts a request"),
     ("access", "Who may come in, and who did what"),
     ("settings", "What is set"),
     ("socket", "What happens, as it happens"),
@@ -72,6 +76,7 @@ pub fn document() -> OpenApi {
         .build();
     let tags = TAGS.map(|(name, words)| TagBuilder::new().name(name).description(Some(words)).build());
     document.tags = Some(tags.into());
+    answers::require_every_key(&mut document);
     for item in document.paths.paths.values_mut() {
         for operation in operations_of(item) {
             complete(operation);

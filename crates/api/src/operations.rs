@@ -63,6 +63,20 @@ pub const ROLES: &[(&str, Role)] = &[
     ("list_model_types", Role::Read),
     ("rescan_models", Role::Operate),
     ("delete_models", Role::Admin),
+    ("validate_models", Role::Read),
+    ("model_detail", Role::Read),
+    ("list_jobs", Role::Read),
+    ("get_job", Role::Read),
+    ("cancel_job", Role::Operate),
+    ("recommendations", Role::Read),
+    ("updates", Role::Read),
+    ("sync_registry", Role::Operate),
+    ("sync_registry_by_get", Role::Operate),
+    ("registry_status", Role::Read),
+    ("system_status", Role::Read),
+    ("storage", Role::Read),
+    ("resources", Role::Read),
+    ("logs", Role::Read),
 ];
 
 impl Role {
@@ -156,7 +170,9 @@ fn of_path(path: &str, item: &PathItem) -> Vec<Operation> {
         .filter_map(|(method, operation)| {
             let id = operation.as_ref()?.operation_id.clone()?;
             let role = role_of(&id);
-            Some(Operation { pattern: ResourceDef::new(path), method, id, role })
+            // The document cannot say that a path of a file goes on to the end; the router can.
+            let pattern = ResourceDef::new(path.replace("{path}", "{path:.+}"));
+            Some(Operation { pattern, method, id, role })
         })
         .collect()
 }

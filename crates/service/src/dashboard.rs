@@ -201,6 +201,7 @@ impl Dashboard {
             store: self.store.clone(),
             bus: self.bus.clone(),
             clock: Arc::clone(&self.clock),
+            interval: settings.sample_interval,
         }
     }
 
@@ -217,6 +218,11 @@ impl Dashboard {
     /// Whether the database answers.
     pub async fn is_ready(&self) -> bool {
         self.store.ping().await.is_ok()
+    }
+
+    /// Bytes of the database file; `None` where it does not answer.
+    pub async fn database_bytes(&self) -> Option<u64> {
+        self.store.size_bytes().await.ok()
     }
 
     /// The rows are the queue: what a stop or a crash left unfinished goes back to the engine, paused ones paused.

@@ -2,7 +2,10 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use downloader::Progress;
@@ -11,12 +14,30 @@ use downloader::Progress;
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Live {
     figures: Arc<Mutex<HashMap<String, Progress>>>,
+    arrivals: Arc<Arrivals>,
+}
+
+#[derive(Debug, Default)]
+struct Arrivals {
+    files: AtomicU64,
+    wire_bytes: AtomicU64,
 }
 
 impl Live {
     /// Takes in a tick.
     pub(crate) fn set(&self, download: &str, progress: Progress) {
         self.lock().insert(download.to_owned(), progress);
+    }
+
+    /// A file arrived whole, for which so many bytes crossed the network.
+    pub(crate) fn count_arrival(&self, wire_bytes: u64) {
+        self.arrivals.files.fetch_add(1, Ordering::Relaxed);
+        self.arrivals.wire_bytes.fetch_add(wire_bytes, Ordering::Relaxed);
+    }
+
+    /// Files that arrived whole, and the bytes that crossed the network for them, since the start.
+    pub(crate) fn arrivals(&self) -> (u64, u64) {
+        (self.arrivals.files.load(Ordering::Relaxed), self.arrivals.wire_bytes.load(Ordering::Relaxed))
     }
 
     /// The last figures of a download.

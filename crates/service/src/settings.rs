@@ -36,6 +36,8 @@ pub struct Settings {
     pub registry_sync_interval: Duration,
     /// Presets to install at the start, as named by the operator; unknown ones are warned of.
     pub install_at_start: Vec<String>,
+    /// How often the machine is looked at.
+    pub sample_interval: Duration,
     /// How often the models folder is scanned anew.
     pub rescan_interval: Duration,
     /// How long `install` asks servers for sizes before it answers without them.
@@ -67,6 +69,7 @@ impl Settings {
             registry_copy: workspace.join("data/registry.json"),
             registry_sync_interval: Duration::from_secs(6 * 3600),
             install_at_start: Vec::new(),
+            sample_interval: Duration::from_secs(2),
             rescan_interval: Duration::from_secs(300),
             size_question_timeout: Duration::from_millis(1500),
             nvml_library: None,

@@ -50,9 +50,9 @@ pub async fn run(invocation: Invocation) -> Result<ExitCode, CliError> {
     let settings = invocation.settings;
     let command = invocation.command.unwrap_or(Command::Serve);
     let level = if matches!(command, Command::Serve) { "info" } else { "error" };
-    logging::start(&settings.log, level);
+    let log = logging::start(&settings.log, level);
     match command {
-        Command::Serve => serve::run(&settings).await,
+        Command::Serve => serve::run(&settings, &log).await,
         Command::Presets(command) => presets::run(&settings, command).await,
         Command::Install(arguments) => install::run(&settings, arguments).await,
         Command::Get(arguments) => get::run(&settings, arguments).await,

@@ -8,9 +8,10 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::CliError;
 use crate::application::{Application, ApplicationError};
 use crate::config::Settings;
+use crate::logging::LogOnDisk;
 
 /// Serves until SIGINT or SIGTERM. A second signal ends the process at once.
-pub(super) async fn run(settings: &Settings) -> Result<ExitCode, CliError> {
+pub(super) async fn run(settings: &Settings, log: &LogOnDisk) -> Result<ExitCode, CliError> {
     let config = settings.config()?;
     if config.rules.allow_unauthenticated {
         tracing::warn!(
@@ -19,6 +20,7 @@ pub(super) async fn run(settings: &Settings) -> Result<ExitCode, CliError> {
     }
     let stop = stop_signal().map_err(ApplicationError::from)?;
     let application = Application::build(config, SystemClock).await?;
+    let _kept = log.keep_in(&settings.storage.logs());
     for address in application.addresses() {
         println!("comfyui-dashboard {} serves http://{address}", env!("CARGO_PKG_VERSION"));
     }

@@ -1,6 +1,9 @@
 //! The service's settings, made from the list. It decides nothing: every choice stands in the list or in the service.
 
-use service::{Credentials, DatabasePlace, Secret, Settings as Service, access::AccessSettings, comfy::ComfySettings};
+use service::{
+    Credentials, DatabasePlace, Secret, Settings as Service, access::AccessSettings, comfy::ComfySettings,
+    models::ExtraModelPaths,
+};
 
 use super::Settings;
 use super::values::SecretText;
@@ -10,6 +13,10 @@ pub(super) fn of(settings: &Settings) -> Service {
     let database = storage.database();
     let mut made = Service {
         models: storage.models(),
+        extra_models: ExtraModelPaths {
+            config: storage.extra_model_paths_config.clone(),
+            may_delete: storage.extra_model_paths_delete,
+        },
         workflows: storage.workflows(),
         registry_copy: database.with_file_name("registry.json"),
         database: DatabasePlace(database),
@@ -30,6 +37,7 @@ pub(super) fn of(settings: &Settings) -> Service {
             ahead: settings.comfyui.comfyui_ahead,
             ..ComfySettings::default()
         },
+        logs: settings.log.ring.clone(),
         ..Service::in_folder(storage.workspace_dir.clone())
     };
     let engine = &mut made.downloader;

@@ -44,6 +44,11 @@ impl StorageSettings {
         self.workflow_base_path.clone().unwrap_or_else(|| self.workspace_dir.join("workflows"))
     }
 
+    /// The folder of the server's own log.
+    pub fn logs(&self) -> PathBuf {
+        self.workspace_dir.join("data/logs")
+    }
+
     /// The database file.
     pub fn database(&self) -> PathBuf {
         self.database_url.clone().unwrap_or_else(|| self.workspace_dir.join("data/dashboard.db"))

@@ -81,6 +81,8 @@ pub struct Model {
     pub preset: Option<String>,
     /// Its SHA-256, where it was computed and the file has not changed since.
     pub sha256: Option<String>,
+    /// The folder of `extra_model_paths.yaml` that it lies in; its path is whole then.
+    pub extra_root: Option<String>,
 }
 
 impl From<view::ModelView> for Model {
@@ -93,6 +95,7 @@ impl From<view::ModelView> for Model {
             modified: view.modified,
             preset: view.preset.as_ref().map(ToString::to_string),
             sha256: view.sha256,
+            extra_root: view.extra_root.map(|folder| folder.display().to_string()),
         }
     }
 }

@@ -52,7 +52,8 @@ fn is_wanted(query: &str) -> Result<bool, ApiError> {
     }
 }
 
-fn is_json(answer: &ServiceResponse) -> bool {
+/// Whether the answer is JSON.
+pub(super) fn is_json(answer: &ServiceResponse) -> bool {
     let content_type = answer.headers().get(header::CONTENT_TYPE);
     content_type.and_then(|value| value.to_str().ok()).is_some_and(|value| value.starts_with("application/json"))
 }

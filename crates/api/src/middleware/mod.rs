@@ -6,6 +6,7 @@ pub mod admit;
 pub mod api_version;
 pub mod authenticate;
 pub mod cors;
+pub mod entity_tag;
 pub mod envelope;
 pub mod error_envelope;
 pub mod head;

@@ -6,12 +6,15 @@ pub mod auth;
 pub mod docs;
 pub mod downloads;
 pub mod health;
+pub mod jobs;
 pub mod keys;
 pub mod models;
 pub mod presets;
+pub mod registry;
 pub mod sessions;
 pub mod settings;
 pub mod socket;
+pub mod system;
 pub mod unrouted;
 
 use utoipa_actix_web::service_config::ServiceConfig;
@@ -24,7 +27,16 @@ pub fn register(config: &mut ServiceConfig) {
         .service(health::livez)
         .service(health::readyz)
         .service(health::metrics)
+        .service(system::system_status)
+        .service(system::storage)
+        .service(system::resources)
+        .service(system::logs)
         .service(presets::list_presets)
+        .service(registry::recommendations)
+        .service(registry::updates)
+        .service(registry::sync_registry)
+        .service(registry::sync_registry_by_get)
+        .service(registry::registry_status)
         .service(presets::preset_status)
         .service(presets::install_preset)
         .service(presets::preset_detail)
@@ -41,6 +53,11 @@ pub fn register(config: &mut ServiceConfig) {
         .service(models::delete_models)
         .service(models::list_model_types)
         .service(models::rescan_models)
+        .service(jobs::validate_models)
+        .service(models::model_detail)
+        .service(jobs::list_jobs)
+        .service(jobs::get_job)
+        .service(jobs::cancel_job)
         .service(auth::log_in)
         .service(auth::log_out)
         .service(auth::me)

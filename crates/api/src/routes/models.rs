@@ -2,13 +2,14 @@
 
 use actix_web::{
     delete, get, post,
-    web::{Data, Json},
+    web::{Data, Json, Path},
 };
 use service::Dashboard;
 
 use super::presets::confirmed;
 use crate::dto::{
     error::ErrorEnvelope,
+    model_detail::ModelDetail,
     models::{ModelList, ModelListQuery, ModelTypes, ModelsDeleteRequest, ModelsDeleted, Rescanned},
 };
 use crate::error::ApiError;
@@ -21,7 +22,8 @@ use crate::extract::{BodyOrQuery, Query};
     responses((status = 200, description = "A part of the list", body = ModelList, example = json!({
         "models": [{
             "path": "checkpoints/wan21.safetensors", "type": "checkpoints", "size_gb": 4.8,
-            "size_bytes": 5153960755u64, "modified": "2026-02-15T10:00:00Z", "preset": "WAN_22_5B_TIV2", "sha256": null
+            "size_bytes": 5153960755u64, "modified": "2026-02-15T10:00:00Z", "preset": "WAN_22_5B_TIV2", "sha256": null,
+            "extra_root": null
         }],
         "total": 42, "total_size_gb": 98.7, "total_size_bytes": 105978318029u64, "page": 1, "per_page": 20,
         "has_next": true, "has_prev": false
@@ -90,4 +92,33 @@ pub(super) async fn list_model_types(dashboard: Data<Dashboard>) -> Result<Json<
 pub(super) async fn rescan_models(dashboard: Data<Dashboard>) -> Result<Json<Rescanned>, ApiError> {
     let found = dashboard.models.rescan().await?;
     Ok(Json(found.into()))
+}
+
+/// Show a model
+///
+/// The file as lists show it, with what its own head declares and whether its structure accounts for every byte.
+#[utoipa::path(
+    tag = "models",
+    params(("path" = String, Path, description = "Below the models folder; its slashes may be left as they are",
+        example = "checkpoints/wan21.safetensors")),
+    responses(
+        (status = 200, description = "The file and what its own bytes say", body = ModelDetail, example = json!({
+            "path": "checkpoints/wan21.safetensors", "type": "checkpoints", "size_gb": 4.8, "size_bytes": 5153960755u64,
+            "modified": "2026-02-15T10:00:00Z", "preset": "WAN_22_5B_TIV2", "sha256": null, "extra_root": null, "format": "safetensors",
+            "whole": true, "damage": null, "safety": null, "safety_reason": null, "wrong_format": null,
+            "header": {
+                "tensors": 1095, "parameters": 4999784512u64, "dtypes": {"F16": 9999569024u64}, "metadata": {"format": "pt"},
+                "metadata_cut": false
+            }
+        })),
+        (status = 404, description = "`MODEL_NOT_FOUND`", body = ErrorEnvelope),
+    )
+)]
+#[get("/api/models/{path:.+}")]
+pub(super) async fn model_detail(
+    dashboard: Data<Dashboard>,
+    path: Path<String>,
+) -> Result<Json<ModelDetail>, ApiError> {
+    let detail = dashboard.models.detail(&path).await?;
+    Ok(Json(detail.into()))
 }

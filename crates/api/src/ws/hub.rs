@@ -47,7 +47,7 @@ impl Hub {
     }
 
     /// Resolves when the server closes.
-    pub(super) async fn closing(&self) {
+    pub(crate) async fn closing(&self) {
         self.closing.cancelled().await;
     }
 

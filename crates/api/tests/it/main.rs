@@ -2,11 +2,16 @@
 #![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
 mod access;
+mod conformance;
 mod errors;
 mod installs;
+mod logs;
+mod models;
 mod operations;
 mod protocol;
+mod registry;
 mod shell;
 mod shutdown;
 mod socket;
+mod system;
 mod world;

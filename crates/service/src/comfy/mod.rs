@@ -85,7 +85,7 @@ impl Comfy {
     }
 
     /// How it was when it was last looked at.
-    pub(crate) fn last_seen(&self) -> Arc<ComfyHealth> {
+    pub fn last_seen(&self) -> Arc<ComfyHealth> {
         self.health.borrow().clone()
     }
 

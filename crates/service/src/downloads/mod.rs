@@ -5,6 +5,7 @@
 mod add;
 pub(crate) mod address;
 mod change;
+mod figures;
 mod jobs;
 mod list;
 mod repair;
@@ -18,6 +19,7 @@ use downloader::{BlockChecksums, Downloader};
 
 pub use add::{DownloadAdded, NewDownload, Place};
 pub use change::DownloadChange;
+pub use figures::DownloadFigures;
 pub use list::{DownloadList, DownloadQuery, DownloadSort, HistoryQuery};
 pub use repair::RepairStarted;
 pub use state::{DownloadState, FileState, PauseReason, Priority};

@@ -2,6 +2,7 @@
 
 mod access;
 mod audit;
+mod counts;
 mod downloads;
 mod files;
 mod history;

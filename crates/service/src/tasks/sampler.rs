@@ -1,4 +1,4 @@
-//! Reads the machine every two seconds, and tells those who watch when a figure moved, at least every five seconds.
+//! Reads the machine every few seconds, and tells those who watch when a figure moved, at least every five seconds.
 
 use std::{
     sync::Arc,
@@ -18,7 +18,6 @@ use crate::{
     system::{Host, Sample, ServiceState, Sources, System},
 };
 
-const INTERVAL: Duration = Duration::from_secs(2);
 const LONGEST_SILENCE: Duration = Duration::from_secs(5);
 
 /// What the sampler works with.
@@ -29,13 +28,14 @@ pub(crate) struct Sampler {
     pub(crate) store: Store,
     pub(crate) bus: Bus,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) interval: Duration,
 }
 
 /// Samples until the token is cancelled.
 pub(crate) async fn run(sampler: Sampler, stop: CancellationToken) -> Result<(), Error> {
     let mut host = Host::new()?;
     let mut told: Option<(Instant, [Option<i64>; 4])> = None;
-    let mut ticks = tokio::time::interval(INTERVAL);
+    let mut ticks = tokio::time::interval(sampler.interval);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         tokio::select! {
@@ -46,7 +46,7 @@ pub(crate) async fn run(sampler: Sampler, stop: CancellationToken) -> Result<(),
         host = host_again;
         let (sample, figures) = (Arc::new(sample), told.map(|(_, figures)| figures));
         sampler.system.publish(Arc::clone(&sample));
-        let silent_for = told.map_or(LONGEST_SILENCE, |(since, _)| since.elapsed() + INTERVAL);
+        let silent_for = told.map_or(LONGEST_SILENCE, |(since, _)| since.elapsed() + sampler.interval);
         if figures != Some(sample.figures()) || silent_for > LONGEST_SILENCE {
             told = Some((Instant::now(), sample.figures()));
             sampler.bus.publish(Event::SystemStatus(sample));

@@ -118,6 +118,7 @@ impl Transfers {
 
     async fn file_completed(&self, stored: &StoredDownload, file: usize, outcome: &FileOutcome) -> Result<(), Error> {
         let Some(row) = stored.files.get(file) else { return Ok(()) };
+        self.downloads.live.count_arrival(outcome.wire_bytes);
         let path = arrival_path(&stored.row.id, row);
         let Ok(confined) = ConfinedPath::parse(&path) else { return Ok(()) };
         let folder = self.downloads.index.folder().clone();

@@ -98,6 +98,7 @@ impl World {
             "--rate-limit-anonymous",
             "0",
         ];
+        arguments.extend(["--registry-url", "http://127.0.0.1:9/registry.json"].map(OsString::from));
         arguments.extend(plain.map(OsString::from));
         arguments.extend(self.flags.iter().map(OsString::from));
         arguments

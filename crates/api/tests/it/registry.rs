@@ -1,0 +1,123 @@
+//! The registry and what it says about this machine: sync, updates, recommendations.
+
+use serde_json::{Value, json};
+use test_support::{fake_registry::FakeRegistry, file_server::Content};
+
+use crate::world::{Server, World};
+
+const SHIPPED: &str = include_str!("../../../registry/data/presets.json");
+
+fn registry_of(id: &str, version: &str, url: &str) -> String {
+    let preset = json!({
+        "id": id, "name": id, "category": "Image Generation", "type": "image", "version": version, "description": "",
+        "vram_gb": 8, "files": [{"path": "loras/one.safetensors", "url": url, "size": "1GB"}], "tags": [],
+    });
+    json!({"version": "2.0.0", "schema_version": "1", "categories": {}, "presets": {id: preset}}).to_string()
+}
+
+async fn serve(world: &World, registry: &FakeRegistry) -> Server {
+    world.serve_with(|config| config.service.registry_url = registry.url()).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sync_by_get_or_post_puts_the_new_registry_in_force_and_head_does_nothing() {
+    let world = World::new();
+    let url = world.file("new", "one.safetensors", &Content::pattern(3, 1000));
+    let registry = FakeRegistry::serving(&registry_of("NEW", "1.0.0", &url));
+    let server = serve(&world, &registry).await;
+    let status = server.get("/api/presets/registry/status").await;
+    assert_eq!((&status["total_presets"], &status["origin"]), (&json!(1), &json!("local")));
+    assert!(status["last_sync"].is_null());
+
+    let head = server.client.head(server.url("/api/presets/registry/sync")).send().await.unwrap();
+    assert_eq!((head.status().as_u16(), registry.server().requests().len()), (200, 0));
+    let synced = server.get("/api/presets/registry/sync").await;
+    assert_eq!(
+        (&synced["status"], &synced["presets_count"], &synced["changed"]),
+        (&json!("synced"), &json!(1), &json!(true))
+    );
+    assert_eq!(synced["source"], registry.url());
+    let (status, again) = server.json("POST", "/api/presets/registry/sync", None).await;
+    assert_eq!((status, &again["changed"]), (200, &json!(false)), "the second time nothing is new");
+    let status = server.get("/api/presets/registry/status").await;
+    assert_eq!((&status["version"], &status["origin"]), (&json!("2.0.0"), &json!("synced")));
+    assert_eq!(status["categories"], json!({"Image Generation": 1}));
+    assert_eq!(server.get("/api/presets/NEW").await["in_registry"], true);
+
+    registry.fail_with(Some(500));
+    let (status, refused) = server.json("POST", "/api/presets/registry/sync", None).await;
+    assert_eq!((status, refused["error"]["code"].as_str()), (502, Some("REGISTRY_UNAVAILABLE")));
+    let details = &refused["error"]["details"];
+    assert!(
+        details["source"].is_string() && details["cause"].is_string() && details["age_seconds"].is_u64(),
+        "{details}"
+    );
+    assert_eq!(server.get("/api/presets/registry/status").await["total_presets"], 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_newer_version_of_what_is_installed_is_an_update_with_the_files_that_it_changes() {
+    let world = World::new();
+    let (old, new) = (
+        world.file("a", "old.safetensors", &Content::pattern(3, 1000)),
+        world.file("a", "new.safetensors", &Content::pattern(4, 1000)),
+    );
+    let registry = FakeRegistry::serving(&registry_of("ONE", "1.9.0", &old));
+    let server = serve(&world, &registry).await;
+    server.get("/api/presets/registry/sync").await;
+    server.install("ONE", json!({})).await;
+    assert_eq!(server.get("/api/presets/updates").await, json!({"total": 0, "updates": []}));
+    registry.set(FakeRegistry::DOCUMENT, &registry_of("ONE", "1.10.0", &new));
+    server.get("/api/presets/registry/sync").await;
+    let updates = server.get("/api/presets/updates").await;
+    let update = &updates["updates"][0];
+    assert_eq!(updates["total"], 1);
+    assert_eq!((&update["local_version"], &update["remote_version"]), (&json!("1.9.0"), &json!("1.10.0")));
+    assert_eq!(update["changed_files"], json!(["loras/one.safetensors"]));
+    assert!(update["download_bytes"].is_u64() && update["download_size"].is_string());
+}
+
+/// A world of the catalogue that is shipped, whose smallest preset the hub has.
+fn shipped() -> (World, Value, String) {
+    let world = World::new();
+    let document: Value = serde_json::from_str(SHIPPED).unwrap();
+    let presets = document["presets"].as_object().unwrap();
+    let (id, preset) = presets.iter().min_by_key(|(_, preset)| preset["files"].as_array().unwrap().len()).unwrap();
+    for (number, file) in preset["files"].as_array().unwrap().iter().enumerate() {
+        let url: url::Url = file["url"].as_str().unwrap().parse().unwrap();
+        let parts: Vec<&str> = url.path_segments().unwrap().collect();
+        let content = Content::pattern(number as u64, 1000);
+        world.hub.large_file(&parts[..2].join("/"), &parts[4..].join("/"), content);
+    }
+    let id = id.clone();
+    (world, document, id)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn on_the_shipped_catalogue_every_list_has_something_to_say() {
+    let (world, mut document, id) = shipped();
+    document["presets"][&id]["version"] = json!("99.0.0");
+    let registry = FakeRegistry::serving(&document.to_string());
+    let server = world
+        .serve_with(|config| {
+            config.service.registry_url = registry.url();
+            config.service.preset_config = None;
+        })
+        .await;
+    assert!(server.get("/api/presets").await["total"].as_u64().unwrap() >= 56);
+    let found = server.get("/api/presets/recommendations?vram_gb=16").await;
+    for list in ["compatible", "incompatible"] {
+        let first = &found[list][0];
+        assert!(first["vram_gb"].is_number() && first["estimated_vram_gb"].is_number(), "{list}: {first}");
+        assert!(first["estimate_basis"].is_string());
+    }
+    let unasked = server.get("/api/presets/recommendations").await;
+    assert!(unasked["gpu"].is_object() || !unasked["unknown"].as_array().unwrap().is_empty());
+
+    server.install(&id, json!({})).await;
+    let models = server.get("/api/models").await;
+    assert_eq!(models["models"][0]["preset"], id, "{models}");
+    server.get("/api/presets/registry/sync").await;
+    let updates = server.get("/api/presets/updates").await;
+    assert_eq!((&updates["total"], &updates["updates"][0]["id"]), (&json!(1), &json!(id)));
+}
