@@ -62,6 +62,7 @@ pub const ROLES: &[(&str, Role)] = &[
     ("list_models", Role::Read),
     ("list_model_types", Role::Read),
     ("rescan_models", Role::Operate),
+    ("repair_models", Role::Operate),
     ("delete_models", Role::Admin),
     ("validate_models", Role::Read),
     ("model_detail", Role::Read),

@@ -19,7 +19,9 @@ pub struct SystemClock;
 
 impl Clock for SystemClock {
     fn now(&self) -> Timestamp {
-        Timestamp::now()
+        let now = Timestamp::now();
+        // What is stored and shown has milliseconds: a moment must not change when it is read back.
+        Timestamp::from_millisecond(now.as_millisecond()).unwrap_or(now)
     }
 }
 

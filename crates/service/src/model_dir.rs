@@ -65,6 +65,16 @@ impl ModelDir {
         fs::metadata(place).ok().filter(fs::Metadata::is_file).map(|metadata| stamp_of(&metadata))
     }
 
+    /// Whether a link on the way to this path, or at its end, leads out of the folder.
+    pub(crate) fn leads_outside(&self, path: &ConfinedPath) -> bool {
+        let on_the_way = Path::new(path.as_str()).ancestors().skip(1);
+        let existing = on_the_way.map(|inner| self.root.join(inner)).find(|folder| folder.exists());
+        let inside = existing
+            .and_then(|folder| folder.canonicalize().ok())
+            .is_some_and(|folder| folder.starts_with(self.root.as_path()));
+        !inside || (fs::symlink_metadata(self.root.join(path.as_str())).is_ok() && self.resolve(path).is_none())
+    }
+
     /// Opens a file for reading.
     pub(crate) fn open_file(&self, path: &ConfinedPath) -> io::Result<File> {
         let place = self.resolve(path).ok_or(io::ErrorKind::NotFound)?;
@@ -246,9 +256,12 @@ mod tests {
         symlink(outside.path(), folder.path().join("loras")).unwrap();
         symlink(outside.path().join("secret.safetensors"), folder.path().join("vae/link.safetensors")).unwrap();
         for hostile in ["loras/secret.safetensors", "vae/link.safetensors"] {
+            assert!(models.leads_outside(&path(hostile)), "{hostile}");
             assert_eq!(models.stamp(&path(hostile)), None, "{hostile}");
             assert!(matches!(models.remove(&path(hostile)), Err(RemoveError::LeadsOutside)), "{hostile}");
         }
+        assert!(models.leads_outside(&path("loras/new/deep.safetensors")));
+        assert!(!models.leads_outside(&path("vae/new/deep.safetensors")));
         assert!(models.walk().is_empty());
         assert_eq!(fs::read(outside.path().join("secret.safetensors")).unwrap(), b"keep me");
     }

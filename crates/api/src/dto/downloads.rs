@@ -63,6 +63,8 @@ pub struct Download {
     pub id: String,
     /// The preset that it installs; `null` for a link.
     pub preset_id: Option<String>,
+    /// The file that it fetches, below the models folder; `null` where it has several.
+    pub path: Option<String>,
     /// Where it stands.
     pub status: DownloadState,
     /// 0 to 100, by bytes.
@@ -111,6 +113,7 @@ impl From<&view::DownloadView> for Download {
         Self {
             id: view.id.clone(),
             preset_id: view.preset_id.as_ref().map(ToString::to_string),
+            path: only_path(view),
             status: view.state.into(),
             progress: percent(view.progress),
             speed_mbps: view.bytes_per_second.map(megabytes_per_second),
@@ -131,6 +134,13 @@ impl From<&view::DownloadView> for Download {
             started_at: view.started_at,
             ended_at: view.ended_at,
         }
+    }
+}
+
+fn only_path(view: &view::DownloadView) -> Option<String> {
+    match view.files.as_slice() {
+        [file] => Some(file.path.clone()),
+        _ => None,
     }
 }
 

@@ -249,3 +249,42 @@ impl From<view::Rescanned> for Rescanned {
         }
     }
 }
+
+/// Which files to repair.
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct ModelsRepairRequest {
+    /// Below the models folder.
+    #[serde(default)]
+    pub paths: Vec<String>,
+}
+
+/// A file that cannot be repaired.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct NotRepairable {
+    /// As given.
+    pub path: String,
+    /// Why, as a sentence.
+    pub error: String,
+}
+
+/// A repair that was begun.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct RepairStarted {
+    /// The download that does it.
+    pub download_id: String,
+    /// The files that it works on.
+    pub paths: Vec<String>,
+    /// Files that cannot be repaired.
+    pub errors: Vec<NotRepairable>,
+}
+
+impl From<service::downloads::RepairStarted> for RepairStarted {
+    fn from(started: service::downloads::RepairStarted) -> Self {
+        let refused = |(path, error)| NotRepairable { path, error };
+        Self {
+            download_id: started.download_id,
+            paths: started.paths,
+            errors: started.errors.into_iter().map(refused).collect(),
+        }
+    }
+}

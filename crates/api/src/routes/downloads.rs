@@ -190,7 +190,7 @@ pub(super) async fn cancel_download(
 
 fn download_example() -> Value {
     json!({
-        "id": "dl_123456", "preset_id": "WAN_22_5B_TIV2", "status": "downloading", "progress": 45.2,
+        "id": "dl_123456", "preset_id": "WAN_22_5B_TIV2", "path": null, "status": "downloading", "progress": 45.2,
         "speed_mbps": 125.5, "eta_seconds": 150, "current_file": "checkpoints/wan21.safetensors",
         "speed_bytes_per_second": 125_500_000, "downloaded_bytes": 7_037_300_000_u64,
         "total_bytes": 15_569_256_448_u64, "files": {"total": 5, "completed": 2, "failed": 0},

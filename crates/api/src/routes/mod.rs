@@ -53,6 +53,7 @@ pub fn register(config: &mut ServiceConfig) {
         .service(models::delete_models)
         .service(models::list_model_types)
         .service(models::rescan_models)
+        .service(models::repair_models)
         .service(jobs::validate_models)
         .service(models::model_detail)
         .service(jobs::list_jobs)

@@ -1,7 +1,9 @@
 //! `/api/models`: the files below the models folder.
 
 use actix_web::{
-    delete, get, post,
+    CustomizeResponder, Responder, delete, get,
+    http::StatusCode,
+    post,
     web::{Data, Json, Path},
 };
 use service::Dashboard;
@@ -10,10 +12,13 @@ use super::presets::confirmed;
 use crate::dto::{
     error::ErrorEnvelope,
     model_detail::ModelDetail,
-    models::{ModelList, ModelListQuery, ModelTypes, ModelsDeleteRequest, ModelsDeleted, Rescanned},
+    models::{
+        ModelList, ModelListQuery, ModelTypes, ModelsDeleteRequest, ModelsDeleted, ModelsRepairRequest, RepairStarted,
+        Rescanned,
+    },
 };
 use crate::error::ApiError;
-use crate::extract::{BodyOrQuery, Query};
+use crate::extract::{Body, BodyOrQuery, Query};
 
 /// List models
 #[utoipa::path(
@@ -92,6 +97,34 @@ pub(super) async fn list_model_types(dashboard: Data<Dashboard>) -> Result<Json<
 pub(super) async fn rescan_models(dashboard: Data<Dashboard>) -> Result<Json<Rescanned>, ApiError> {
     let found = dashboard.models.rescan().await?;
     Ok(Json(found.into()))
+}
+
+/// Repair models
+///
+/// Fetches only the blocks that are damaged and proves the whole by its SHA-256. It works on files that arrived through
+/// this server: the checksums of their blocks were kept.
+#[utoipa::path(
+    tag = "models",
+    request_body(content = ModelsRepairRequest, description = "Which files",
+        example = json!({"paths": ["checkpoints/damaged.safetensors"]})),
+    responses(
+        (status = 202, description = "A download is at it", body = RepairStarted, example = json!({
+            "download_id": "dl_123456", "paths": ["checkpoints/damaged.safetensors"], "errors": []
+        })),
+        (status = 409, description = "`CONFLICT`: none of them can be repaired, with the reasons", body = ErrorEnvelope),
+        (status = 507, description = "`INSUFFICIENT_STORAGE`, with needed and available bytes", body = ErrorEnvelope),
+    )
+)]
+#[post("/api/models/repair")]
+pub(super) async fn repair_models(
+    dashboard: Data<Dashboard>,
+    request: Body<ModelsRepairRequest>,
+) -> Result<CustomizeResponder<Json<RepairStarted>>, ApiError> {
+    if request.0.paths.is_empty() {
+        return Err(ApiError::invalid("paths", "at least one path is needed"));
+    }
+    let started = dashboard.downloads.repair(&request.0.paths).await?;
+    Ok(Json(RepairStarted::from(started)).customize().with_status(StatusCode::ACCEPTED))
 }
 
 /// Show a model

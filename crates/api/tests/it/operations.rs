@@ -62,6 +62,7 @@ fn samples() -> Vec<Sample> {
         with_body("add_download", "POST", "/api/downloads", link, 202),
         sample("download_history", "GET", "/api/downloads/history", 200),
         sample("rescan_models", "POST", "/api/models/rescan", 200),
+        with_body("repair_models", "POST", "/api/models/repair", json!({"paths": ["no/such.file"]}), 409),
         sample("list_models", "GET", "/api/models?sort=size", 200),
         sample("list_model_types", "GET", "/api/models/types", 200),
         sample("model_detail", "GET", "/api/models/loras/one.safetensors", 200),

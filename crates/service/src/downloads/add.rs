@@ -60,8 +60,12 @@ impl Downloads {
         let sources = parse_sources(&new.urls)?;
         let sha256 = new.sha256.as_deref().map(parse_sha256).transpose()?;
         let place = PlaceWanted::parse(&new.place)?;
+        if let PlaceWanted::Known(path) = &place {
+            self.refuse_outside(path).await?;
+        }
         let facts = self.ask(&sources, place.question_timeout(self.question_timeout)).await?;
         let path = place.path(&facts)?;
+        self.refuse_outside(&path).await?;
         let address = full_address(&new.urls[0]);
         if facts.size.is_some() {
             self.learn(&address, &facts).await?;
@@ -122,6 +126,14 @@ impl Downloads {
             }
             Err(_) => Ok(Facts::default()),
         }
+    }
+
+    async fn refuse_outside(&self, path: &ConfinedPath) -> Result<(), Error> {
+        let (folder, wanted) = (self.index.folder().clone(), path.clone());
+        if !blocking(move || folder.leads_outside(&wanted)).await? {
+            return Ok(());
+        }
+        Err(Error::invalid("path", format!("'{}' leads out of the models folder by a symbolic link", path.as_str())))
     }
 
     async fn judge_existing(
