@@ -10,7 +10,7 @@ const SHIPPED: &str = include_str!("../../../registry/data/presets.json");
 fn registry_of(id: &str, version: &str, url: &str) -> String {
     let preset = json!({
         "id": id, "name": id, "category": "Image Generation", "type": "image", "version": version, "description": "",
-        "vram_gb": 8, "files": [{"path": "loras/one.safetensors", "url": url, "size": "1GB"}], "tags": [],
+        "files": [{"path": "loras/one.safetensors", "url": url, "size": "1GB"}], "tags": [],
     });
     json!({"version": "2.0.0", "schema_version": "1", "categories": {}, "presets": {id: preset}}).to_string()
 }

@@ -62,7 +62,8 @@ pub fn estimate_vram(parts: &[WeightPart<'_>]) -> Option<Estimate> {
     let weight = |model: Option<&Model>| model.map_or(0.0, |model| model.gib);
 
     let main = largest(&[Role::Diffusion, Role::Checkpoint]).or_else(|| largest(&[Role::Upscaler, Role::Other]));
-    let encoders: f64 = of(&[Role::TextEncoder]).iter().map(|model| model.gib).sum();
+    // An empty sum of floats is -0.0, which shows in the sentence.
+    let encoders = of(&[Role::TextEncoder]).iter().fold(0.0, |sum, model| sum + model.gib);
     let conditioning = encoders.max(weight(largest(&[Role::Conditioner])));
     let vae = largest(&[Role::Vae]);
     let in_flight = IN_FLIGHT_GIB + IN_FLIGHT_SHARE * weight(main);

@@ -33,13 +33,15 @@ impl Stage {
         let mut world = World::new();
         let gate = world.hold_a_preset();
         let url = world.file("wan", "wan21.safetensors", &Content::pattern(5, 50_000));
-        world.preset(PRESET, &[("checkpoints/wan21.safetensors", &url)])["vram_gb"] = json!(16);
-        world.preset("FLUX_DEV_FULL", &[("unet/flux.safetensors", &url)])["vram_gb"] = json!(32);
+        let preset = world.preset(PRESET, &[("checkpoints/wan21.safetensors", &url)]);
+        preset["requirements"] = json!({"vram_gb": 16});
+        (preset["tags"], preset["workflows"]) = (json!(["wan"]), json!(["wan_t2v_basic.json"]));
+        world.preset("FLUX_DEV_FULL", &[("unet/flux.safetensors", &url)])["requirements"] = json!({"vram_gb": 32});
         world.preset("LEGACY_MODEL", &[("unet/old.safetensors", &url)]);
         world.preset("BROKEN", &[("vae/none.safetensors", &url.replace("wan21", "nothing"))]);
         let newer = json!({
             "id": PRESET, "name": PRESET, "category": "Video Generation", "type": "video", "version": "1.1.0",
-            "description": "", "vram_gb": 16, "tags": ["wan"],
+            "description": "", "tags": ["wan"],
             "files": [{"path": "checkpoints/wan21.safetensors", "url": url.clone() + "?download=true", "size": "1GB"}],
         });
         let document = json!({"version": "1", "schema_version": "1", "categories": {}, "presets": {PRESET: newer}});
