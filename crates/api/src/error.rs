@@ -91,10 +91,10 @@ impl From<service::Error> for ApiError {
             Cause::ComfyUnavailable { tried, cause } => {
                 Self { cause: Some(Box::new(cause)), ..failure(ErrorCode::ComfyuiUnavailable).with("tried", tried) }
             }
-            Cause::InvalidWorkflow { faults, error, node_errors } => failure(ErrorCode::InvalidWorkflow)
-                .with("faults", faults.iter().map(fault).collect::<Vec<_>>())
-                .with("error", error)
-                .with("node_errors", node_errors),
+            Cause::InvalidWorkflow(refused) => failure(ErrorCode::InvalidWorkflow)
+                .with("faults", refused.faults.iter().map(fault).collect::<Vec<_>>())
+                .with("error", refused.error)
+                .with("node_errors", refused.node_errors),
             Cause::QueueFull { waiting, limit } => {
                 failure(ErrorCode::QueueFull).with("needed", waiting + 1).with("available", limit)
             }
@@ -126,6 +126,7 @@ fn resource_word(resource: Resource) -> &'static str {
         Resource::Job => "job",
         Resource::Key => "key",
         Resource::Session => "session",
+        Resource::Output => "output",
     }
 }
 

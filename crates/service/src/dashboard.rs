@@ -18,6 +18,7 @@ use crate::{
     logs::Logs,
     model_dir::ModelDir,
     models::{self, ModelIndex, Models},
+    outputs::Outputs,
     presets::{Catalogue, InstallOptions, Presets},
     prompts::Prompts,
     registry_sync::RegistrySync,
@@ -53,6 +54,8 @@ pub struct Dashboard {
     pub workflows: Workflows,
     /// The queue of prompts, and what became of each.
     pub prompts: Prompts,
+    /// The files that ComfyUI made.
+    pub outputs: Outputs,
     /// The last lines of the log, ours and ComfyUI's.
     pub logs: Logs,
     /// Who may come in.
@@ -159,6 +162,7 @@ impl Dashboard {
             registry,
             storage,
             system,
+            outputs: Outputs::new(comfy.clone(), store.clone()),
             comfy,
             workflows,
             prompts,

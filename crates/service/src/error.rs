@@ -21,6 +21,8 @@ pub enum Resource {
     Key,
     /// A session, by its id.
     Session,
+    /// A file that ComfyUI made, by its path.
+    Output,
 }
 
 /// Why the service did not do what was asked.
@@ -96,15 +98,8 @@ pub enum Error {
         cause: comfy_client::ComfyError,
     },
     /// A workflow that ComfyUI cannot run.
-    #[error("{}", workflow_sentence(faults))]
-    InvalidWorkflow {
-        /// What is wrong, by node and input.
-        faults: Vec<Fault>,
-        /// What ComfyUI itself says of the workflow as a whole, unchanged.
-        error: Value,
-        /// What ComfyUI itself says, by node, unchanged.
-        node_errors: Value,
-    },
+    #[error("{}", workflow_sentence(&.0.faults))]
+    InvalidWorkflow(Box<RefusedWorkflow>),
     /// No more prompts are taken.
     #[error("{waiting} prompts wait or run already, and {limit} are taken")]
     QueueFull {
@@ -150,6 +145,17 @@ pub enum Error {
     /// A fault of ours or of the machine: the cause is for the log only.
     #[error("internal error")]
     Internal(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+/// What is wrong with a workflow.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct RefusedWorkflow {
+    /// By node and input, in our words.
+    pub faults: Vec<Fault>,
+    /// What ComfyUI itself says of the workflow as a whole, unchanged.
+    pub error: Value,
+    /// What ComfyUI itself says, by node, unchanged.
+    pub node_errors: Value,
 }
 
 impl Error {
@@ -203,5 +209,6 @@ fn resource_word(resource: Resource) -> &'static str {
         Resource::Job => "job",
         Resource::Key => "key",
         Resource::Session => "session",
+        Resource::Output => "output",
     }
 }

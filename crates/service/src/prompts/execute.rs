@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::{GraphToRun, NewPrompt, PromptAccepted, PromptState, Prompts};
 use crate::{
-    Error, ids,
+    Error, RefusedWorkflow, ids,
     store::{PromptInsert, Queued},
 };
 
@@ -64,7 +64,8 @@ impl Prompts {
         let Some(row) = self.store.prompt(id).await? else { return Ok(Value::Null) };
         match row.failure {
             Some(failure) if row.state == PromptState::Failed && !failure.error.is_null() => {
-                Err(Error::InvalidWorkflow { faults: Vec::new(), error: failure.error, node_errors: failure.node_errors })
+                let (error, node_errors) = (failure.error, failure.node_errors);
+                Err(Error::InvalidWorkflow(Box::new(RefusedWorkflow { faults: Vec::new(), error, node_errors })))
             }
             _ => Ok(row.node_errors.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or(Value::Null)),
         }

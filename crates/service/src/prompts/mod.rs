@@ -23,12 +23,12 @@ use std::{
 use tokio::sync::watch;
 
 pub use history::PromptHistoryQuery;
+pub(crate) use history::client_of;
 pub(crate) use plan::{Candidate, Plan};
 pub(crate) use rounds::Rounds;
 pub(crate) use run::{Run, Step, ToldEnd};
 pub(crate) use state::Handover;
 pub use state::{PromptFailure, PromptState};
-pub(crate) use history::client_of;
 pub(crate) use tell::{ended_by, plain_end};
 pub use view::{
     Clearing, ConvertedWorkflow, GraphToRun, NewPrompt, PromptAccepted, PromptChange, PromptRecord, QueueEntry,
@@ -66,7 +66,9 @@ impl Prompts {
         let rows = self.store.unfinished_prompts().await?;
         let runs = self.runs();
         let running = rows.into_iter().filter(|row| row.state == PromptState::Running);
-        Ok(running.filter_map(|row| Some(tell::progress_of(&row.id, StepKind::Progress, runs.get(&row.id)?.step()))).collect())
+        Ok(running
+            .filter_map(|row| Some(tell::progress_of(&row.id, StepKind::Progress, runs.get(&row.id)?.step())))
+            .collect())
     }
 
     /// What is known of the prompts that ComfyUI has.

@@ -11,7 +11,7 @@ use comfy_client::{
 use serde_json::{Map, Value};
 
 use super::{ConvertedWorkflow, Prompts};
-use crate::Error;
+use crate::{Error, RefusedWorkflow};
 
 /// A graph that ComfyUI should take.
 pub(super) struct Prepared {
@@ -73,5 +73,5 @@ fn prepared(given: &Value, object_info: Arc<ObjectInfo>, with_fixed_paths: bool)
 }
 
 fn invalid(faults: Vec<Fault>) -> Error {
-    Error::InvalidWorkflow { faults, error: Value::Null, node_errors: Value::Object(Map::new()) }
+    Error::InvalidWorkflow(Box::new(RefusedWorkflow { faults, ..RefusedWorkflow::default() }))
 }

@@ -111,7 +111,8 @@ impl Run {
     /// 100 only at the end, which is told elsewhere.
     #[expect(clippy::cast_precision_loss, reason = "a graph has some hundred nodes")]
     fn overall(&self) -> f64 {
-        let counting = self.current.as_ref().is_some_and(|node| self.needed.contains(node) && !self.done.contains(node));
+        let counting =
+            self.current.as_ref().is_some_and(|node| self.needed.contains(node) && !self.done.contains(node));
         let part = if counting && self.max > 0.0 { (self.value / self.max).clamp(0.0, 1.0) } else { 0.0 };
         let share = (self.done.len() as f64 + part) / self.needed.len().max(1) as f64 * 100.0;
         share.min(99.9)

@@ -64,9 +64,11 @@ impl Prompts {
         let there = self.comfy.client.queue().await;
         let rows = self.store.unfinished_prompts().await?;
         let is_ours = |id: &str| rows.iter().any(|row| row.id == id);
+        // ComfyUI knows sooner than the database what runs.
+        let runs = |id: &str| there.as_ref().is_ok_and(|queue| queue.running.iter().any(|row| row.prompt_id == id));
         let mut cleared = 0;
         if which != Clearing::Running {
-            for row in rows.iter().filter(|row| row.state == PromptState::Queued) {
+            for row in rows.iter().filter(|row| row.state == PromptState::Queued && !runs(&row.id)) {
                 let ended = self.end_if_waiting(&row.id).await? || self.store.want_prompt_ended(&row.id).await?;
                 cleared += u64::from(ended);
             }
@@ -78,11 +80,12 @@ impl Prompts {
                     cleared += foreign.len() as u64;
                 }
             }
+            // What waits in ComfyUI goes before what runs is stopped: else the next one would begin.
+            self.rounds.after(self.patience()).await;
         }
         if which != Clearing::Pending {
             cleared += self.interrupt(None).await?.len() as u64;
         }
-        self.rounds.after(self.patience()).await;
         match there {
             Err(cause) if cleared == 0 => Err(cause.into()),
             _ => Ok(cleared),

@@ -115,10 +115,9 @@ impl Store {
     pub(crate) async fn insert_prompt(&self, new: &PromptInsert, most: u32) -> Result<Queued, Error> {
         let (priority, created_at) = (i64::from(new.priority), milliseconds(new.created_at));
         let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
-        let unfinished =
-            sqlx::query_scalar!("SELECT count(*) FROM prompts WHERE state IN ('queued', 'running')")
-                .fetch_one(&mut *transaction)
-                .await?;
+        let unfinished = sqlx::query_scalar!("SELECT count(*) FROM prompts WHERE state IN ('queued', 'running')")
+            .fetch_one(&mut *transaction)
+            .await?;
         if unfinished >= i64::from(most) {
             return Ok(Queued::Full(unsigned(unfinished)));
         }
@@ -162,9 +161,8 @@ impl Store {
 
     /// The graph of a prompt and what goes beside it, as JSON.
     pub(crate) async fn prompt_graph(&self, id: &str) -> Result<Option<(String, Option<String>)>, Error> {
-        let row = sqlx::query!("SELECT graph, extra_data FROM prompts WHERE id = ?", id)
-            .fetch_optional(&self.pool)
-            .await?;
+        let row =
+            sqlx::query!("SELECT graph, extra_data FROM prompts WHERE id = ?", id).fetch_optional(&self.pool).await?;
         Ok(row.map(|row| (row.graph, row.extra_data)))
     }
 

@@ -80,7 +80,9 @@ impl Store {
             if before.id == **row {
                 continue;
             }
-            sqlx::query!("UPDATE prompts SET position = ? WHERE id = ?", position, row).execute(&mut *transaction).await?;
+            sqlx::query!("UPDATE prompts SET position = ? WHERE id = ?", position, row)
+                .execute(&mut *transaction)
+                .await?;
         }
         transaction.commit().await?;
         Ok(true)

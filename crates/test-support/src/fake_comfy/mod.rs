@@ -305,6 +305,8 @@ async fn bind_again(address: SocketAddr) -> TcpListener {
 
 /// Serves one connection until it ends or the whole server goes down.
 async fn until_down(stream: TcpStream, mut epoch: watch::Receiver<u64>, shared: Arc<Shared>) {
+    // As ComfyUI's server does; else each answer would wait for the delayed acknowledgement of the one before.
+    let _ = stream.set_nodelay(true);
     tokio::select! {
         () = routes::serve_connection(stream, Arc::clone(&shared)) => {}
         _ = epoch.changed() => {}

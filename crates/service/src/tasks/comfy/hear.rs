@@ -9,7 +9,7 @@ use super::Courier;
 use crate::{
     Error,
     events::Event,
-    prompts::{Run, Step, StepKind, ToldEnd, WorkflowPreview},
+    prompts::{QueueFigures, Run, Step, StepKind, ToldEnd, WorkflowPreview},
 };
 
 impl Courier {
@@ -47,9 +47,18 @@ impl Courier {
     }
 
     async fn started(&mut self, id: &str) -> Result<bool, Error> {
+        let Some(row) = self.prompts.store.prompt(id).await? else { return Ok(true) };
         self.known_run(id).await?;
         self.current = Some(id.to_owned());
-        self.prompts.store.start_prompt(id, self.prompts.clock.now()).await
+        let is_news = self.prompts.store.start_prompt(id, self.prompts.clock.now()).await?;
+        if is_news {
+            // A short run is over before the next round.
+            let last = self.prompts.figures();
+            let current = Some((row.id, row.kind));
+            let pending = last.pending.saturating_sub(1);
+            self.prompts.tell_figures(QueueFigures { pending, running: 1, is_paused: last.is_paused, current });
+        }
+        Ok(is_news)
     }
 
     fn hear_of_run(&mut self, event: ComfyEvent) {
