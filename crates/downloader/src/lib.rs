@@ -26,11 +26,38 @@
 //! # Ok(()) }
 //! ```
 //!
-//! What it promises, and where a reader finds it:
+//! # What it promises, and where a reader finds it
 //!
-//! - A file under its final name is whole and hashed; before that its bytes live in `NAME.part`, and `NAME.part.journal`
-//!   says which of them are believed. Nothing else is written.
-//! - It knows nothing of presets, databases, or who watches.
+//! | promise | file |
+//! |---|---|
+//! | A file under its final name is whole, synced and hashed, and equals the hash where one is known | `finish`, `part` |
+//! | Before that its bytes live in `NAME.part`, and `NAME.part.journal` says which are believed; nothing else is written | `part`, `journal` |
+//! | A block is believed only if the bytes on disk have the CRC-32 that the journal holds; a kill costs about a block for each connection | `incoming`, `start` |
+//! | A resumed file is checked block by block while the rest arrives; damaged blocks alone are fetched again | `upkeep`, `verify` |
+//! | The SHA-256 runs behind the contiguous prefix, and its state is kept in the journal | `verify` |
+//! | A sync that failed voids what it covered | `incoming`, `upkeep` |
+//! | Start, end and total of every answer are compared with what was asked | `answer` |
+//! | Two versions of a file are never mixed | `identity`, `establish` |
+//! | Connections grow and shrink with what helps; the tail is shared out | `connections`, `blocks`, `fetching` |
+//! | Patience is counted by progress, not by tries | `retry`, `recovery` |
+//! | Every address is judged before it is connected to, at each hop; a token goes to its own host only | `address_policy`, `client`, `source` |
+//! | A full disk pauses the job, which goes on by itself when there is room | `space`, `scheduler` |
+//! | A path never leaves its root, whatever is swapped meanwhile | `confined`, `destination` |
+//! | Content that is on this machine already is linked, not fetched | `local_copy` |
+//!
+//! # Which content is the same
+//!
+//! Where the SHA-256 is known (from the caller, or from Hugging Face) it decides, and only the size is compared on the
+//! way: content delivery networks give one file many tags. A wrong hash costs one full retry, from one source alone, and
+//! is then final. Where no hash is known, size and ETag (or else the date) have to stay the same, and strong ones are
+//! sent as `If-Range`. When they change, the file begins again, once; from then on the size alone is compared, over one
+//! connection, since a host whose validators differ from answer to answer would else never end.
+//!
+//! # After a crash
+//!
+//! Give the same job again: a journalled `.part` goes on, a finished one is verified and renamed without network. A file
+//! that was renamed before its [`JobEvent::FileCompleted`] was heard stands at its destination without a journal; it is
+//! recognised by its SHA-256 or exact size ([`Existing::Keep`]), or by being there ([`Existing::Share`]).
 
 mod address_policy;
 mod answer;

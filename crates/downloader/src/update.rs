@@ -98,7 +98,7 @@ pub enum PauseReason {
     Requested,
     /// The disk has no room; the job goes on by itself when there is.
     InsufficientStorage {
-        /// Bytes that this job still has to store.
+        /// Bytes that the file which did not fit still has to store.
         needed_bytes: u64,
         /// Bytes that it may use: free space less the reserve and less what other running transfers still need.
         available_bytes: u64,
