@@ -101,13 +101,13 @@ fn many(name: &'static str, set: Set, factor: f64) -> Row {
 
 fn paced(round_trip_ms: u64) -> Row {
     let name = match round_trip_ms {
-        0 => "1 GiB at 20 MB/s a connection",
-        _ => "1 GiB at 20 MB/s a connection, 50 ms round trip",
+        0 => "2 GiB at 20 MB/s a connection",
+        _ => "2 GiB at 20 MB/s a connection, 50 ms round trip",
     };
     Row {
         name,
         set: Set::Single,
-        pace: Some(Pace { bytes: 1 << 30, rate: 20_000_000, round_trip_ms }),
+        pace: Some(Pace { bytes: 2 << 30, rate: 20_000_000, round_trip_ms }),
         contenders: contenders::paced(),
         targets: vec![Target::Pace(CONNECTIONS, 0.95), MEMORY],
     }

@@ -25,6 +25,7 @@ pub(super) async fn write(
     pacer: &mut Pacer,
     sent: impl Fn(u64),
 ) -> io::Result<Written> {
+    pacer.begin();
     let total = answer.length + answer.extra;
     let mut done = 0;
     let mut buffer = Vec::new();
