@@ -3,8 +3,10 @@
 
 use std::fmt::{self, Write};
 
-use jiff::Timestamp;
-use service::logs::{LogLevel, LogLine, LogRing, LogService};
+use service::{
+    Clock, SystemClock,
+    logs::{LogLevel, LogLine, LogRing, LogService},
+};
 use tracing::{
     Event, Level, Subscriber,
     field::{Field, Visit},
@@ -56,7 +58,7 @@ impl<S: Subscriber + for<'span> LookupSpan<'span>> Layer<S> for Collector {
             .flatten()
             .find_map(|span| span.extensions().get::<RequestId>().map(|id| id.0.clone()));
         self.ring.push(LogLine {
-            at: Timestamp::now(),
+            at: SystemClock.now(),
             level: level_of(*event.metadata().level()),
             service: service_of(event.metadata().target()),
             message: fields.sentence(),

@@ -115,24 +115,10 @@ impl Dashboard {
         let store = Store::open(&settings.database.0).await?;
         let catalogue = Catalogue::load(settings.preset_config.as_deref())?;
         let registry = RegistrySync::open(settings, catalogue.clone(), Arc::clone(&clock))?;
-        let folder = ModelDir::open(&settings.models).map_err(|cause| {
-            Error::invalid("MODEL_BASE_PATH", format!("{} cannot be used: {cause}", settings.models.display()))
-        })?;
-        let extra = models::extra::read(&settings.extra_models)?;
-        let index = ModelIndex::new(folder.clone(), extra, store.file_records().await?, store.source_facts().await?);
+        let index = index_over(settings, &store).await?;
         let access = Access::start(store.clone(), Arc::clone(&clock), settings).await?;
         let source_tokens = SourceTokens::start(settings, engine.clone(), Arc::clone(&clock));
-        let downloads = Downloads {
-            store: store.clone(),
-            engine,
-            live: Live::default(),
-            index: index.clone(),
-            space: Space::new(folder, settings.downloader.min_free_space),
-            bus: Bus::default(),
-            clock: Arc::clone(&clock),
-            planning: Arc::default(),
-            question_timeout: settings.size_question_timeout,
-        };
+        let downloads = downloads_over(settings, engine, store.clone(), index.clone(), Arc::clone(&clock));
         let presets = Presets { catalogue: catalogue.clone(), index: index.clone(), downloads: downloads.clone() };
         let models = Models {
             index,
@@ -234,7 +220,7 @@ impl Dashboard {
         self.downloads.clear_abandoned_staging().await?;
         for stored in self.downloads.store.unfinished_downloads().await? {
             tracing::info!(download = %stored.row.id, state = stored.row.state.as_str(), "an unfinished download is taken up");
-            self.downloads.take_up(&stored).await?;
+            self.downloads.take_up(stored).await?;
         }
         Ok(())
     }
@@ -256,5 +242,34 @@ impl Dashboard {
                 Err(cause) => tracing::warn!(preset = %id, error = %cause, "a preset could not be installed at start"),
             }
         }
+    }
+}
+
+/// The models folder, and what the database remembers of what lies in it.
+async fn index_over(settings: &Settings, store: &Store) -> Result<ModelIndex, Error> {
+    let folder = ModelDir::open(&settings.models).map_err(|cause| {
+        Error::invalid("MODEL_BASE_PATH", format!("{} cannot be used: {cause}", settings.models.display()))
+    })?;
+    let extra = models::extra::read(&settings.extra_models)?;
+    Ok(ModelIndex::new(folder, extra, store.file_records().await?, store.source_facts().await?))
+}
+
+fn downloads_over(
+    settings: &Settings,
+    engine: Downloader,
+    store: Store,
+    index: ModelIndex,
+    clock: Arc<dyn Clock>,
+) -> Downloads {
+    Downloads {
+        space: Space::new(index.folder().clone(), settings.downloader.min_free_space),
+        question_timeout: settings.size_question_timeout,
+        live: Live::default(),
+        bus: Bus::default(),
+        planning: Arc::default(),
+        store,
+        engine,
+        index,
+        clock,
     }
 }

@@ -68,7 +68,9 @@ async fn carry_out(steps: Vec<Step>, cancel: bool, cut_after: u64, size: u64) {
             Step::Pause => rig.downloader.pause(&id).await.map(drop),
             Step::Resume => rig.downloader.resume(&id).await.map(drop),
             Step::Wait => {
-                tokio::time::sleep(Duration::from_millis(7)).await;
+                for _ in 0..1_000 {
+                    tokio::task::yield_now().await;
+                }
                 Ok(())
             }
             Step::Restart => {

@@ -76,11 +76,15 @@ impl Downloads {
     }
 
     /// Takes up a download that a stop or a crash left unfinished.
-    pub(crate) async fn take_up(&self, stored: &StoredDownload) -> Result<(), Error> {
+    pub(crate) async fn take_up(&self, mut stored: StoredDownload) -> Result<(), Error> {
         if stored.row.state.is_active() {
             self.store.tell(&stored.row.id, "taken_up", "It goes on after a restart", self.clock.now()).await?;
+            // Nothing was in its place when it began: what is there now is the file itself, put there just before the end.
+            for file in stored.files.iter_mut().filter(|file| file.existing == Existing::Keep) {
+                file.existing = Existing::Share;
+            }
         }
-        self.hand_over(stored).await
+        self.hand_over(&stored).await
     }
 
     /// Gives a stored download to the engine.

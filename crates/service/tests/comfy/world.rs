@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use comfy_client::Backoff;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use service::{
     Dashboard, Error, Settings, Supervisor, SystemClock,
     comfy::ComfySettings,
@@ -135,7 +135,7 @@ pub(crate) fn failing() -> Value {
 }
 
 pub(crate) fn prompt(graph: &Value) -> NewPrompt {
-    let graph = GraphToRun::Given(graph.as_object().cloned().unwrap_or_else(Map::new));
+    let graph = GraphToRun::Given(graph.clone());
     NewPrompt { graph, priority: 0, client_id: None, extra_data: None, fix_paths: false }
 }
 
@@ -170,7 +170,7 @@ pub(crate) async fn eventually<T, Looking: Future<Output = Option<T>>>(mut look:
             if let Some(found) = look().await {
                 return found;
             }
-            tokio::time::sleep(Duration::from_millis(5)).await;
+            tokio::task::yield_now().await;
         }
     };
     tokio::time::timeout(PATIENCE, watch).await.unwrap()

@@ -87,16 +87,7 @@ impl Courier {
                 self.step(Some(prompt_id), StepKind::Progress, |run| progress_of(run, &nodes));
             }
             ComfyEvent::Executed { prompt_id, node, output } => {
-                let output = serde_json::Value::Object(output);
-                let step = self.with_run(&prompt_id, |run| {
-                    run.outputs.insert(node.clone(), output.clone());
-                    run.finished(&node);
-                    run.step_at(&node)
-                });
-                if let Some(step) = step {
-                    self.prompts.tell_output(&prompt_id, &node, &output);
-                    self.prompts.tell_step(&prompt_id, StepKind::Executed, step);
-                }
+                self.executed(&prompt_id, &node, &serde_json::Value::Object(output));
             }
             ComfyEvent::Succeeded { prompt_id } => self.ended(&prompt_id, ToldEnd::Completed),
             ComfyEvent::Interrupted { prompt_id, .. } => self.ended(&prompt_id, ToldEnd::Interrupted),
@@ -121,6 +112,18 @@ impl Courier {
             | ComfyEvent::Status { .. }
             | ComfyEvent::Started { .. }
             | ComfyEvent::Executing { node: None, .. } => {}
+        }
+    }
+
+    fn executed(&mut self, prompt_id: &str, node: &str, output: &serde_json::Value) {
+        let step = self.with_run(prompt_id, |run| {
+            run.outputs.insert(node.to_owned(), output.clone());
+            run.finished(node);
+            run.step_at(node)
+        });
+        if let Some(step) = step {
+            self.prompts.tell_output(prompt_id, node, output);
+            self.prompts.tell_step(prompt_id, StepKind::Executed, step);
         }
     }
 
