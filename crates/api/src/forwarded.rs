@@ -88,7 +88,9 @@ mod tests {
 
     use super::*;
 
-    fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
+    type Pairs = &'static [(&'static str, &'static str)];
+
+    fn headers(pairs: Pairs) -> HeaderMap {
         let mut headers = HeaderMap::new();
         for (name, value) in pairs {
             headers.append(HeaderName::from_static(name), HeaderValue::from_static(value));
@@ -96,7 +98,7 @@ mod tests {
         headers
     }
 
-    fn arrival(peer: &str, trusted: &[&str], pairs: &[(&'static str, &'static str)]) -> Arrival {
+    fn arrival(peer: &str, trusted: &[&str], pairs: Pairs) -> Arrival {
         let trusted: Vec<IpNet> = trusted.iter().filter_map(|network| network.parse().ok()).collect();
         Arrival::of(peer.parse().ok(), &headers(pairs), &trusted)
     }
@@ -104,7 +106,7 @@ mod tests {
     #[test]
     fn the_address_is_the_first_one_from_the_right_that_is_not_trusted() {
         let proxies = ["10.0.0.0/8", "fd00::/8"];
-        let rows: [(&str, &[(&str, &str)], &str); 11] = [
+        let rows: [(&str, Pairs, &str); 11] = [
             ("192.0.2.1", &[("x-forwarded-for", "198.51.100.1")], "192.0.2.1"),
             ("10.0.0.1", &[], "10.0.0.1"),
             ("10.0.0.1", &[("x-forwarded-for", "198.51.100.1")], "198.51.100.1"),
@@ -121,13 +123,13 @@ mod tests {
             let expected: Option<IpAddr> = made_at.parse().ok();
             assert_eq!(Some(arrival(peer, &proxies, pairs).address), expected, "{peer} {pairs:?}");
         }
-        let forged: &[(&str, &str)] = &[("forwarded", "for=198.51.100.1"), ("x-real-ip", "198.51.100.1")];
+        let forged: Pairs = &[("forwarded", "for=198.51.100.1"), ("x-real-ip", "198.51.100.1")];
         assert_eq!(arrival("10.0.0.1", &proxies, forged).address.to_string(), "10.0.0.1");
     }
 
     #[test]
     fn scheme_and_host_come_from_trusted_proxies_only() {
-        let said: &[(&str, &str)] =
+        let said: Pairs =
             &[("host", "10.1.1.1:8082"), ("x-forwarded-proto", "https"), ("x-forwarded-host", "pod.example")];
         let believed = arrival("10.0.0.1", &["10.0.0.0/8"], said);
         assert_eq!((believed.is_https, believed.host.as_str()), (true, "pod.example"));
@@ -137,7 +139,7 @@ mod tests {
 
     #[test]
     fn only_a_plain_request_on_this_machine_to_its_own_name_is_local() {
-        let rows: [(&str, &[(&str, &str)], bool); 15] = [
+        let rows: [(&str, Pairs, bool); 15] = [
             ("127.0.0.1", &[("host", "localhost:8082")], true),
             ("127.0.0.1", &[("host", "LOCALHOST")], true),
             ("::1", &[("host", "[::1]:8082")], true),

@@ -20,7 +20,6 @@ pub enum AccessRole {
 
 /// A login.
 #[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
 pub struct LoginRequest {
     /// The password.
     #[schema(example = "correct horse battery staple")]

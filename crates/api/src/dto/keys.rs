@@ -46,7 +46,7 @@ pub struct GeneratedKey {
 
 /// A key that is wanted.
 #[derive(Debug, Default, Deserialize, ToSchema)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default)]
 pub struct KeyRequest {
     /// What to call it; without it, the date.
     pub name: Option<String>,

@@ -38,7 +38,7 @@ pub struct Settings {
     pub tokens: Tokens,
 }
 
-/// What to change; what is left out stays.
+/// What to change; what is left out stays. Another key than these is refused: it would change nothing.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct SettingsChange {
@@ -70,7 +70,6 @@ pub struct Token {
 
 /// A token to keep.
 #[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
 pub struct TokenRequest {
     /// The token.
     #[schema(example = "hf_…")]

@@ -28,6 +28,10 @@ fn operations() -> Vec<(String, String, String)> {
     operations
 }
 
+fn unlimited() -> World {
+    World::new().flag("--rate-limit-authenticated=0")
+}
+
 fn reaches(role: Role, needs: Needs) -> bool {
     Needs::from(role) >= needs
 }
@@ -39,7 +43,7 @@ async fn status(server: &Server, method: &str, path: &str, proof: &Proof) -> u16
 
 #[tokio::test(flavor = "multi_thread")]
 async fn everybody_gets_through_to_what_their_role_allows_and_to_nothing_else() {
-    let world = World::new().flag("--rate-limit-authenticated=0");
+    let world = unlimited();
     let server = world.serve().await;
     let everybody = everybody(&world, &server).await;
     let mut table = format!("{:22}{:9}", "", "needs");
@@ -77,7 +81,7 @@ async fn everybody_gets_through_to_what_their_role_allows_and_to_nothing_else() 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_answers_beside_the_document_however_an_address_is_written() {
-    let world = World::new().flag("--rate-limit-authenticated=0");
+    let world = unlimited();
     let server = world.serve().await;
     let everybody = everybody(&world, &server).await;
     let proof_of = |wanted: &str| everybody.iter().find(|(name, ..)| *name == wanted).unwrap().2.clone();

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use api::{Application, Config, Invocation};
 use serde_json::{Map, Value, json};
-use service::SystemClock;
+use service::{Clock, SystemClock};
 use test_support::{
     fake_hub::FakeHub,
     file_server::{Content, Gate},
@@ -111,6 +111,11 @@ impl World {
 
     /// The server, with times that a test cannot wait for made shorter.
     pub(crate) async fn serve_with(&self, change: impl FnOnce(&mut Config)) -> Server {
+        self.serve_at(SystemClock, change).await
+    }
+
+    /// The same, with a clock of the test's own.
+    pub(crate) async fn serve_at(&self, clock: impl Clock, change: impl FnOnce(&mut Config)) -> Server {
         let mut arguments = vec![OsString::from("comfyui-dashboard")];
         arguments.extend(self.arguments());
         arguments.extend(["--listen", "127.0.0.1:0"].map(OsString::from));
@@ -119,7 +124,7 @@ impl World {
         config.service.downloader.backoff.max = Duration::from_millis(20);
         config.service.downloader.backoff.tries_without_progress = 3;
         change(&mut config);
-        let application = Application::build(config, SystemClock).await.unwrap();
+        let application = Application::build(config, clock).await.unwrap();
         let port = application.addresses()[0].port();
         let (stop, stopped) = oneshot::channel::<()>();
         let running = tokio::spawn(application.run(async move {
