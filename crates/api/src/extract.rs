@@ -87,7 +87,7 @@ impl<T: DeserializeOwned + Default + 'static> FromRequest for OptionalBody<T> {
         let (request, payload) = (request.clone(), payload.take());
         Box::pin(async move {
             let body = read_body(&request, payload).await?;
-            if body.is_empty() { Ok(Self(T::default())) } else { parse_json(&request, &body).map(Self) }
+            if is_absent(&body) { Ok(Self(T::default())) } else { parse_json(&request, &body).map(Self) }
         })
     }
 }
@@ -101,10 +101,15 @@ impl<T: DeserializeOwned + 'static> FromRequest for BodyOrQuery<T> {
         Box::pin(async move {
             let body = read_body(&request, payload).await?;
             let value =
-                if body.is_empty() { parse_query(request.query_string())? } else { parse_json(&request, &body)? };
+                if is_absent(&body) { parse_query(request.query_string())? } else { parse_json(&request, &body)? };
             Ok(Self(value))
         })
     }
+}
+
+/// `null` is how some clients write that they have nothing to say.
+fn is_absent(body: &[u8]) -> bool {
+    matches!(body.trim_ascii(), b"" | b"null")
 }
 
 pub(crate) fn parse_query<T: DeserializeOwned>(query: &str) -> Result<T, ApiError> {

@@ -26,6 +26,7 @@ pub(crate) fn follow(
     hub: Arc<Hub>,
 ) -> impl Stream<Item = Result<Bytes, Infallible>> + 'static {
     let mut heartbeats = interval(HEARTBEAT);
+    heartbeats.reset();
     heartbeats.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let follower = Follower { news, heartbeats, filter, hub };
     let after = stream::unfold(follower, |mut follower| async move { Some((follower.next().await?, follower)) });

@@ -22,7 +22,8 @@ Model files for ComfyUI, whole and verified, and the machine that they are for.
 
 Every answer carries `X-Request-Id` and `X-API-Version`. Whatever fails has the same body: `error` with a `code` to match, a \
 `message` to read, `details` to act on. A fact that does not exist is `null`. Sizes as text and in GB have an exact twin in bytes. \
-`?envelope=true` wraps the JSON of a success as `data`.";
+`?envelope=true` is for clients that want one shape everywhere and is left out of the operations, whose answers it changes: a \
+success is then `{\"status\": \"success\", \"data\": …, \"message\": null, \"timestamp\": …}`.";
 
 const TAGS: [(&str, &str); 10] = [
     ("health", "Whether the server is well"),
@@ -102,22 +103,12 @@ fn complete(operation: &mut Operation) {
     }
     let parameters = operation.parameters.get_or_insert_default();
     parameters.push(RefOr::T(version_parameter()));
-    if answers_json(operation) {
-        operation.parameters.get_or_insert_default().push(RefOr::T(envelope_parameter()));
-    }
 }
 
 fn add_error(operation: &mut Operation, status: &str, words: &str) {
     let content = ContentBuilder::new().schema(Some(Ref::from_schema_name("ErrorEnvelope"))).build();
     let response = ResponseBuilder::new().description(words).content("application/json", content).build();
     operation.responses.responses.entry(status.to_owned()).or_insert(RefOr::T(response));
-}
-
-fn answers_json(operation: &Operation) -> bool {
-    operation.responses.responses.iter().any(|(status, response)| match response {
-        RefOr::T(response) => status.starts_with('2') && response.content.contains_key("application/json"),
-        RefOr::Ref(_) => false,
-    })
 }
 
 fn version_parameter() -> Parameter {
@@ -132,17 +123,5 @@ fn version_parameter() -> Parameter {
         .description(Some("The version of the interface that the client was written for"))
         .schema(Some(versions))
         .example(Some(json!(api_version::CURRENT)))
-        .build()
-}
-
-fn envelope_parameter() -> Parameter {
-    ParameterBuilder::new()
-        .name("envelope")
-        .parameter_in(ParameterIn::Query)
-        .required(Required::False)
-        .description(Some(
-            "`true`: the answer is `{\"status\": \"success\", \"data\": …, \"message\": null, \"timestamp\": …}`",
-        ))
-        .schema(Some(ObjectBuilder::new().schema_type(Type::Boolean).build()))
         .build()
 }

@@ -114,6 +114,13 @@ pub struct LogLine {
     pub request_id: Option<String>,
 }
 
+/// A server-sent event of a log that is followed.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct LogEvent {
+    /// The JSON of a line.
+    pub data: String,
+}
+
 /// Lines of the log.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct LogLines {

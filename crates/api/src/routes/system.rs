@@ -9,7 +9,7 @@ use service::Dashboard;
 
 use crate::dto::{
     error::ErrorEnvelope,
-    logs::{LogLines, LogQuery},
+    logs::{LogEvent, LogLines, LogQuery},
     resources::Resources,
     storage::{StorageQuery, StorageReport},
     system::SystemStatus,
@@ -93,7 +93,7 @@ pub(super) async fn resources(dashboard: Data<Dashboard>) -> Json<Resources> {
             "timestamp": "2026-02-15T10:30:00Z", "level": "INFO", "service": "dashboard",
             "message": "Starting ComfyUI Unified Dashboard...", "request_id": null
         }]})),
-        (String = "text/event-stream", example = json!("data: {\"timestamp\":\"2026-02-15T10:30:00Z\",\"level\":\"INFO\"}\n\n")),
+        (LogEvent = "text/event-stream", example = json!({"data": "{\"timestamp\":\"2026-02-15T10:30:00Z\",\"level\":\"INFO\"}"})),
         )),
     )
 )]

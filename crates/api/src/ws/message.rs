@@ -138,6 +138,11 @@ pub(super) fn snapshot_of(view: &DownloadView, now: Timestamp) -> Encoded {
     Encoded::snapshot(kind, now, &DownloadData::from(view))
 }
 
+/// How a job that runs stands, as the channel's ordinary message.
+pub(super) fn snapshot_of_job(job: &Job, now: Timestamp) -> Encoded {
+    Encoded::snapshot("job_progress", now, &job_data(job))
+}
+
 /// The machine as it is, as the channel's ordinary message.
 pub(super) fn snapshot_of_system(sample: &Sample, now: Timestamp) -> Encoded {
     Encoded::snapshot("system_status", now, &system_data(sample))

@@ -8,7 +8,7 @@ use actix_web::http::StatusCode;
 use actix_ws::{
     AggregatedMessage, AggregatedMessageStream, CloseCode, CloseReason, MessageStream, ProtocolError, Session,
 };
-use service::{Dashboard, events::Channel};
+use service::{Dashboard, events::Channel, jobs::JobState};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use super::hub::{Hub, Seat};
@@ -148,6 +148,9 @@ impl Client {
         if channels.contains(&Channel::System) {
             let sample = self.dashboard.system.sample().await;
             self.outbox.push(message::snapshot_of_system(&sample, self.dashboard.now()));
+            for job in self.dashboard.jobs.list().iter().filter(|job| job.state == JobState::Running) {
+                self.outbox.push(message::snapshot_of_job(job, self.dashboard.now()));
+            }
         }
         if channels.contains(&Channel::Downloads) {
             match self.dashboard.downloads.unfinished().await {
