@@ -30,8 +30,18 @@ pub(crate) fn take(
     Ok(None)
 }
 
+/// Whether there is any place to look for a copy, once the hash is known. Blocks for a moment.
+pub(crate) fn may_be_there(file: &FileJob, hf_cache: Option<&Path>) -> bool {
+    let cached = || hf_cache.into_iter().flat_map(|cache| repositories_of(file, cache)).any(|folder| folder.exists());
+    !file.local_copies.is_empty() || cached()
+}
+
 /// Where a Hugging Face cache keeps large files: by their SHA-256, in a folder of their repository.
 fn blobs_of(file: &FileJob, cache: &Path, digest: Sha256Digest) -> Vec<PathBuf> {
+    repositories_of(file, cache).into_iter().map(|repo| repo.join("blobs").join(digest.to_string())).collect()
+}
+
+fn repositories_of(file: &FileJob, cache: &Path) -> Vec<PathBuf> {
     let repositories = file.sources.iter().filter_map(crate::SourceUrl::hugging_face_repo);
     let folder = |repo: String| {
         let (kind, name) = match repo.strip_prefix("datasets/") {
@@ -41,7 +51,7 @@ fn blobs_of(file: &FileJob, cache: &Path, digest: Sha256Digest) -> Vec<PathBuf> 
         format!("{kind}--{}", name.replace('/', "--"))
     };
     let in_hub = |folder: String| [cache.join("hub").join(&folder), cache.join(folder)];
-    repositories.map(folder).flat_map(in_hub).map(|repo| repo.join("blobs").join(digest.to_string())).collect()
+    repositories.map(folder).flat_map(in_hub).collect()
 }
 
 fn take_one(

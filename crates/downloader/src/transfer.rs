@@ -24,6 +24,7 @@ use crate::space::{Shortage, SpaceLedger, TransferKey};
 use crate::start::{self, Beginning};
 use crate::{
     Facts, FileJob, FileOutcome, FileState, JobEvent, RestartReason, Settings, TransferError, confined, local_copy,
+    probe,
 };
 
 /// How often a partial file may be taken away before it is given up.
@@ -242,15 +243,29 @@ impl Transfer {
         }
     }
 
+    /// The file with the hash that a server names for it, asked only where a copy on this machine may have it.
+    async fn with_hash_of_server(&self) -> Result<FileJob, Halt> {
+        let (mut file, cache) = (self.file.clone(), self.engine.settings.hf_cache.as_deref());
+        if file.sha256.is_none() && local_copy::may_be_there(&file, cache) {
+            let facts = tokio::select! {
+                () = self.stop.cancelled() => return Err(Halt::Stopped),
+                facts = probe::probe(&self.engine.web, &file.sources) => facts,
+            };
+            file.sha256 = facts.ok().and_then(|facts| facts.sha256);
+        }
+        Ok(file)
+    }
+
     /// The file itself, or a copy of it on this machine, makes the network needless.
     async fn already_here(&self, part: &Arc<Part>) -> Result<Option<FileOutcome>, Halt> {
+        let wanted = self.with_hash_of_server().await?;
         let (part, file, stop) = (Arc::clone(part), self.file.clone(), self.stop.clone());
         let cache = self.engine.settings.hf_cache.clone();
         let meter = Arc::clone(&self.meter);
         let found = blocking(move || {
             let found = match start::look_at_destination(&part, &file, &stop)? {
                 Some(found) => Some(found),
-                None => local_copy::take(&part, &file, cache.as_deref(), &stop)?,
+                None => local_copy::take(&part, &wanted, cache.as_deref(), &stop)?,
             };
             if let Some(outcome) = &found {
                 meter.set_total(Some(outcome.size));

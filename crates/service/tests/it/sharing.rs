@@ -60,6 +60,25 @@ async fn another_content_at_the_path_of_an_installed_preset_is_a_conflict_unless
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn content_that_lies_under_another_name_is_linked_and_not_fetched() {
+    let mut world = World::new();
+    let model = content(1, 700_000);
+    let url = world.file("one", "m.safetensors", &model);
+    world.preset("ONE", "1.0.0", &[("unet/m.safetensors", &url)]);
+    world.preset("TWO", "1.0.0", &[("diffusion_models/m.safetensors", &url)]);
+    let running = world.start().await;
+    running.install_whole("ONE").await;
+    let sent = world.hub.cdn().total_body_bytes_sent();
+    running.install_whole("TWO").await;
+    let fetched = world.hub.cdn().total_body_bytes_sent() - sent;
+    assert!(fetched < 100, "the server was asked for its hash and for no more: {fetched} bytes");
+    let inode = |path: &str| std::os::unix::fs::MetadataExt::ino(&std::fs::metadata(world.path(path)).unwrap());
+    assert_eq!(inode("unet/m.safetensors"), inode("diffusion_models/m.safetensors"));
+    assert!(world.holds("diffusion_models/m.safetensors", &model));
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn another_content_that_is_being_fetched_is_a_conflict_too() {
     let mut world = World::new();
     let first = world.hub.large_file("acme/one", "clip.bin", content(1, 40_000));
