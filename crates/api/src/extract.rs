@@ -11,6 +11,8 @@ use crate::error::{ApiError, ErrorCode};
 
 /// Most bytes of a JSON body.
 pub const MOST_BODY_BYTES: usize = 1 << 20;
+/// Most bytes of a JSON body with a workflow in it: ten of 2^20 for the graph, and what stands around it.
+pub const MOST_GRAPH_BODY_BYTES: usize = 11 << 20;
 /// Most bytes of a query string.
 pub const MOST_QUERY_BYTES: usize = 16 << 10;
 
@@ -44,6 +46,10 @@ pub struct Query<T>(pub T);
 #[derive(Debug)]
 pub struct Body<T>(pub T);
 
+/// A JSON body that must be there and may hold a workflow, which may be large.
+#[derive(Debug)]
+pub struct GraphBody<T>(pub T);
+
 /// A JSON body that may be absent: all its keys are optional.
 #[derive(Debug)]
 pub struct OptionalBody<T>(pub T);
@@ -70,7 +76,23 @@ impl<T: DeserializeOwned + 'static> FromRequest for Body<T> {
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let (request, payload) = (request.clone(), payload.take());
         Box::pin(async move {
-            let body = read_body(&request, payload).await?;
+            let body = read_body(&request, payload, MOST_BODY_BYTES).await?;
+            if body.is_empty() {
+                return Err(ApiError::invalid("body", "a JSON object is needed and none was sent"));
+            }
+            parse_json(&request, &body).map(Self)
+        })
+    }
+}
+
+impl<T: DeserializeOwned + 'static> FromRequest for GraphBody<T> {
+    type Error = ApiError;
+    type Future = Extracting<Self>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let (request, payload) = (request.clone(), payload.take());
+        Box::pin(async move {
+            let body = read_body(&request, payload, MOST_GRAPH_BODY_BYTES).await?;
             if body.is_empty() {
                 return Err(ApiError::invalid("body", "a JSON object is needed and none was sent"));
             }
@@ -86,7 +108,7 @@ impl<T: DeserializeOwned + Default + 'static> FromRequest for OptionalBody<T> {
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let (request, payload) = (request.clone(), payload.take());
         Box::pin(async move {
-            let body = read_body(&request, payload).await?;
+            let body = read_body(&request, payload, MOST_BODY_BYTES).await?;
             if is_absent(&body) { Ok(Self(T::default())) } else { parse_json(&request, &body).map(Self) }
         })
     }
@@ -99,7 +121,7 @@ impl<T: DeserializeOwned + 'static> FromRequest for BodyOrQuery<T> {
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let (request, payload) = (request.clone(), payload.take());
         Box::pin(async move {
-            let body = read_body(&request, payload).await?;
+            let body = read_body(&request, payload, MOST_BODY_BYTES).await?;
             let value =
                 if is_absent(&body) { parse_query(request.query_string())? } else { parse_json(&request, &body)? };
             Ok(Self(value))
@@ -157,7 +179,7 @@ fn given_up(failure: ApiError) -> ApiError {
 }
 
 /// The whole body, within its size and its pace.
-async fn read_body(request: &HttpRequest, payload: Payload) -> Result<web::Bytes, ApiError> {
+async fn read_body(request: &HttpRequest, payload: Payload, limit: usize) -> Result<web::Bytes, ApiError> {
     let pace = request.app_data::<web::Data<BodyPace>>().map_or_else(BodyPace::default, |pace| ***pace);
     let started = tokio::time::Instant::now();
     let mut payload = payload;
@@ -169,11 +191,9 @@ async fn read_body(request: &HttpRequest, payload: Payload) -> Result<web::Bytes
             .map_err(|_| given_up(ApiError::invalid("body", "it came too slowly and was given up")))?;
         let Some(chunk) = chunk else { return Ok(body.freeze()) };
         let chunk = chunk.map_err(|broken| ApiError::invalid("body", broken))?;
-        if body.len() + chunk.len() > MOST_BODY_BYTES {
-            let message = format!("The body has more than {MOST_BODY_BYTES} bytes");
-            return Err(given_up(
-                ApiError::new(ErrorCode::PayloadTooLarge, message).with("limit_bytes", MOST_BODY_BYTES),
-            ));
+        if body.len() + chunk.len() > limit {
+            let message = format!("The body has more than {limit} bytes");
+            return Err(given_up(ApiError::new(ErrorCode::PayloadTooLarge, message).with("limit_bytes", limit)));
         }
         body.extend_from_slice(&chunk);
     }

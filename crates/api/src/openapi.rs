@@ -25,12 +25,15 @@ Every answer carries `X-Request-Id` and `X-API-Version`. Whatever fails has the 
 `?envelope=true` is for clients that want one shape everywhere and is left out of the operations, whose answers it changes: a \
 success is then `{\"status\": \"success\", \"data\": …, \"message\": null, \"timestamp\": …}`.";
 
-const TAGS: [(&str, &str); 10] = [
+const TAGS: [(&str, &str); 13] = [
     ("health", "Whether the server is well"),
     ("system", "The machine, its services, its disk and its log"),
     ("presets", "Sets of model files that belong together"),
     ("downloads", "What arrives and what arrived"),
     ("models", "The files below the models folder"),
+    ("comfyui", "What runs on ComfyUI, what waits, and what became of it"),
+    ("workflows", "Graphs to run, and what each needs"),
+    ("outputs", "The files that ComfyUI made, and those that it works on"),
     ("jobs", "Work that outlasts a request"),
     ("access", "Who may come in, and who did what"),
     ("settings", "What is set"),

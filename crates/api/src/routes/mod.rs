@@ -3,19 +3,24 @@
 
 pub mod audit;
 pub mod auth;
+pub mod comfyui;
 pub mod docs;
 pub mod downloads;
 pub mod health;
 pub mod jobs;
 pub mod keys;
 pub mod models;
+pub mod outputs;
 pub mod presets;
+pub mod queue;
 pub mod registry;
+pub mod requirements;
 pub mod sessions;
 pub mod settings;
 pub mod socket;
 pub mod system;
 pub mod unrouted;
+pub mod workflows;
 
 use utoipa_actix_web::service_config::ServiceConfig;
 
@@ -59,6 +64,31 @@ pub fn register(config: &mut ServiceConfig) {
         .service(jobs::list_jobs)
         .service(jobs::get_job)
         .service(jobs::cancel_job)
+        .service(comfyui::comfyui_health)
+        .service(comfyui::execute)
+        .service(comfyui::interrupt)
+        .service(comfyui::free)
+        .service(queue::queue)
+        .service(queue::clear_queue)
+        .service(queue::pause_queue)
+        .service(queue::resume_queue)
+        .service(queue::change_prompt)
+        .service(queue::cancel_prompt)
+        .service(queue::list_prompts)
+        .service(queue::prompt_history)
+        .service(workflows::list_workflows)
+        .service(workflows::save_workflow)
+        .service(requirements::convert_workflow)
+        .service(requirements::graph_requirements)
+        .service(requirements::workflow_requirements)
+        .service(requirements::install_requirements)
+        .service(workflows::get_workflow)
+        .service(workflows::update_workflow)
+        .service(workflows::delete_workflow)
+        .service(outputs::list_outputs)
+        .service(outputs::view_output)
+        .service(outputs::delete_outputs)
+        .service(outputs::upload_input)
         .service(auth::log_in)
         .service(auth::log_out)
         .service(auth::me)

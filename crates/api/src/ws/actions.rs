@@ -11,6 +11,8 @@ use crate::dto::{
     downloads::DownloadState,
     error::ErrorBody,
     installs::{InstallRequest, InstallStarted},
+    prompts::{ExecuteRequest, PromptAccepted},
+    queue::{InterruptRequest, Interrupted},
 };
 use crate::error::ApiError;
 use crate::middleware::admit::too_little;
@@ -18,11 +20,13 @@ use crate::operations::Role;
 use crate::routes::presets::known_form;
 
 /// Every action and the role that it needs.
-pub(crate) const ACTIONS: [(&str, Role); 4] = [
+pub(crate) const ACTIONS: [(&str, Role); 6] = [
     ("install_preset", Role::Operate),
     ("pause_download", Role::Operate),
     ("resume_download", Role::Operate),
     ("cancel_download", Role::Operate),
+    ("execute_workflow", Role::Operate),
+    ("interrupt", Role::Operate),
 ];
 
 /// Does what the client asks; `None` where there is no such action.
@@ -37,13 +41,17 @@ pub(super) async fn perform(
     }
     Some(match asked.action.as_str() {
         "install_preset" => install_preset(dashboard, &asked.data).await,
+        "execute_workflow" => execute_workflow(dashboard, &asked.data).await,
+        "interrupt" => interrupt(dashboard, &asked.data).await,
         other => change_download(dashboard, other, &asked.data).await,
     })
 }
 
 /// What an action is done to, as the client named it.
 pub(super) fn target(asked: &ClientMessage) -> &str {
-    let named = ["preset_id", "download_id"].into_iter().find_map(|name| asked.data.get(name)?.as_str());
+    let named = ["preset_id", "download_id", "workflow_id", "prompt_id"]
+        .into_iter()
+        .find_map(|name| asked.data.get(name)?.as_str());
     named.unwrap_or_default()
 }
 
@@ -52,6 +60,18 @@ async fn install_preset(dashboard: &Dashboard, data: &Map<String, Value>) -> Res
     let request: InstallRequest = value(data)?;
     let started = dashboard.presets.install(&preset, request.into()).await?;
     Ok(json!(InstallStarted::from(started)))
+}
+
+async fn execute_workflow(dashboard: &Dashboard, data: &Map<String, Value>) -> Result<Value, ApiError> {
+    let request: ExecuteRequest = value(data)?;
+    let accepted = dashboard.prompts.execute(request.prompt(false)?).await?;
+    Ok(json!(PromptAccepted::from(accepted)))
+}
+
+async fn interrupt(dashboard: &Dashboard, data: &Map<String, Value>) -> Result<Value, ApiError> {
+    let request: InterruptRequest = value(data)?;
+    let stopped = dashboard.prompts.interrupt(request.prompt_id.as_deref()).await?;
+    Ok(json!(Interrupted::from(stopped)))
 }
 
 async fn change_download(dashboard: &Dashboard, action: &str, data: &Map<String, Value>) -> Result<Value, ApiError> {

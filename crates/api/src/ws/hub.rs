@@ -73,6 +73,11 @@ impl Hub {
         if listeners.is_empty() {
             return;
         }
+        if let Event::WorkflowPreview(preview) = event {
+            let picture = message::of_preview(preview);
+            listeners.values().for_each(|listener| listener.outbox.offer_picture(&picture));
+            return;
+        }
         let tick_of: Option<Arc<str>> = event.tick_of().map(Arc::from);
         for message in message::of_event(event, now).into_iter().map(Arc::new) {
             for listener in listeners.values() {

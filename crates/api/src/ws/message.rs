@@ -1,13 +1,14 @@
 //! The JSON of the socket: what a client may say, and what each event looks like. The body of a message is written once for
 //! all who get it; only `seq` is each connection's own.
 
+use bytes::{BufMut, Bytes, BytesMut};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use service::downloads::DownloadView;
 use service::events::Event;
 use service::jobs::Job;
-use service::prompts::{QueueFigures, WorkflowFailed, WorkflowOutput, WorkflowProgress};
+use service::prompts::{QueueFigures, WorkflowFailed, WorkflowOutput, WorkflowPreview, WorkflowProgress};
 use service::system::Sample;
 
 use crate::dto::downloads::{DownloadState, file_counts};
@@ -15,12 +16,16 @@ use crate::dto::error::ErrorBody;
 use crate::dto::units::{duration_text, percent, speed_text};
 use crate::dto::{Failure, FileCounts};
 
+/// The kind of a binary frame with a picture and words about it.
+const PREVIEW_WITH_WORDS: u32 = 4;
+
 /// What a client says. Everything is optional here, so that what is wrong can be named.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct ClientMessage {
     pub(super) r#type: String,
     pub(super) channels: Vec<String>,
+    pub(super) previews: bool,
     pub(super) action: String,
     pub(super) data: Map<String, Value>,
     pub(super) request_id: Value,
@@ -156,6 +161,18 @@ pub(super) fn snapshot_of_queue(figures: &QueueFigures, now: Timestamp) -> Encod
 /// How far a prompt is, as the channel's ordinary message.
 pub(super) fn snapshot_of_step(step: &WorkflowProgress, now: Timestamp) -> Encoded {
     Encoded::snapshot("workflow_progress", now, &step_data(step))
+}
+
+/// A picture as ComfyUI itself sends it: the number 4, the length of a JSON text, that text, the picture.
+pub(super) fn of_preview(preview: &WorkflowPreview) -> Bytes {
+    let about = json!({"prompt_id": preview.prompt_id, "node_id": preview.node, "image_type": preview.media_type});
+    let about = about.to_string();
+    let mut frame = BytesMut::with_capacity(8 + about.len() + preview.image.len());
+    frame.put_u32(PREVIEW_WITH_WORDS);
+    frame.put_u32(u32::try_from(about.len()).unwrap_or(0));
+    frame.extend_from_slice(about.as_bytes());
+    frame.extend_from_slice(&preview.image);
+    frame.freeze()
 }
 
 fn queue_data(figures: &QueueFigures) -> Value {

@@ -1,9 +1,10 @@
 //! What one client has yet to read. A tick replaces the one before it of the same download; everything else waits its turn,
-//! up to a bound beyond which the client is too far behind to be kept.
+//! up to a bound beyond which the client is too far behind to be kept. Of pictures only the latest waits, behind all words.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use bytes::Bytes;
 use service::events::Channel;
 use tokio::sync::Notify;
 
@@ -23,7 +24,18 @@ pub(super) struct Outbox {
 struct Waiting {
     entries: VecDeque<Entry>,
     channels: BTreeSet<Channel>,
+    wants_pictures: bool,
+    picture: Option<Bytes>,
     is_lost: bool,
+}
+
+/// What is written next.
+#[derive(Debug)]
+pub(super) enum Next {
+    /// A message.
+    Text(Arc<Encoded>),
+    /// A picture of what a node is at.
+    Picture(Bytes),
 }
 
 #[derive(Debug)]
@@ -54,6 +66,21 @@ impl Outbox {
         self.changed.notify_one();
     }
 
+    /// Takes a picture, if the client asked for them.
+    pub(super) fn offer_picture(&self, picture: &Bytes) {
+        let mut waiting = self.lock();
+        if waiting.wants_pictures && waiting.channels.contains(&Channel::Workflows) {
+            waiting.picture = Some(picture.clone());
+            drop(waiting);
+            self.changed.notify_one();
+        }
+    }
+
+    /// Whether pictures come too, while the client listens to workflows.
+    pub(super) fn want_pictures(&self, wanted: bool) {
+        self.lock().wants_pictures = wanted;
+    }
+
     /// Gives the client up: something that it should have got is gone.
     pub(super) fn lose(&self) {
         self.lock().is_lost = true;
@@ -75,7 +102,7 @@ impl Outbox {
     }
 
     /// The next message, as soon as there is one.
-    pub(super) async fn next(&self) -> Result<Arc<Encoded>, TooFarBehind> {
+    pub(super) async fn next(&self) -> Result<Next, TooFarBehind> {
         loop {
             {
                 let mut waiting = self.lock();
@@ -83,7 +110,10 @@ impl Outbox {
                     return Err(TooFarBehind);
                 }
                 if let Some(entry) = waiting.entries.pop_front() {
-                    return Ok(entry.message);
+                    return Ok(Next::Text(entry.message));
+                }
+                if let Some(picture) = waiting.picture.take() {
+                    return Ok(Next::Picture(picture));
                 }
             }
             self.changed.notified().await;
@@ -123,6 +153,13 @@ mod tests {
         outbox
     }
 
+    async fn next_text(outbox: &Outbox, seq: u64) -> String {
+        match outbox.next().await.unwrap() {
+            Next::Text(message) => message.numbered(seq),
+            Next::Picture(picture) => panic!("{picture:?}"),
+        }
+    }
+
     #[tokio::test]
     async fn a_newer_tick_takes_the_place_of_the_older_and_comes_after_what_happened_meanwhile() {
         let outbox = listening();
@@ -132,7 +169,7 @@ mod tests {
         outbox.offer(Channel::Downloads, &message("outcome"), None);
         outbox.offer(Channel::Downloads, &message("new"), Some(&one));
         for (seq, kind) in [(1, "other"), (2, "outcome"), (3, "new")] {
-            let text = outbox.next().await.unwrap().numbered(seq);
+            let text = next_text(&outbox, seq).await;
             assert!(text.starts_with(&format!("{{\"type\":\"{kind}\",\"seq\":{seq},")), "{text}");
         }
     }
@@ -151,11 +188,24 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn only_the_latest_picture_waits_behind_all_words_and_only_for_those_who_asked() {
+        let outbox = listening();
+        outbox.subscribe(&[Channel::Workflows]);
+        outbox.offer_picture(&Bytes::from_static(b"unasked"));
+        outbox.want_pictures(true);
+        outbox.offer_picture(&Bytes::from_static(b"old"));
+        outbox.offer_picture(&Bytes::from_static(b"new"));
+        outbox.push(Encoded::new("pong", jiff::Timestamp::UNIX_EPOCH, &()));
+        assert!(next_text(&outbox, 1).await.contains("pong"));
+        assert!(matches!(outbox.next().await.unwrap(), Next::Picture(picture) if picture == "new"));
+    }
+
+    #[tokio::test]
     async fn nothing_comes_from_a_channel_that_is_not_listened_to() {
         let outbox = listening();
         assert_eq!(outbox.unsubscribe(&[Channel::Downloads]), []);
         outbox.offer(Channel::Downloads, &message("unheard"), None);
         outbox.push(Encoded::new("pong", jiff::Timestamp::UNIX_EPOCH, &()));
-        assert!(outbox.next().await.unwrap().numbered(1).contains("pong"));
+        assert!(next_text(&outbox, 1).await.contains("pong"));
     }
 }

@@ -13,7 +13,10 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use super::hub::{Hub, Seat};
 use super::message::{self, ClientMessage, Encoded};
-use super::{actions, outbox::Outbox};
+use super::{
+    actions,
+    outbox::{Next, Outbox},
+};
 use crate::audit;
 use crate::error::ApiError;
 use crate::middleware::authenticate::Asker;
@@ -82,8 +85,13 @@ async fn write(outbox: &Outbox, mut session: Session, pace: SocketPace) -> Optio
                 let Ok(message) = message else {
                     return Some(farewell(CloseCode::Again, "too far behind; connect again for a snapshot"));
                 };
-                seq += 1;
-                timeout(pace.silence, session.text(message.numbered(seq))).await
+                match message {
+                    Next::Text(message) => {
+                        seq += 1;
+                        timeout(pace.silence, session.text(message.numbered(seq))).await
+                    }
+                    Next::Picture(picture) => timeout(pace.silence, session.binary(picture)).await,
+                }
             }
             _ = pings.tick() => timeout(pace.silence, session.ping(b"")).await,
         };
@@ -144,24 +152,40 @@ impl Client {
     async fn subscribe(&self, asked: &ClientMessage) {
         let channels = self.known_channels(asked);
         let now_on = self.outbox.subscribe(&channels);
+        if channels.contains(&Channel::Workflows) {
+            self.outbox.want_pictures(asked.previews);
+        }
         self.say("subscribed", asked, &serde_json::json!({"channels": names(&now_on)}));
-        if channels.contains(&Channel::System) {
-            let sample = self.dashboard.system.sample().await;
-            self.outbox.push(message::snapshot_of_system(&sample, self.dashboard.now()));
-            for job in self.dashboard.jobs.list().iter().filter(|job| job.state == JobState::Running) {
-                self.outbox.push(message::snapshot_of_job(job, self.dashboard.now()));
+        for channel in &channels {
+            if let Err(failure) = self.snapshot(*channel).await {
+                self.complain(&failure.into(), &asked.request_id);
             }
         }
-        if channels.contains(&Channel::Downloads) {
-            match self.dashboard.downloads.unfinished().await {
-                Ok(views) => {
-                    for view in &views {
-                        self.outbox.push(message::snapshot_of(view, self.dashboard.now()));
-                    }
-                }
-                Err(failure) => self.complain(&failure.into(), &asked.request_id),
+    }
+
+    /// How things stand, as the channel's ordinary messages.
+    async fn snapshot(&self, channel: Channel) -> Result<(), service::Error> {
+        let (dashboard, now) = (&self.dashboard, self.dashboard.now());
+        let messages: Vec<Encoded> = match channel {
+            Channel::System => {
+                let sample = dashboard.system.sample().await;
+                let jobs = dashboard.jobs.list();
+                let running = jobs.iter().filter(|job| job.state == JobState::Running);
+                let running = running.map(|job| message::snapshot_of_job(job, now));
+                std::iter::once(message::snapshot_of_system(&sample, now)).chain(running).collect()
             }
-        }
+            Channel::Downloads => {
+                let views = dashboard.downloads.unfinished().await?;
+                views.iter().map(|view| message::snapshot_of(view, now)).collect()
+            }
+            Channel::Queue => vec![message::snapshot_of_queue(&dashboard.prompts.figures(), now)],
+            Channel::Workflows => {
+                let steps = dashboard.prompts.progress().await?;
+                steps.iter().map(|step| message::snapshot_of_step(step, now)).collect()
+            }
+        };
+        messages.into_iter().for_each(|message| self.outbox.push(message));
+        Ok(())
     }
 
     fn unsubscribe(&self, asked: &ClientMessage) {

@@ -9,10 +9,11 @@ mod folder;
 mod list;
 
 use bytes::Bytes;
-use comfy_client::{ComfyError, FileReference, FileStream};
+use comfy_client::ComfyError;
 use futures_util::Stream;
 use registry::ConfinedPath;
 
+pub use comfy_client::{FileReference, FileStream};
 pub use delete::OutputsDeleted;
 pub use list::{OutputFile, OutputList, OutputQuery, OutputSort};
 

@@ -45,7 +45,7 @@ impl Prompts {
 
     async fn graph_of(&self, graph: GraphToRun) -> Result<(Value, Option<String>), Error> {
         match graph {
-            GraphToRun::Given(graph) => Ok((Value::Object(graph), None)),
+            GraphToRun::Given(graph) => Ok((graph, None)),
             GraphToRun::Stored(id) => {
                 let detail = self.workflows.get(&id).await?;
                 Ok(((*detail.workflow).clone(), Some(id)))

@@ -23,22 +23,18 @@ pub(super) struct Prepared {
 
 impl Prompts {
     /// Makes of a graph of either format one as `/prompt` takes it, as ComfyUI's page does. Nothing is run.
-    pub async fn convert(&self, graph: &Map<String, Value>) -> Result<ConvertedWorkflow, Error> {
-        let given = Value::Object(graph.clone());
-        if !is_ui_format(&given) {
+    pub async fn convert(&self, given: &Value) -> Result<ConvertedWorkflow, Error> {
+        if let Some(graph) = given.as_object().filter(|_| !is_ui_format(given)) {
             let warnings = vec!["It is in the format of /prompt already".to_owned()];
             return Ok(ConvertedWorkflow { workflow: graph.clone(), warnings });
         }
         let object_info = self.comfy.client.object_info().await?;
-        match convert(&given, &object_info) {
-            Ok(converted) => Ok(ConvertedWorkflow { workflow: converted.prompt, warnings: converted.warnings }),
-            Err(_) => {
-                // What ComfyUI lacks may have come since it was asked.
-                let converted = convert(&given, &*self.fresh_object_info().await?);
-                let converted = converted.map_err(|refused| invalid(refused.faults))?;
-                Ok(ConvertedWorkflow { workflow: converted.prompt, warnings: converted.warnings })
-            }
-        }
+        let converted = match convert(given, &object_info) {
+            Ok(converted) => converted,
+            // What ComfyUI lacks may have come since it was asked.
+            Err(_) => convert(given, &*self.fresh_object_info().await?).map_err(|refused| invalid(refused.faults))?,
+        };
+        Ok(ConvertedWorkflow { workflow: converted.prompt, warnings: converted.warnings })
     }
 
     /// Prepares a graph by what is remembered of ComfyUI; where that finds a fault, once more by what it says now.
@@ -59,14 +55,16 @@ impl Prompts {
 fn prepared(given: &Value, object_info: Arc<ObjectInfo>, with_fixed_paths: bool) -> Result<Prepared, Vec<Fault>> {
     let (mut graph, warnings) = if is_ui_format(given) {
         let converted = convert(given, &object_info).map_err(|refused| refused.faults)?;
-        (converted.prompt, converted.warnings)
+        (Value::Object(converted.prompt), converted.warnings)
     } else {
-        (given.as_object().cloned().unwrap_or_default(), Vec::new())
+        (given.clone(), Vec::new())
     };
-    let fixed_paths = if with_fixed_paths { fix_paths(&mut graph, &object_info) } else { Vec::new() };
-    let checked = Value::Object(graph);
-    let faults = validate(&checked, Some(&object_info));
-    match checked {
+    let fixed_paths = match graph.as_object_mut() {
+        Some(nodes) if with_fixed_paths => fix_paths(nodes, &object_info),
+        _ => Vec::new(),
+    };
+    let faults = validate(&graph, Some(&object_info));
+    match graph {
         Value::Object(graph) if faults.is_empty() => Ok(Prepared { graph, warnings, fixed_paths, object_info }),
         _ => Err(faults),
     }

@@ -11,7 +11,7 @@ use super::{PromptFailure, PromptState};
 #[derive(Debug, Clone)]
 pub enum GraphToRun {
     /// This one, in either format.
-    Given(Map<String, Value>),
+    Given(Value),
     /// A stored workflow.
     Stored(String),
 }

@@ -1,0 +1,197 @@
+//! Files of ComfyUI as JSON.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use service::outputs as view;
+use service::page::Order;
+use utoipa::{IntoParams, ToSchema};
+
+use super::page::{PageNumber, PerPage, SortOrder, order_or, page_request};
+use super::units::{gigabytes, size_text};
+
+/// Which outputs are wanted.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct OutputListQuery {
+    /// Only those of this prompt.
+    prompt_id: Option<String>,
+    /// What the path must contain; case aside.
+    search: Option<String>,
+    /// What to sort by; without it, the latest come first.
+    #[param(inline)]
+    sort: Option<OutputSort>,
+    /// Which way to sort.
+    #[param(inline)]
+    order: Option<SortOrder>,
+    /// Which part of the list, from 1.
+    #[param(value_type = Option<u32>, minimum = 1, example = 1)]
+    page: Option<PageNumber>,
+    /// How many items a part has.
+    #[param(value_type = Option<u32>, minimum = 1, maximum = 100, example = 20)]
+    per_page: Option<PerPage>,
+}
+
+/// What a list of outputs can be sorted by.
+#[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum OutputSort {
+    /// By when it was last written.
+    Modified,
+    /// By size.
+    Size,
+    /// By path.
+    Path,
+}
+
+impl From<OutputListQuery> for view::OutputQuery {
+    fn from(query: OutputListQuery) -> Self {
+        let own = if query.sort.is_none() { Order::Descending } else { Order::Ascending };
+        Self {
+            prompt_id: query.prompt_id,
+            search: query.search,
+            sort: match query.sort {
+                None | Some(OutputSort::Modified) => view::OutputSort::Modified,
+                Some(OutputSort::Size) => view::OutputSort::Size,
+                Some(OutputSort::Path) => view::OutputSort::Path,
+            },
+            order: order_or(query.order, own),
+            page: page_request(query.page, query.per_page),
+        }
+    }
+}
+
+/// A file that ComfyUI made.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Output {
+    /// Its name.
+    pub filename: String,
+    /// Its subfolder; empty for none.
+    pub subfolder: String,
+    /// `output` or `temp`.
+    pub r#type: String,
+    /// Subfolder and name, as deleting takes it.
+    pub path: String,
+    /// Its size as text.
+    pub size: Option<String>,
+    /// Its size.
+    pub size_bytes: Option<u64>,
+    /// When it was last written; unknown where ComfyUI is on another machine.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub modified: Option<Timestamp>,
+}
+
+impl From<view::OutputFile> for Output {
+    fn from(output: view::OutputFile) -> Self {
+        Self {
+            filename: output.file.filename,
+            subfolder: output.file.subfolder,
+            r#type: output.file.folder,
+            path: output.path,
+            size: output.size_bytes.map(size_text),
+            size_bytes: output.size_bytes,
+            modified: output.modified,
+        }
+    }
+}
+
+/// A part of the list of outputs.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub struct OutputList {
+    /// The outputs of this page.
+    pub outputs: Vec<Output>,
+    /// How many match in all.
+    pub total: u64,
+    /// Size of all that match, in units of 2^30 bytes.
+    pub total_size_gb: f64,
+    /// Size of all that match; where ComfyUI is on another machine, of this page.
+    pub total_size_bytes: u64,
+    /// The folder was looked at itself; else these are the outputs of our own prompts.
+    pub complete: bool,
+    /// Which page this is.
+    pub page: u32,
+    /// How many items a page has.
+    pub per_page: u32,
+    /// There is a later page.
+    pub has_next: bool,
+    /// There is an earlier page.
+    pub has_prev: bool,
+}
+
+impl From<view::OutputList> for OutputList {
+    fn from(list: view::OutputList) -> Self {
+        let page = list.page;
+        Self {
+            total: page.total,
+            total_size_gb: gigabytes(list.total_size_bytes),
+            total_size_bytes: list.total_size_bytes,
+            complete: list.is_complete,
+            page: page.request.page,
+            per_page: page.request.per_page,
+            has_next: page.has_next(),
+            has_prev: page.has_prev(),
+            outputs: page.items.into_iter().map(Output::from).collect(),
+        }
+    }
+}
+
+/// A file of ComfyUI's own folders.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct FileQuery {
+    /// Its name.
+    #[param(example = "ComfyUI_00001_.png")]
+    filename: String,
+    /// Its subfolder.
+    #[serde(default)]
+    #[param(required = false)]
+    subfolder: String,
+    /// `output`, `input` or `temp`; without it `output`.
+    r#type: Option<String>,
+}
+
+impl From<FileQuery> for view::FileReference {
+    fn from(query: FileQuery) -> Self {
+        let folder = query.r#type.unwrap_or_else(|| "output".to_owned());
+        Self { filename: query.filename, subfolder: query.subfolder, folder }
+    }
+}
+
+/// Where a file is put.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct UploadQuery {
+    /// Its name.
+    #[param(example = "face.png")]
+    filename: String,
+    /// Its subfolder.
+    #[serde(default)]
+    #[param(required = false)]
+    subfolder: String,
+    /// Whether one of that name is replaced; else ComfyUI finds another name.
+    #[serde(default)]
+    #[param(required = false)]
+    pub overwrite: bool,
+}
+
+impl From<UploadQuery> for view::FileReference {
+    fn from(query: UploadQuery) -> Self {
+        Self { filename: query.filename, subfolder: query.subfolder, folder: "input".to_owned() }
+    }
+}
+
+/// A file that was put into ComfyUI's input folder.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub struct Uploaded {
+    /// Its name, as loader nodes take it.
+    pub name: String,
+    /// Its subfolder.
+    pub subfolder: String,
+    /// Always `input`.
+    pub r#type: String,
+}
+
+impl From<view::FileReference> for Uploaded {
+    fn from(file: view::FileReference) -> Self {
+        Self { name: file.filename, subfolder: file.subfolder, r#type: file.folder }
+    }
+}

@@ -1,0 +1,169 @@
+//! `/api/outputs`: what ComfyUI made, as a list, as a stream, and gone; and files for its inputs.
+
+use actix_web::{
+    HttpRequest, HttpResponse,
+    body::{BodyStream, SizedStream},
+    delete, get,
+    http::{
+        StatusCode,
+        header::{self, ContentEncoding},
+    },
+    post,
+    web::{Bytes, Data, Json, Payload},
+};
+use futures_util::{StreamExt, stream};
+use service::{Dashboard, outputs::FileStream};
+use tokio::sync::mpsc;
+
+use super::presets::confirmed;
+use crate::dto::{
+    error::ErrorEnvelope,
+    models::{ModelsDeleteRequest, ModelsDeleted},
+    outputs::{FileQuery, OutputList, OutputListQuery, UploadQuery, Uploaded},
+};
+use crate::error::ApiError;
+use crate::extract::{BodyOrQuery, Query};
+
+/// Types of files that a browser may show in place: none of them runs anything.
+const SHOWN: [&str; 7] = ["image/png", "image/jpeg", "image/webp", "image/gif", "image/avif", "video/", "audio/"];
+/// Pieces of an upload that wait until ComfyUI takes them.
+const WAITING_PIECES: usize = 8;
+
+/// List outputs
+///
+/// The files of ComfyUI's output folder with their sizes, or those of one prompt.
+#[utoipa::path(
+    tag = "outputs",
+    params(OutputListQuery),
+    responses(
+        (status = 200, description = "A part of the list", body = OutputList, example = json!({
+            "outputs": [{
+                "filename": "output_00001.png", "subfolder": "", "type": "output", "path": "output_00001.png", "size": "1MB",
+                "size_bytes": 1_482_113, "modified": "2026-02-15T10:30:15Z"
+            }],
+            "total": 1, "total_size_gb": 0.0, "total_size_bytes": 1_482_113, "complete": true, "page": 1, "per_page": 20,
+            "has_next": false, "has_prev": false
+        })),
+        (status = 404, description = "`NOT_FOUND`: no such prompt", body = ErrorEnvelope),
+        (status = 503, description = "`COMFYUI_UNAVAILABLE`, with what was tried", body = ErrorEnvelope),
+    )
+)]
+#[get("/api/outputs")]
+pub(super) async fn list_outputs(
+    dashboard: Data<Dashboard>,
+    query: Query<OutputListQuery>,
+) -> Result<Json<OutputList>, ApiError> {
+    let list = dashboard.outputs.list(&query.0.into()).await?;
+    Ok(Json(list.into()))
+}
+
+/// View an output
+///
+/// The file itself, as a stream; `Range` is honoured.
+#[utoipa::path(
+    tag = "outputs",
+    params(FileQuery, ("Range" = Option<String>, Header, description = "Which part", example = "bytes=0-1023")),
+    responses(
+        (status = 200, description = "The file", body = Vec<u8>, content_type = "application/octet-stream"),
+        (status = 206, description = "A part of it", body = Vec<u8>, content_type = "application/octet-stream"),
+        (status = 404, description = "`NOT_FOUND`", body = ErrorEnvelope),
+        (status = 416, description = "There is no such part"),
+        (status = 503, description = "`COMFYUI_UNAVAILABLE`, with what was tried", body = ErrorEnvelope),
+    )
+)]
+#[get("/api/outputs/view")]
+pub(super) async fn view_output(
+    dashboard: Data<Dashboard>,
+    query: Query<FileQuery>,
+    request: HttpRequest,
+) -> Result<HttpResponse, ApiError> {
+    let range = request.headers().get(header::RANGE).and_then(|range| range.to_str().ok());
+    let file = dashboard.outputs.view(query.0.into(), range).await?;
+    Ok(streamed(file))
+}
+
+/// Delete outputs
+///
+/// Each path is judged alone; those that could not be deleted are listed with the reason.
+#[utoipa::path(
+    tag = "outputs",
+    params(ModelsDeleteRequest),
+    request_body(content = Option<ModelsDeleteRequest>, description = "The same keys, for clients that can send a body",
+        example = json!({"paths": ["output_00001.png"], "confirm": true})),
+    responses(
+        (status = 200, description = "What is gone and what stayed", body = ModelsDeleted, example = json!({
+            "deleted": 1, "space_freed_gb": 0.0, "space_freed_bytes": 1_482_113, "errors": []
+        })),
+        (status = 404, description = "`NOT_FOUND`: none of the paths exists", body = ErrorEnvelope),
+        (status = 409, description = "`CONFLICT`: ComfyUI's folder is not on this machine", body = ErrorEnvelope),
+        (status = 503, description = "`COMFYUI_UNAVAILABLE`, with what was tried", body = ErrorEnvelope),
+    )
+)]
+#[delete("/api/outputs")]
+pub(super) async fn delete_outputs(
+    dashboard: Data<Dashboard>,
+    request: BodyOrQuery<ModelsDeleteRequest>,
+) -> Result<Json<ModelsDeleted>, ApiError> {
+    confirmed(request.0.confirm)?;
+    if request.0.paths.is_empty() {
+        return Err(ApiError::invalid("paths", "at least one path is needed"));
+    }
+    let gone = dashboard.outputs.delete(&request.0.paths).await?;
+    Ok(Json(gone.into()))
+}
+
+/// Upload an input
+///
+/// The body is the file itself, of any size that ComfyUI takes; it is passed on as it comes.
+#[utoipa::path(
+    tag = "outputs",
+    params(UploadQuery),
+    request_body(content = Vec<u8>, content_type = "application/octet-stream", description = "The file"),
+    responses(
+        (status = 201, description = "Where it is", body = Uploaded,
+            example = json!({"name": "face.png", "subfolder": "", "type": "input"})),
+        (status = 503, description = "`COMFYUI_UNAVAILABLE`, with what was tried", body = ErrorEnvelope),
+    )
+)]
+#[post("/api/inputs")]
+pub(super) async fn upload_input(
+    dashboard: Data<Dashboard>,
+    query: Query<UploadQuery>,
+    mut body: Payload,
+) -> Result<HttpResponse, ApiError> {
+    // The framework's body belongs to this thread, ComfyUI's client may be on any: the pieces are passed between.
+    let (pieces, receiver) = mpsc::channel::<Result<Bytes, std::io::Error>>(WAITING_PIECES);
+    let passing = async move {
+        while let Some(piece) = body.next().await {
+            if pieces.send(piece.map_err(std::io::Error::other)).await.is_err() {
+                return;
+            }
+        }
+    };
+    let pieces =
+        stream::unfold(receiver, |mut receiver| async move { receiver.recv().await.map(|piece| (piece, receiver)) });
+    let overwrite = query.0.overwrite;
+    let (stored, ()) = futures_util::join!(dashboard.outputs.upload(query.0.into(), overwrite, pieces), passing);
+    Ok(HttpResponse::Created().json(Uploaded::from(stored?)))
+}
+
+/// Only pictures, films and sounds are shown in place; whatever else ComfyUI made is a file to keep.
+fn streamed(file: FileStream) -> HttpResponse {
+    let status = StatusCode::from_u16(file.status).unwrap_or(StatusCode::OK);
+    let mut answer = HttpResponse::build(status);
+    let shown = file.content_type.filter(|kind| SHOWN.iter().any(|shown| kind.starts_with(shown)));
+    if shown.is_none() {
+        answer.insert_header((header::CONTENT_DISPOSITION, "attachment"));
+    }
+    answer.content_type(shown.unwrap_or_else(|| "application/octet-stream".to_owned()));
+    answer.insert_header((header::ACCEPT_RANGES, "bytes"));
+    // A part of a compressed file would be no part of the file.
+    answer.insert_header(ContentEncoding::Identity);
+    if let Some(range) = file.content_range {
+        answer.insert_header((header::CONTENT_RANGE, range));
+    }
+    match file.content_length {
+        Some(length) => answer.body(SizedStream::new(length, file.body)),
+        None => answer.body(BodyStream::new(file.body)),
+    }
+}
