@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
 mod access;
+mod comfyui;
 mod conformance;
 mod errors;
 mod installs;
@@ -10,6 +11,7 @@ mod models;
 mod operations;
 mod protocol;
 mod registry;
+mod samples;
 mod shell;
 mod shutdown;
 mod socket;

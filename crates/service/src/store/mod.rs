@@ -14,7 +14,13 @@ mod rows;
 mod sessions;
 mod validations;
 
-use std::{path::Path, str::FromStr, time::Duration};
+use std::{
+    fs::{OpenOptions, Permissions},
+    os::unix::fs::{OpenOptionsExt, PermissionsExt},
+    path::Path,
+    str::FromStr,
+    time::Duration,
+};
 
 use jiff::Timestamp;
 use sqlx::{
@@ -57,6 +63,7 @@ impl Store {
         if let Some(folder) = path.parent() {
             std::fs::create_dir_all(folder).map_err(|cause| unusable(format!("its folder cannot be made: {cause}")))?;
         }
+        make_private(path).map_err(|cause| unusable(format!("it cannot be opened: {cause}")))?;
         let pool = connect(path).await.map_err(|cause| unusable(cause.to_string()))?;
         let version: String = sqlx::query_scalar("SELECT sqlite_version()").fetch_one(&pool).await?;
         if !is_safe_version(&version) {
@@ -81,6 +88,13 @@ impl Store {
         sqlx::query("SELECT 1").execute(&self.pool).await?;
         Ok(())
     }
+}
+
+/// Nobody but the owner may read the database: it holds addresses, which may hold secrets, and hashes of keys. SQLite
+/// gives its other files the same permissions.
+fn make_private(path: &Path) -> std::io::Result<()> {
+    let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path)?;
+    file.set_permissions(Permissions::from_mode(0o600))
 }
 
 async fn connect(path: &Path) -> Result<SqlitePool, sqlx::Error> {
@@ -130,7 +144,19 @@ fn list_from_json(text: &str) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::is_safe_version;
+    #![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_database_is_readable_by_its_owner_alone_also_one_that_was_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("data/dashboard.db");
+        Store::open(&path).await.unwrap().close().await;
+        std::fs::set_permissions(&path, Permissions::from_mode(0o644)).unwrap();
+        Store::open(&path).await.unwrap();
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    }
 
     #[test]
     fn only_versions_with_the_wal_repair_are_safe() {
