@@ -25,6 +25,8 @@ pub enum ErrorCode {
     Conflict,
     /// Every file of the preset is there already.
     PresetAlreadyInstalled,
+    /// A part of a file was asked for that it does not have.
+    RangeNotSatisfiable,
     /// Somebody else changed it since it was read.
     PreconditionFailed,
     /// A body larger than is read.
@@ -49,7 +51,7 @@ pub enum ErrorCode {
 
 impl ErrorCode {
     /// Every code, for documents and tests.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::InvalidRequest,
         Self::InvalidWorkflow,
         Self::Unauthorized,
@@ -60,6 +62,7 @@ impl ErrorCode {
         Self::MethodNotAllowed,
         Self::Conflict,
         Self::PresetAlreadyInstalled,
+        Self::RangeNotSatisfiable,
         Self::PreconditionFailed,
         Self::PayloadTooLarge,
         Self::UnsupportedMediaType,
@@ -85,6 +88,7 @@ impl ErrorCode {
             Self::MethodNotAllowed => ("METHOD_NOT_ALLOWED", 405),
             Self::Conflict => ("CONFLICT", 409),
             Self::PresetAlreadyInstalled => ("PRESET_ALREADY_INSTALLED", 409),
+            Self::RangeNotSatisfiable => ("RANGE_NOT_SATISFIABLE", 416),
             Self::PreconditionFailed => ("PRECONDITION_FAILED", 412),
             Self::PayloadTooLarge => ("PAYLOAD_TOO_LARGE", 413),
             Self::UnsupportedMediaType => ("UNSUPPORTED_MEDIA_TYPE", 415),

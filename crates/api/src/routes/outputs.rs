@@ -21,7 +21,7 @@ use crate::dto::{
     models::{ModelsDeleteRequest, ModelsDeleted},
     outputs::{FileQuery, OutputList, OutputListQuery, UploadQuery, Uploaded},
 };
-use crate::error::ApiError;
+use crate::error::{ApiError, ErrorCode};
 use crate::extract::{BodyOrQuery, Query};
 
 /// Types of files that a browser may show in place: none of them runs anything.
@@ -64,10 +64,10 @@ pub(super) async fn list_outputs(
     tag = "outputs",
     params(FileQuery, ("Range" = Option<String>, Header, description = "Which part", example = "bytes=0-1023")),
     responses(
-        (status = 200, description = "The file", body = Vec<u8>, content_type = "application/octet-stream"),
-        (status = 206, description = "A part of it", body = Vec<u8>, content_type = "application/octet-stream"),
+        (status = 200, description = "The file", body = Vec<u8>, content_type = "application/octet-stream", example = "its bytes"),
+        (status = 206, description = "A part of it", body = Vec<u8>, content_type = "application/octet-stream", example = "some bytes"),
         (status = 404, description = "`NOT_FOUND`", body = ErrorEnvelope),
-        (status = 416, description = "There is no such part"),
+        (status = 416, description = "`RANGE_NOT_SATISFIABLE`: there is no such part", body = ErrorEnvelope),
         (status = 503, description = "`COMFYUI_UNAVAILABLE`, with what was tried", body = ErrorEnvelope),
     )
 )]
@@ -79,6 +79,10 @@ pub(super) async fn view_output(
 ) -> Result<HttpResponse, ApiError> {
     let range = request.headers().get(header::RANGE).and_then(|range| range.to_str().ok());
     let file = dashboard.outputs.view(query.0.into(), range).await?;
+    if file.status == StatusCode::RANGE_NOT_SATISFIABLE.as_u16() {
+        let refused = ApiError::new(ErrorCode::RangeNotSatisfiable, "The file has no such part");
+        return Err(refused.with_header(header::CONTENT_RANGE, &file.content_range.unwrap_or_default()));
+    }
     Ok(streamed(file))
 }
 
@@ -118,7 +122,7 @@ pub(super) async fn delete_outputs(
 #[utoipa::path(
     tag = "outputs",
     params(UploadQuery),
-    request_body(content = Vec<u8>, content_type = "application/octet-stream", description = "The file"),
+    request_body(content = Vec<u8>, content_type = "application/octet-stream", description = "The file", example = "its bytes"),
     responses(
         (status = 201, description = "Where it is", body = Uploaded,
             example = json!({"name": "face.png", "subfolder": "", "type": "input"})),

@@ -3,8 +3,11 @@
 #![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
 mod crashes;
+mod files;
 mod load;
+mod needs;
 mod order;
 mod runs;
 mod steering;
+mod workflows;
 mod world;

@@ -10,7 +10,7 @@ use service::{
     events::Event,
     prompts::{GraphToRun, NewPrompt, PromptAccepted, PromptRecord, PromptState},
 };
-use test_support::fake_comfy::FakeComfy;
+use test_support::{fake_comfy::FakeComfy, fake_hub::FakeHub};
 use tokio::sync::broadcast::{Receiver, error::TryRecvError};
 
 /// How long a test waits for something that should come at once.
@@ -30,6 +30,15 @@ impl World {
 
     pub(crate) async fn start(&self) -> Running {
         let (dashboard, supervisor) = Dashboard::start(self.settings(), SystemClock).await.unwrap();
+        Running { dashboard, supervisor }
+    }
+
+    /// Starts with a hub that stands in for Hugging Face.
+    pub(crate) async fn start_beside(&self, hub: &FakeHub) -> Running {
+        let mut settings = self.settings();
+        settings.downloader.hf_endpoint = hub.endpoint().parse().unwrap();
+        settings.downloader.min_free_space = 0;
+        let (dashboard, supervisor) = Dashboard::start(settings, SystemClock).await.unwrap();
         Running { dashboard, supervisor }
     }
 

@@ -13,6 +13,7 @@ use api::{Application, Config, Invocation};
 use serde_json::{Map, Value, json};
 use service::{Clock, SystemClock};
 use test_support::{
+    fake_comfy::FakeComfy,
     fake_hub::FakeHub,
     file_server::{Content, Gate},
 };
@@ -69,6 +70,11 @@ impl World {
     pub(crate) fn flag(mut self, flag: &str) -> Self {
         self.flags.push(flag.to_owned());
         self
+    }
+
+    /// With a ComfyUI.
+    pub(crate) fn beside(self, comfy: &FakeComfy) -> Self {
+        self.flag("--comfyui-url").flag(&comfy.url())
     }
 
     pub(crate) fn model(&self, path: &str) -> PathBuf {

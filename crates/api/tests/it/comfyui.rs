@@ -1,0 +1,197 @@
+//! ComfyUI through the API: running, watching, looking back; workflows and their tags; files out and in.
+
+use futures_util::StreamExt;
+use serde_json::{Value, json};
+use test_support::fake_comfy::FakeComfy;
+use tokio_tungstenite::tungstenite::Message;
+
+use crate::world::{PATIENCE, Server, World, socket::Client};
+
+/// A graph that counts.
+fn counting(color: u64) -> Value {
+    json!({
+        "1": {"class_type": "EmptyImage", "inputs": {"width": 64, "height": 64, "batch_size": 1, "color": color}},
+        "5": {"class_type": "ProbeSleep", "inputs": {"image": ["1", 0], "steps": 3, "seconds": 0.2}},
+        "9": {"class_type": "SaveImage", "inputs": {"images": ["5", 0], "filename_prefix": "probe"}},
+    })
+}
+
+async fn execute(server: &Server, body: Value) -> String {
+    let (status, accepted) = server.json("POST", "/api/comfyui/execute", Some(body)).await;
+    assert_eq!((status, &accepted["status"]), (200, &json!("queued")), "{accepted}");
+    accepted["prompt_id"].as_str().unwrap().to_owned()
+}
+
+async fn ended(server: &Server, prompt: &str) -> Value {
+    let watch = async {
+        loop {
+            let record = server.get(&format!("/api/comfyui/history/{prompt}")).await;
+            if !record["completed"].is_null() {
+                return record;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, watch).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_graph_runs_and_its_history_is_as_documented() {
+    let comfy = FakeComfy::start();
+    let server = World::new().beside(&comfy).serve().await;
+    let id = execute(&server, json!({"workflow": counting(1)})).await;
+    let record = ended(&server, &id).await;
+    assert_eq!(record["status"], "completed");
+    let image = &record["outputs"]["images"][0];
+    assert_eq!((&image["subfolder"], &image["type"]), (&json!(""), &json!("output")));
+    assert_eq!(record["outputs"]["nodes"]["9"]["images"][0], *image);
+    assert!(record["started"].as_str().unwrap().ends_with('Z') && record["number"].is_u64());
+    let list = server.get(&format!("/api/outputs?prompt_id={id}")).await;
+    assert_eq!((&list["outputs"][0]["filename"], &list["complete"]), (&image["filename"], &json!(false)));
+    assert!(list["outputs"][0]["size_bytes"].as_u64().unwrap() > 0);
+    let path = format!("/api/outputs/view?filename={}", image["filename"].as_str().unwrap());
+    let request = server.client.get(server.url(&path)).header("Range", "bytes=1-3");
+    let part = request.send().await.unwrap();
+    assert_eq!((part.status().as_u16(), part.headers()["content-type"].to_str().unwrap()), (206, "image/png"));
+    assert!(part.headers()["content-range"].to_str().unwrap().starts_with("bytes 1-3/"));
+    assert_eq!(part.bytes().await.unwrap().as_ref(), b"PNG");
+    let request = server.client.get(server.url(&path)).header("Range", "bytes=99999-");
+    assert_eq!(request.send().await.unwrap().status(), 416);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_stands_in_the_way_has_its_code() {
+    let comfy = FakeComfy::start();
+    let server = World::new().beside(&comfy).flag("--comfyui-max-queue").flag("1").serve().await;
+    let mut broken = counting(1);
+    broken["1"]["inputs"]["width"] = json!(7_000_000);
+    let ask = async |body: Value| server.json("POST", "/api/comfyui/execute", Some(body)).await;
+    let (status, refused) = ask(json!({"workflow": broken})).await;
+    assert_eq!((status, &refused["error"]["code"]), (400, &json!("INVALID_WORKFLOW")));
+    let fault = &refused["error"]["details"]["faults"][0];
+    assert_eq!((&fault["node"], &fault["input"]), (&json!("1"), &json!("width")));
+    let (status, refused) = ask(json!({"workflow": counting(1), "priority": -1})).await;
+    assert_eq!((status, &refused["error"]["code"]), (400, &json!("INVALID_REQUEST")));
+    let (status, _) = ask(json!({})).await;
+    assert_eq!(status, 400);
+    comfy.hold();
+    execute(&server, json!({"workflow": counting(1)})).await;
+    let (status, refused) = ask(json!({"workflow": counting(2)})).await;
+    assert_eq!((status, &refused["error"]["code"]), (507, &json!("QUEUE_FULL")));
+    assert_eq!((&refused["error"]["details"]["needed"], &refused["error"]["details"]["available"]), (&json!(2), &json!(1)));
+    comfy.go_down();
+    for (method, path) in [
+        ("GET", "/api/comfyui/health"),
+        ("GET", "/api/comfyui/queue"),
+        ("POST", "/api/comfyui/interrupt"),
+        ("POST", "/api/comfyui/free"),
+        ("GET", "/api/comfyui/history/nobodys"),
+        ("GET", "/api/outputs"),
+        ("GET", "/api/outputs/view?filename=a.png"),
+    ] {
+        let (status, refused) = server.json(method, path, None).await;
+        assert_eq!((status, &refused["error"]["code"]), (503, &json!("COMFYUI_UNAVAILABLE")), "{method} {path}");
+        assert!(refused["error"]["details"]["tried"].as_str().unwrap().contains(&comfy.url()), "{refused}");
+    }
+    assert_eq!(server.get("/api/workflows?category=Audio%20Generation").await["total"], 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_workflow_is_guarded_by_its_tag() {
+    let server = World::new().serve().await;
+    let body = json!({"name": "My flow", "workflow": {"nodes": [], "links": [], "z": 1, "a": 2}});
+    let (status, saved) = server.json("POST", "/api/workflows", Some(body.clone())).await;
+    assert_eq!((status, &saved["status"]), (201, &json!("saved")));
+    let path = format!("/api/workflows/{}", saved["id"].as_str().unwrap());
+    let answer = server.client.get(server.url(&path)).send().await.unwrap();
+    let tag = answer.headers()["etag"].to_str().unwrap().to_owned();
+    let text = answer.text().await.unwrap();
+    assert!(text.contains(r#""workflow":{"nodes":[],"links":[],"z":1,"a":2}"#), "kept as it was given: {text}");
+    let again = server.client.get(server.url(&path)).header("If-None-Match", &tag).send().await.unwrap();
+    assert_eq!(again.status(), 304);
+
+    let change = |tag: &str, name: &str| {
+        let request = server.client.put(server.url(&path)).header("If-Match", tag);
+        request.json(&json!({"name": name})).send()
+    };
+    assert_eq!(change(&tag, "First").await.unwrap().status(), 200);
+    let late = change(&tag, "Second").await.unwrap();
+    assert_eq!(late.status(), 412);
+    let refused: Value = serde_json::from_str(&late.text().await.unwrap()).unwrap();
+    assert_eq!(refused["error"]["code"], "PRECONDITION_FAILED");
+    let now = server.get(&path).await;
+    assert_eq!((&now["name"], &now["workflow"]), (&json!("First"), &body["workflow"]));
+    let (status, gone) = server.json("DELETE", &path, None).await;
+    assert_eq!((status, &gone["status"], &gone["workflow_id"]), (200, &json!("deleted"), &saved["id"]));
+    let (status, refused) = server.json("GET", &path, None).await;
+    assert_eq!((status, &refused["error"]["details"]["resource"]), (404, &json!("workflow")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_large_workflow_is_kept_and_a_too_large_one_refused() {
+    let server = World::new().serve().await;
+    let graph = |megabytes: usize| json!({"name": "Large", "workflow": {"text": "x".repeat(megabytes << 20)}});
+    let (status, _) = server.json("POST", "/api/workflows", Some(graph(9))).await;
+    assert_eq!(status, 201);
+    let (status, refused) = server.json("POST", "/api/workflows", Some(graph(10))).await;
+    assert_eq!((status, &refused["error"]["code"]), (413, &json!("PAYLOAD_TOO_LARGE")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upload_goes_into_comfyuis_input_folder() {
+    let comfy = FakeComfy::start();
+    let server = World::new().beside(&comfy).serve().await;
+    let request = server.client.post(server.url("/api/inputs?filename=face.png&subfolder=people")).body("a face");
+    let answer = request.send().await.unwrap();
+    assert_eq!(answer.status(), 201);
+    let stored: Value = serde_json::from_str(&answer.text().await.unwrap()).unwrap();
+    assert_eq!(stored, json!({"name": "face.png", "subfolder": "people", "type": "input"}));
+    let path = "/api/outputs/view?type=input&subfolder=people&filename=face.png";
+    let back = server.client.get(server.url(path)).send().await.unwrap();
+    assert_eq!(back.bytes().await.unwrap().as_ref(), b"a face");
+    for hostile in ["filename=..%2Fescape.png", "filename=a.png&subfolder=..%2F..", "filename=a.png&type=models"] {
+        let (status, refused) = server.json("GET", &format!("/api/outputs/view?{hostile}"), None).await;
+        assert_eq!((status, &refused["error"]["code"]), (400, &json!("INVALID_REQUEST")), "{hostile}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_watcher_hears_the_queue_the_steps_the_outputs_and_sees_pictures_if_it_asks() {
+    let comfy = FakeComfy::start();
+    comfy.hold();
+    let server = World::new().beside(&comfy).serve().await;
+    let mut client = Client::connect(&server).await;
+    client.say(json!({"type": "subscribe", "channels": ["queue", "workflows"], "previews": true})).await;
+    let snapshot = client.hear_one_of(&["queue_update"]).await;
+    assert_eq!(snapshot["snapshot"], true);
+    assert_eq!(snapshot["data"], json!({"queue_pending": 0, "queue_running": 0, "current_task": null, "paused": false}));
+    comfy.wait_until(|comfy| !comfy.sockets().is_empty()).await;
+    let action = json!({"type": "action", "action": "execute_workflow", "data": {"workflow": counting(1)}, "request_id": 5});
+    client.say(action).await;
+    let result = client.hear_one_of(&["action_result"]).await;
+    assert_eq!((&result["request_id"], &result["data"]["status"]), (&json!(5), &json!("success")), "{result}");
+    let id = result["data"]["result"]["prompt_id"].as_str().unwrap().to_owned();
+    comfy.wait_until(|comfy| comfy.queued().len() == 1).await;
+    comfy.send_preview(&comfy.sockets()[0], &id, "5", b"a picture");
+    let picture = loop {
+        match client.0.next().await.unwrap().unwrap() {
+            Message::Binary(picture) => break picture,
+            _ => continue,
+        }
+    };
+    assert!(picture.ends_with(b"a picture") && picture.starts_with(&[0, 0, 0, 4]));
+    comfy.go_on();
+    let mut heard = Vec::new();
+    loop {
+        let message = client.hear().await;
+        let is_last = message["type"] == "workflow_progress" && message["data"]["status"] == "completed";
+        heard.push(message);
+        if is_last {
+            break;
+        }
+    }
+    let output = heard.iter().find(|message| message["type"] == "workflow_output").unwrap();
+    assert_eq!((&output["data"]["prompt_id"], output["data"]["output"]["images"].is_array()), (&json!(id), true));
+    let last = &heard.last().unwrap()["data"];
+    assert_eq!((&last["node"], &last["overall"], &last["type"]), (&Value::Null, &json!(100.0), &json!("executed")));
+}

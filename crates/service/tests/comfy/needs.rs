@@ -1,0 +1,143 @@
+//! What workflows need: found on the disk or in ComfyUI, had from presets, addresses and copies, fetched as one download.
+
+use serde_json::{Value, json};
+use service::{
+    Error,
+    downloads::{DownloadState, Priority},
+    workflows::{ModelSource, NewWorkflow, WorkflowRequirements},
+};
+use test_support::{fake_hub::FakeHub, file_server::Content};
+
+use crate::world::{Running, World, counting, eventually};
+
+/// Two loaders of checkpoints and one of a VAE; the page notes addresses in `properties.models`, or does not.
+fn graph(with_notes: bool) -> Value {
+    let note = |directory: &str, name: &str, repository: &str| {
+        let url = format!("https://huggingface.co/acme/{repository}/resolve/main/{name}");
+        if with_notes { json!([{"directory": directory, "name": name, "url": url}]) } else { json!([]) }
+    };
+    json!({
+        "nodes": [
+            {"id": 1, "type": "CheckpointLoaderSimple", "mode": 0, "inputs": [], "outputs": [], "widgets_values": ["base.safetensors"],
+             "properties": {"models": note("checkpoints", "base.safetensors", "base")}},
+            {"id": 2, "type": "VAELoader", "mode": 0, "inputs": [], "outputs": [], "widgets_values": ["small.safetensors"],
+             "properties": {"models": note("vae", "small.safetensors", "vae")}},
+            {"id": 3, "type": "NodeOfNobody", "mode": 0, "inputs": [], "outputs": [], "widgets_values": [],
+             "properties": {"cnr_id": "somebodys-pack"}},
+        ],
+        "links": [],
+    })
+}
+
+async fn save(running: &Running, graph: &Value) -> String {
+    let workflow = graph.as_object().unwrap().clone();
+    let new = NewWorkflow { name: "Needy".to_owned(), category: None, description: None, workflow };
+    running.dashboard.workflows.save(new).await.unwrap().id
+}
+
+fn model<'a>(needs: &'a WorkflowRequirements, name: &str) -> &'a service::workflows::ModelRequirement {
+    needs.models.iter().find(|model| model.name == name).unwrap_or_else(|| panic!("{name}: {needs:#?}"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_missing_is_named_with_its_addresses_and_fetched_as_one_download() {
+    let hub = FakeHub::start();
+    let (base, vae) = (Content::pattern(1, 300_000), Content::pattern(2, 20_000));
+    hub.large_file("acme/base", "base.safetensors", base.clone());
+    hub.large_file("acme/vae", "small.safetensors", vae.clone());
+    let world = World::new();
+    let running = world.start_beside(&hub).await;
+    let id = save(&running, &graph(true)).await;
+    let needs = running.dashboard.workflows.requirements_of(&id).await.unwrap();
+    assert_eq!(needs.models.len(), 2);
+    assert_eq!((needs.bytes_to_fetch, needs.bytes_exact, needs.fits_disk), (320_000, true, true));
+    assert_eq!((needs.comfyui_asked, needs.is_ready()), (true, Some(false)));
+    let first = model(&needs, "base.safetensors");
+    assert_eq!((first.folder.as_deref(), first.present), (Some("checkpoints"), false));
+    assert!(matches!(first.sources.as_slice(), [ModelSource::Workflow { url }] if url.contains("/acme/base/")));
+    let nobody = &needs.missing_nodes[0];
+    assert_eq!((nobody.node_type.as_str(), nobody.package.as_deref()), ("NodeOfNobody", Some("somebodys-pack")));
+
+    let begun = running.dashboard.workflows.install_requirements(&id, Priority::High).await.unwrap();
+    assert_eq!(begun.files, ["checkpoints/base.safetensors", "vae/small.safetensors"]);
+    let download = begun.download_id.unwrap();
+    let done = eventually(|| async {
+        let view = running.dashboard.downloads.get(&download).await.unwrap();
+        (!view.state.is_unfinished()).then_some(view)
+    });
+    assert_eq!(done.await.state, DownloadState::Completed);
+    let needs = running.dashboard.workflows.requirements_of(&id).await.unwrap();
+    assert!(needs.models.iter().all(|model| model.present) && needs.bytes_to_fetch == 0);
+    let again = running.dashboard.workflows.install_requirements(&id, Priority::Normal).await.unwrap();
+    assert_eq!((again.download_id, again.files), (None, vec![]));
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_notes_a_file_is_found_by_what_the_loader_reads_and_without_an_address_it_cannot_be_fetched() {
+    let world = World::new();
+    let running = world.start().await;
+    let id = save(&running, &graph(false)).await;
+    let needs = running.dashboard.workflows.requirements_of(&id).await.unwrap();
+    assert_eq!(model(&needs, "base.safetensors").folder.as_deref(), Some("checkpoints"));
+    assert_eq!(model(&needs, "small.safetensors").path().unwrap().as_str(), "vae/small.safetensors");
+    let refused = running.dashboard.workflows.install_requirements(&id, Priority::Normal).await;
+    assert!(matches!(refused, Err(Error::Conflict { .. })), "{refused:?}");
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_template_is_had_from_its_preset_and_its_video_memory_is_what_that_declares() {
+    let world = World::new();
+    let running = world.start().await;
+    let needs = running.dashboard.workflows.requirements_of("sdxl_text_to_image").await.unwrap();
+    for model in &needs.models {
+        assert!(
+            model.sources.iter().any(|source| {
+                matches!(source, ModelSource::Preset { id, .. } if id.as_str() == "SDXL_BASE_V1")
+            }),
+            "{model:?}"
+        );
+    }
+    assert!(needs.vram.unwrap().basis.contains("SDXL_BASE_V1"));
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_in_another_subfolder_is_found_and_the_graph_runs_with_the_right_path() {
+    let world = World::new();
+    world.comfy.edit_object_info(|known| {
+        known["ProbeSleep"]["input"]["required"]["vae_name"] = json!([["sub/small.safetensors", "other.safetensors"]]);
+    });
+    world.comfy.set_models("vae", &["sub/small.safetensors", "other.safetensors"]);
+    let running = world.start().await;
+    let mut graph = counting(1, 1);
+    graph["5"]["inputs"]["vae_name"] = json!("small.safetensors");
+    let needs = running.dashboard.workflows.requirements(&graph).await.unwrap();
+    let found = model(&needs, "small.safetensors");
+    assert_eq!((found.present, found.found_as.as_deref()), (false, Some("sub/small.safetensors")));
+    let prompt = crate::world::prompt(&graph);
+    let refused = running.dashboard.prompts.execute(prompt.clone()).await;
+    assert!(matches!(refused, Err(Error::InvalidWorkflow(_))), "{refused:?}");
+    let fixing = service::prompts::NewPrompt { fix_paths: true, ..prompt };
+    let accepted = running.dashboard.prompts.execute(fixing).await.unwrap();
+    assert_eq!(accepted.fixed_paths[0].to, "sub/small.safetensors");
+    running.completed(&accepted.prompt_id).await;
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_lies_on_the_disk_counts_though_comfyui_is_away() {
+    let world = World::new();
+    let place = world.folder.path().join("models/vae");
+    std::fs::create_dir_all(&place).unwrap();
+    std::fs::write(place.join("small.safetensors"), b"weights").unwrap();
+    world.comfy.go_down();
+    let running = world.start().await;
+    eventually(|| async { running.dashboard.comfy.health().await.is_err().then_some(()) }).await;
+    let graph = json!({"2": {"class_type": "VAELoader", "inputs": {"vae_name": "small.safetensors"}}});
+    let needs = running.dashboard.workflows.requirements(&graph).await.unwrap();
+    assert_eq!((needs.comfyui_asked, needs.is_ready()), (false, None));
+    assert!(model(&needs, "small.safetensors").present && needs.missing_nodes.is_empty());
+    running.stop().await;
+}

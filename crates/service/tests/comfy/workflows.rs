@@ -1,0 +1,134 @@
+//! Workflows on the disk: kept as given, listed with those of others, guarded by their tags, never outside their folder.
+
+use serde_json::{Value, json};
+use service::{
+    Error, Resource,
+    page::Order,
+    prompts::{GraphToRun, NewPrompt},
+    workflows::{NewWorkflow, WorkflowChange, WorkflowFormat, WorkflowOrigin, WorkflowQuery, WorkflowSort},
+};
+
+use crate::world::{Running, World, counting, prompt};
+
+fn new(name: &str, graph: &Value) -> NewWorkflow {
+    let workflow = graph.as_object().unwrap().clone();
+    NewWorkflow { name: name.to_owned(), category: None, description: None, workflow }
+}
+
+async fn names(running: &Running, query: WorkflowQuery) -> Vec<String> {
+    let page = running.dashboard.workflows.list(&query).await.unwrap();
+    page.items.into_iter().map(|view| view.name).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn both_formats_are_kept_as_they_were_given_and_only_given_keys_change() {
+    let world = World::new();
+    let running = world.start().await;
+    let workflows = &running.dashboard.workflows;
+    let page = json!({"version": 0.4, "nodes": [], "links": [], "extra": {"z": [1.0, 1, null], "a": "ü"}});
+    let saved = workflows.save(new("Page", &page)).await.unwrap();
+    assert_eq!(saved.path, format!("workflows/user/{}.json", saved.id));
+    let kept = std::fs::read_to_string(world.folder.path().join(&saved.path)).unwrap();
+    assert_eq!(kept, page.to_string(), "a plain file that ComfyUI's page opens");
+    let detail = workflows.get(&saved.id).await.unwrap();
+    assert_eq!((detail.format, &*detail.workflow, &detail.etag), (WorkflowFormat::Ui, &page, &saved.etag));
+    assert_eq!((detail.view.category.as_str(), detail.view.origin), ("Custom", WorkflowOrigin::User));
+
+    let change = WorkflowChange { workflow: counting(1, 1).as_object().cloned(), ..WorkflowChange::default() };
+    let changed = workflows.update(&saved.id, change, Some(&saved.etag)).await.unwrap();
+    assert_ne!(changed.etag, saved.etag);
+    let detail = workflows.get(&saved.id).await.unwrap();
+    assert_eq!((detail.view.name.as_str(), detail.format), ("Page", WorkflowFormat::Api));
+    let late = WorkflowChange { name: Some("Late".to_owned()), ..WorkflowChange::default() };
+    let refused = workflows.update(&saved.id, late.clone(), Some(&saved.etag)).await;
+    assert!(matches!(refused, Err(Error::ChangedMeanwhile { etag }) if etag == changed.etag));
+    workflows.update(&saved.id, late, None).await.unwrap();
+    assert_eq!(*workflows.get(&saved.id).await.unwrap().workflow, counting(1, 1));
+    workflows.delete(&saved.id, None).await.unwrap();
+    assert!(matches!(workflows.get(&saved.id).await, Err(Error::NotFound { resource: Resource::Workflow, .. })));
+    assert_eq!(std::fs::read_dir(world.folder.path().join("workflows/user")).unwrap().count(), 0, "nothing is left");
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn workflows_of_all_origins_are_listed_and_only_our_own_can_be_changed() {
+    let world = World::new();
+    world.comfy.save_workflow("sub folder/theirs.json", &json!({"nodes": []}));
+    let by_hand = world.folder.path().join("workflows/user");
+    std::fs::create_dir_all(&by_hand).unwrap();
+    std::fs::write(by_hand.join("by hand (ü).json"), counting(3, 1).to_string()).unwrap();
+    std::fs::write(by_hand.join("notes.txt"), "no workflow").unwrap();
+    let running = world.start().await;
+    let workflows = &running.dashboard.workflows;
+    workflows.save(new("Own", &json!({}))).await.unwrap();
+    let query = WorkflowQuery { sort: WorkflowSort::Source, ..WorkflowQuery::default() };
+    let all = workflows.list(&query).await.unwrap();
+    let origins: Vec<WorkflowOrigin> = all.items.iter().map(|view| view.origin).collect();
+    assert_eq!(origins[..4], [WorkflowOrigin::Template; 4]);
+    assert_eq!(origins[4..], [WorkflowOrigin::User, WorkflowOrigin::User, WorkflowOrigin::Comfyui]);
+    assert_eq!(names(&running, query).await[4..], ["by hand (ü)", "Own", "sub folder/theirs"]);
+    let video = WorkflowQuery { category: Some("Video Generation".to_owned()), ..WorkflowQuery::default() };
+    assert_eq!(names(&running, video).await, ["Wan 2.2 5B text to video"]);
+    let found = WorkflowQuery { search: Some("MUSIC".to_owned()), order: Order::Descending, ..WorkflowQuery::default() };
+    assert_eq!(names(&running, found).await, ["ACE-Step text to music"]);
+
+    let id_of = |name: &str| all.items.iter().find(|view| view.name == name).unwrap().id.clone();
+    let theirs = id_of("sub folder/theirs");
+    assert_eq!(*workflows.get(&theirs).await.unwrap().workflow, json!({"nodes": []}));
+    for read_only in [theirs.as_str(), "sdxl_text_to_image"] {
+        assert!(matches!(workflows.delete(read_only, None).await, Err(Error::Forbidden(_))), "{read_only}");
+        let change = WorkflowChange::default();
+        assert!(matches!(workflows.update(read_only, change, None).await, Err(Error::Forbidden(_))), "{read_only}");
+    }
+    let stored = NewPrompt { graph: GraphToRun::Stored(id_of("by hand (ü)")), ..prompt(&json!({})) };
+    let accepted = running.dashboard.prompts.execute(stored).await.unwrap();
+    let record = running.completed(&accepted.prompt_id).await;
+    assert_eq!(record.workflow_id, Some(id_of("by hand (ü)")));
+    world.comfy.go_down();
+    assert!(running.dashboard.comfy.health().await.is_err());
+    assert_eq!(names(&running, WorkflowQuery::default()).await.len(), 6, "without ComfyUI its own are left out");
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_link_in_the_folder_leads_out_of_it() {
+    let world = World::new();
+    let secret = world.folder.path().join("secret.json");
+    std::fs::write(&secret, "{\"secret\": true}").unwrap();
+    let folder = world.folder.path().join("workflows/user");
+    std::fs::create_dir_all(&folder).unwrap();
+    let running = world.start().await;
+    let workflows = &running.dashboard.workflows;
+    let saved = workflows.save(new("Own", &json!({}))).await.unwrap();
+    let own = world.folder.path().join(&saved.path);
+    std::fs::remove_file(&own).unwrap();
+    std::os::unix::fs::symlink(&secret, &own).unwrap();
+    assert!(matches!(workflows.get(&saved.id).await, Err(Error::NotFound { .. })));
+    assert!(!names(&running, WorkflowQuery::default()).await.contains(&"Own".to_owned()));
+    for hostile in ["../secret", "custom_../secret", "..%2Fsecret", "user/secret"] {
+        assert!(matches!(workflows.get(hostile).await, Err(Error::NotFound { .. })), "{hostile}");
+    }
+    assert_eq!(std::fs::read_to_string(&secret).unwrap(), "{\"secret\": true}");
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_writers_with_the_same_tag_one_is_refused() {
+    let world = World::new();
+    let running = world.start().await;
+    let workflows = running.dashboard.workflows.clone();
+    let saved = workflows.save(new("Own", &json!({}))).await.unwrap();
+    let writers = (0..8).map(|writer| {
+        let (workflows, saved) = (workflows.clone(), saved.clone());
+        tokio::spawn(async move {
+            let change = WorkflowChange { name: Some(format!("Writer {writer}")), ..WorkflowChange::default() };
+            workflows.update(&saved.id, change, Some(&saved.etag)).await.is_ok()
+        })
+    });
+    let mut done = 0;
+    for writer in writers.collect::<Vec<_>>() {
+        done += usize::from(writer.await.unwrap());
+    }
+    assert_eq!(done, 1);
+    running.stop().await;
+}
