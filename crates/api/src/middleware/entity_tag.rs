@@ -1,6 +1,7 @@
 //! A tag on every JSON that was read, so that who has it already need not be sent it again.
 //!
-//! The tag is made of the body, and weak: the same JSON may travel compressed or not. Streams and files are left alone.
+//! The tag is made of the body, and weak: the same JSON may travel compressed or not. Streams and files are left alone, and so
+//! are answers whose route has a tag of its own.
 
 use actix_web::{
     Error, HttpResponse,
@@ -28,7 +29,8 @@ pub async fn tag<B: MessageBody + 'static>(
     let is_reading = matches!(*request.method(), Method::GET | Method::HEAD);
     let answer = next.call(request).await?.map_into_boxed_body();
     let is_whole = matches!(answer.response().body().size(), BodySize::Sized(1..));
-    if !is_reading || !is_whole || answer.status() != StatusCode::OK || !is_json(&answer) {
+    let has_own_tag = answer.headers().contains_key(header::ETAG);
+    if has_own_tag || !is_reading || !is_whole || answer.status() != StatusCode::OK || !is_json(&answer) {
         return Ok(answer);
     }
     let (request, answer) = answer.into_parts();

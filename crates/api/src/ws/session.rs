@@ -156,8 +156,9 @@ impl Client {
             self.outbox.want_pictures(asked.previews);
         }
         self.say("subscribed", asked, &serde_json::json!({"channels": names(&now_on)}));
-        for channel in &channels {
-            if let Err(failure) = self.snapshot(*channel).await {
+        let in_order = [Channel::System, Channel::Downloads, Channel::Queue, Channel::Workflows];
+        for channel in in_order.into_iter().filter(|channel| channels.contains(channel)) {
+            if let Err(failure) = self.snapshot(channel).await {
                 self.complain(&failure.into(), &asked.request_id);
             }
         }

@@ -78,7 +78,10 @@ async fn what_stands_in_the_way_has_its_code() {
     execute(&server, json!({"workflow": counting(1)})).await;
     let (status, refused) = ask(json!({"workflow": counting(2)})).await;
     assert_eq!((status, &refused["error"]["code"]), (507, &json!("QUEUE_FULL")));
-    assert_eq!((&refused["error"]["details"]["needed"], &refused["error"]["details"]["available"]), (&json!(2), &json!(1)));
+    assert_eq!(
+        (&refused["error"]["details"]["needed"], &refused["error"]["details"]["available"]),
+        (&json!(2), &json!(1))
+    );
     comfy.go_down();
     for (method, path) in [
         ("GET", "/api/comfyui/health"),
@@ -114,7 +117,8 @@ async fn a_workflow_is_guarded_by_its_tag() {
         let request = server.client.put(server.url(&path)).header("If-Match", tag);
         request.json(&json!({"name": name})).send()
     };
-    assert_eq!(change(&tag, "First").await.unwrap().status(), 200);
+    let first = change(&tag, "First").await.unwrap();
+    assert_eq!(first.status(), 200, "{tag}: {}", first.text().await.unwrap());
     let late = change(&tag, "Second").await.unwrap();
     assert_eq!(late.status(), 412);
     let refused: Value = serde_json::from_str(&late.text().await.unwrap()).unwrap();
@@ -164,9 +168,13 @@ async fn a_watcher_hears_the_queue_the_steps_the_outputs_and_sees_pictures_if_it
     client.say(json!({"type": "subscribe", "channels": ["queue", "workflows"], "previews": true})).await;
     let snapshot = client.hear_one_of(&["queue_update"]).await;
     assert_eq!(snapshot["snapshot"], true);
-    assert_eq!(snapshot["data"], json!({"queue_pending": 0, "queue_running": 0, "current_task": null, "paused": false}));
+    assert_eq!(
+        snapshot["data"],
+        json!({"queue_pending": 0, "queue_running": 0, "current_task": null, "paused": false})
+    );
     comfy.wait_until(|comfy| !comfy.sockets().is_empty()).await;
-    let action = json!({"type": "action", "action": "execute_workflow", "data": {"workflow": counting(1)}, "request_id": 5});
+    let action =
+        json!({"type": "action", "action": "execute_workflow", "data": {"workflow": counting(1)}, "request_id": 5});
     client.say(action).await;
     let result = client.hear_one_of(&["action_result"]).await;
     assert_eq!((&result["request_id"], &result["data"]["status"]), (&json!(5), &json!("success")), "{result}");

@@ -11,14 +11,6 @@ use crate::{
     world::{Server, World, schema},
 };
 
-/// A graph that ComfyUI runs at once.
-fn picture() -> Value {
-    json!({
-        "1": {"class_type": "EmptyImage", "inputs": {"width": 64, "height": 64, "batch_size": 1, "color": 0}},
-        "2": {"class_type": "SaveImage", "inputs": {"images": ["1", 0], "filename_prefix": "made"}},
-    })
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn every_operation_of_the_document_answers_as_documented() {
     let comfy = FakeComfy::start();

@@ -21,7 +21,10 @@ fn with_body(operation: &'static str, method: &'static str, path: &'static str, 
 
 /// Every sample, in an order in which each finds what it needs.
 pub(crate) fn samples() -> Vec<Sample> {
-    [of_system(), of_presets(), of_downloads(), of_models(), of_access(), last_ones()].into_iter().flatten().collect()
+    [of_system(), of_presets(), of_downloads(), of_models(), of_comfyui(), of_workflows(), of_access(), last_ones()]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 fn of_system() -> Vec<Sample> {
@@ -111,6 +114,49 @@ fn of_access() -> Vec<Sample> {
         sample("clear_token", "DELETE", "/api/settings/tokens/civitai", 200),
         sample("list_audit", "GET", "/api/audit?per_page=5", 200),
     ]
+}
+
+fn of_comfyui() -> Vec<Sample> {
+    vec![
+        sample("comfyui_health", "GET", "/api/comfyui/health", 200),
+        with_body("execute", "POST", "/api/comfyui/execute", json!({"workflow": picture(), "priority": 1}), 200),
+        sample("queue", "GET", "/api/comfyui/queue", 200),
+        sample("pause_queue", "POST", "/api/comfyui/queue/pause", 200),
+        sample("resume_queue", "POST", "/api/comfyui/queue/resume", 200),
+        with_body("change_prompt", "PATCH", "/api/comfyui/queue/none", json!({"priority": 2}), 404),
+        sample("cancel_prompt", "DELETE", "/api/comfyui/queue/none", 404),
+        sample("interrupt", "POST", "/api/comfyui/interrupt", 200),
+        sample("clear_queue", "DELETE", "/api/comfyui/queue?type=all", 200),
+        sample("list_prompts", "GET", "/api/comfyui/history?status=completed", 200),
+        sample("prompt_history", "GET", "/api/comfyui/history/none", 404),
+        sample("free", "POST", "/api/comfyui/free", 200),
+        sample("list_outputs", "GET", "/api/outputs?sort=size", 200),
+        sample("view_output", "GET", "/api/outputs/view?filename=none.png", 404),
+        sample("delete_outputs", "DELETE", "/api/outputs?paths=none.png&confirm=true", 409),
+        with_body("upload_input", "POST", "/api/inputs?filename=face.png", json!("a face"), 201),
+    ]
+}
+
+fn of_workflows() -> Vec<Sample> {
+    vec![
+        sample("list_workflows", "GET", "/api/workflows?category=Video%20Generation&sort=modified", 200),
+        sample("get_workflow", "GET", "/api/workflows/sdxl_text_to_image", 200),
+        with_body("save_workflow", "POST", "/api/workflows", json!({"name": "Mine", "workflow": {}}), 201),
+        with_body("update_workflow", "PUT", "/api/workflows/sdxl_text_to_image", json!({"name": "Mine"}), 403),
+        sample("delete_workflow", "DELETE", "/api/workflows/custom_none", 404),
+        with_body("convert_workflow", "POST", "/api/workflows/convert", json!({"workflow": picture()}), 200),
+        with_body("graph_requirements", "POST", "/api/workflows/requirements", json!({"workflow": picture()}), 200),
+        sample("workflow_requirements", "GET", "/api/workflows/sdxl_text_to_image/requirements", 200),
+        sample("install_requirements", "POST", "/api/workflows/sdxl_text_to_image/install-requirements", 409),
+    ]
+}
+
+/// A graph that ComfyUI runs at once.
+fn picture() -> Value {
+    json!({
+        "1": {"class_type": "EmptyImage", "inputs": {"width": 64, "height": 64, "batch_size": 1, "color": 0}},
+        "2": {"class_type": "SaveImage", "inputs": {"images": ["1", 0], "filename_prefix": "made"}},
+    })
 }
 
 fn last_ones() -> Vec<Sample> {

@@ -55,7 +55,8 @@ async fn where_the_folder_is_elsewhere_the_outputs_of_our_prompts_are_listed_and
     assert_eq!((list.page.items[0].path.as_str(), list.is_complete), (name.as_str(), false));
     assert!(list.page.items[0].size_bytes.unwrap() > 0);
     assert!(matches!(outputs.delete(&[name]).await, Err(Error::Conflict { .. })));
-    let missing = FileReference { filename: "none.png".to_owned(), subfolder: String::new(), folder: "output".to_owned() };
+    let missing =
+        FileReference { filename: "none.png".to_owned(), subfolder: String::new(), folder: "output".to_owned() };
     assert!(matches!(outputs.view(missing.clone(), None).await, Err(Error::NotFound { .. })));
     world.comfy.go_down();
     let unseen = outputs.view(missing, None).await.map(|file| file.status);

@@ -93,9 +93,10 @@ async fn a_template_is_had_from_its_preset_and_its_video_memory_is_what_that_dec
     let needs = running.dashboard.workflows.requirements_of("sdxl_text_to_image").await.unwrap();
     for model in &needs.models {
         assert!(
-            model.sources.iter().any(|source| {
-                matches!(source, ModelSource::Preset { id, .. } if id.as_str() == "SDXL_BASE_V1")
-            }),
+            model
+                .sources
+                .iter()
+                .any(|source| { matches!(source, ModelSource::Preset { id, .. } if id.as_str() == "SDXL_BASE_V1") }),
             "{model:?}"
         );
     }

@@ -69,7 +69,8 @@ async fn workflows_of_all_origins_are_listed_and_only_our_own_can_be_changed() {
     assert_eq!(names(&running, query).await[4..], ["by hand (ü)", "Own", "sub folder/theirs"]);
     let video = WorkflowQuery { category: Some("Video Generation".to_owned()), ..WorkflowQuery::default() };
     assert_eq!(names(&running, video).await, ["Wan 2.2 5B text to video"]);
-    let found = WorkflowQuery { search: Some("MUSIC".to_owned()), order: Order::Descending, ..WorkflowQuery::default() };
+    let found =
+        WorkflowQuery { search: Some("MUSIC".to_owned()), order: Order::Descending, ..WorkflowQuery::default() };
     assert_eq!(names(&running, found).await, ["ACE-Step text to music"]);
 
     let id_of = |name: &str| all.items.iter().find(|view| view.name == name).unwrap().id.clone();

@@ -6,6 +6,7 @@ use std::fmt::Write;
 use api::operations::{Operations, ROLES, Role as Needs};
 use serde_json::{Value, json};
 use service::access::Role;
+use test_support::fake_comfy::FakeComfy;
 use tokio_tungstenite::tungstenite;
 
 use super::callers::{Proof, cookie_header, everybody};
@@ -43,7 +44,8 @@ async fn status(server: &Server, method: &str, path: &str, proof: &Proof) -> u16
 
 #[tokio::test(flavor = "multi_thread")]
 async fn everybody_gets_through_to_what_their_role_allows_and_to_nothing_else() {
-    let world = unlimited();
+    let comfy = FakeComfy::start();
+    let world = unlimited().beside(&comfy);
     let server = world.serve().await;
     let everybody = everybody(&world, &server).await;
     let mut table = format!("{:22}{:9}", "", "needs");

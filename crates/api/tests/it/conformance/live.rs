@@ -25,7 +25,7 @@ struct Stage {
     gate: Gate,
     _registry: FakeRegistry,
     _driver: FakeNvml,
-    _comfy: FakeComfy,
+    comfy: FakeComfy,
 }
 
 impl Stage {
@@ -61,7 +61,7 @@ impl Stage {
                 });
             })
             .await;
-        Self { world, server, gate, _registry: registry, _driver: driver, _comfy: comfy }
+        Self { world, server, gate, _registry: registry, _driver: driver, comfy }
     }
 
     fn place(&self, path: &str) {
@@ -109,8 +109,46 @@ pub(super) async fn answers() -> BTreeMap<String, (u16, Value)> {
     taken.of("GET /api/models/types", "/api/models/types").await;
     taken.of("GET /api/models/validate", "/api/models/validate").await;
     taken.of("DELETE /api/models", "/api/models").await;
+    of_comfyui(&mut taken, &stage.comfy).await;
+    of_workflows(&mut taken).await;
     taken.of("DELETE /api/presets/{preset_id}", &format!("/api/presets/{PRESET}")).await;
     taken.answers
+}
+
+/// The example's own graph lacks most of its inputs: one that runs takes its place.
+async fn of_comfyui(taken: &mut Taken<'_>, comfy: &FakeComfy) {
+    comfy.hold();
+    taken.of("GET /api/comfyui/health", "/api/comfyui/health").await;
+    let execute = "POST /api/comfyui/execute";
+    taken.bodies.insert(execute.to_owned(), json!({"workflow": counting(1), "priority": 1}));
+    let first = taken.of(execute, "/api/comfyui/execute").await;
+    taken.bodies.insert(execute.to_owned(), json!({"workflow": counting(2)}));
+    taken.of(execute, "/api/comfyui/execute").await;
+    let both = |queue: &Value| queue["queue_running"][0].is_object() && queue["queue_pending"][0].is_object();
+    while !both(&taken.of("GET /api/comfyui/queue", "/api/comfyui/queue").await) {}
+    comfy.go_on();
+    let path = format!("/api/comfyui/history/{}", first["prompt_id"].as_str().unwrap());
+    while taken.of("GET /api/comfyui/history/{prompt_id}", &path).await["completed"].is_null() {}
+    taken.of("POST /api/comfyui/interrupt", "/api/comfyui/interrupt").await;
+    taken.of("DELETE /api/comfyui/queue", "/api/comfyui/queue").await;
+}
+
+async fn of_workflows(taken: &mut Taken<'_>) {
+    let saved = taken.of("POST /api/workflows", "/api/workflows").await;
+    let path = format!("/api/workflows/{}", saved["id"].as_str().unwrap());
+    taken.of("GET /api/workflows", "/api/workflows").await;
+    taken.of("GET /api/workflows/{workflow_id}", &path).await;
+    let change = taken.bodies.get("PUT /api/workflows/{workflow_id}").cloned();
+    assert_eq!(taken.server.json("PUT", &path, change).await.0, 200);
+    taken.of("DELETE /api/workflows/{workflow_id}", &path).await;
+}
+
+fn counting(color: u64) -> Value {
+    json!({
+        "1": {"class_type": "EmptyImage", "inputs": {"width": 64, "height": 64, "batch_size": 1, "color": color}},
+        "5": {"class_type": "ProbeSleep", "inputs": {"image": ["1", 0], "steps": 3, "seconds": 0.2}},
+        "9": {"class_type": "SaveImage", "inputs": {"images": ["5", 0], "filename_prefix": "probe"}},
+    })
 }
 
 /// Answers as they are gathered. A request has the body of its example.
@@ -143,8 +181,25 @@ pub(super) async fn messages(said: &BTreeMap<String, Value>) -> BTreeMap<String,
         let message = client.hear().await;
         told.entry(message["type"].as_str().unwrap().to_owned()).or_insert(message);
     }
+    told.extend(messages_of_comfyui(&stage).await);
     client.say(said["unsubscribe"].clone()).await;
     let left = client.hear_one_of(&["unsubscribed"]).await;
     assert_eq!(left["data"]["channels"], json!(["queue", "system"]));
+    told
+}
+
+/// What those hear who watch the queue and the workflows while a prompt runs.
+async fn messages_of_comfyui(stage: &Stage) -> BTreeMap<String, Value> {
+    let mut client = Client::connect(&stage.server).await;
+    client.say(json!({"type": "subscribe", "channels": ["queue", "workflows"]})).await;
+    client.hear_one_of(&["subscribed"]).await;
+    stage.server.json("POST", "/api/comfyui/execute", Some(json!({"workflow": counting(1)}))).await;
+    let mut told = BTreeMap::new();
+    while told.len() < 3 {
+        let message = client.hear_one_of(&["queue_update", "workflow_progress", "workflow_output"]).await;
+        if message["data"]["current_task"].is_object() || message["type"] != "queue_update" {
+            told.entry(message["type"].as_str().unwrap().to_owned()).or_insert(message);
+        }
+    }
     told
 }
