@@ -39,7 +39,10 @@ impl Transport {
     pub(crate) fn new(base: Url, timeout: Duration) -> Result<Self, ComfyError> {
         // Whoever comes first installs it; it is the same for all.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let built = reqwest::Client::builder().connect_timeout(timeout).no_proxy().build();
+        let builder = reqwest::Client::builder().connect_timeout(timeout).no_proxy();
+        // Without TLS the certificates of the machine need not be read, which takes as long as the rest of a start.
+        let builder = if base.scheme() == "https" { builder } else { builder.tls_certs_only([]) };
+        let built = builder.build();
         let http = built.map_err(|cause| ComfyError::Unavailable {
             tried: "making an HTTP client".to_owned(),
             cause: Trouble::NoConnection(cause),

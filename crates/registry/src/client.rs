@@ -46,16 +46,15 @@ pub enum Fetched {
 }
 
 impl Client {
-    /// A client, and the copy that an earlier one kept, if there is one of the same address. Blocking: reads a file.
-    ///
-    /// # Errors
-    /// `HttpClient` when no HTTP client can be made. An unusable copy is logged and is no error.
-    pub fn open(settings: ClientSettings) -> Result<(Self, Option<LastGood>), RegistryError> {
+    /// A client, and the copy that an earlier one kept, if there is one of the same address; an unusable copy is logged
+    /// and passed over. Blocking: reads a file.
+    #[must_use]
+    pub fn open(settings: ClientSettings) -> (Self, Option<LastGood>) {
         let ClientSettings { url, last_good, time_limit } = settings;
-        let remote = Remote::new(url)?;
+        let remote = Remote::new(url);
         let kept = last_good::read(&last_good, &remote.shown());
         let etag = Mutex::new(kept.as_ref().and_then(|kept| kept.etag.clone()));
-        Ok((Self { remote, last_good, time_limit, etag }, kept))
+        (Self { remote, last_good, time_limit, etag }, kept)
     }
 
     /// Asks for the registry, by its ETag where one is known, and keeps a copy of a new one. `now` dates the copy.

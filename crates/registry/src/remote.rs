@@ -9,6 +9,7 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use reqwest::header::{ETAG, IF_NONE_MATCH};
 use reqwest::redirect::{Action, Attempt, Policy};
 use reqwest::{Response, StatusCode};
+use tokio::sync::OnceCell;
 use url::Url;
 
 use crate::document::{Document, PresetFile};
@@ -25,8 +26,20 @@ const CONNECT_LIMIT: Duration = Duration::from_secs(10);
 /// A registry at an address.
 #[derive(Debug)]
 pub(crate) struct Remote {
-    http: reqwest::Client,
+    /// Made when it is first needed: reading the certificates of the machine takes as long as the rest of a start.
+    http: OnceCell<reqwest::Client>,
     url: Url,
+}
+
+fn http_client() -> Result<reqwest::Client, RegistryError> {
+    // The first provider of a process stays; whether it is this one does not matter.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::builder()
+        .user_agent(concat!("comfyui-dashboard/", env!("CARGO_PKG_VERSION")))
+        .connect_timeout(CONNECT_LIMIT)
+        .redirect(Policy::custom(follow))
+        .build()
+        .map_err(|source| RegistryError::HttpClient { source })
 }
 
 /// A document as it came.
@@ -38,16 +51,12 @@ pub(crate) struct Received {
 }
 
 impl Remote {
-    pub(crate) fn new(url: Url) -> Result<Self, RegistryError> {
-        // The first provider of a process stays; whether it is this one does not matter.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let http = reqwest::Client::builder()
-            .user_agent(concat!("comfyui-dashboard/", env!("CARGO_PKG_VERSION")))
-            .connect_timeout(CONNECT_LIMIT)
-            .redirect(Policy::custom(follow))
-            .build()
-            .map_err(|source| RegistryError::HttpClient { source })?;
-        Ok(Self { http, url })
+    pub(crate) fn new(url: Url) -> Self {
+        Self { http: OnceCell::new(), url }
+    }
+
+    async fn http(&self) -> Result<&reqwest::Client, RegistryError> {
+        self.http.get_or_try_init(async || http_client()).await
     }
 
     /// The address as logs, errors and files may show it.
@@ -115,7 +124,7 @@ impl Remote {
     }
 
     async fn get(&self, url: &Url, etag: Option<&str>) -> Result<Response, RegistryError> {
-        let mut request = self.http.get(url.clone());
+        let mut request = self.http().await?.get(url.clone());
         if let Some(etag) = etag {
             request = request.header(IF_NONE_MATCH, etag);
         }

@@ -65,7 +65,7 @@ impl RegistrySync {
             Error::invalid("REGISTRY_URL", format!("{source:?} is no URL ({cause}); give an http or https address"))
         })?;
         let client = ClientSettings { url, last_good: settings.registry_copy.clone(), time_limit: TIME_LIMIT };
-        let (client, copy) = Client::open(client).map_err(Error::internal)?;
+        let (client, copy) = Client::open(client);
         let last_success = copy.as_ref().map(|copy| copy.fetched_at);
         if let Some(copy) = copy {
             catalogue.replace(copy.catalog, copy.fetched_at);

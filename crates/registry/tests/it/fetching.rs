@@ -73,7 +73,7 @@ async fn a_silent_server_is_given_up_after_the_time_limit() {
     document.stall_after(20, Times(1));
     let mut settings = settings(&registry.url(), folder.path());
     settings.time_limit = Duration::from_millis(300);
-    let (client, _) = Client::open(settings).unwrap();
+    let (client, _) = Client::open(settings);
     assert!(matches!(client.fetch(noon()).await.unwrap_err(), RegistryError::TimedOut { .. }));
 }
 
@@ -175,7 +175,7 @@ async fn errors_and_the_copy_show_no_credentials_and_no_query() {
 }
 
 fn open(url: &str, folder: &Path) -> (Client, Option<LastGood>) {
-    Client::open(settings(url, folder)).unwrap()
+    Client::open(settings(url, folder))
 }
 
 fn settings(url: &str, folder: &Path) -> ClientSettings {
