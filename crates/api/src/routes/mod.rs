@@ -26,6 +26,14 @@ use utoipa_actix_web::service_config::ServiceConfig;
 
 /// Registers every documented route. Literal addresses come before those with an `{id}` in their place.
 pub fn register(config: &mut ServiceConfig) {
+    register_machine(config);
+    register_models(config);
+    register_comfyui(config);
+    register_access(config);
+}
+
+/// The machine and its health.
+fn register_machine(config: &mut ServiceConfig) {
     config
         .service(health::health)
         .service(health::api_health)
@@ -36,6 +44,14 @@ pub fn register(config: &mut ServiceConfig) {
         .service(system::storage)
         .service(system::resources)
         .service(system::logs)
+        .service(docs::openapi)
+        .service(socket::open_socket)
+        .service(socket::open_api_socket);
+}
+
+/// What arrives, what is here, and what belongs together.
+fn register_models(config: &mut ServiceConfig) {
+    config
         .service(presets::list_presets)
         .service(registry::recommendations)
         .service(registry::updates)
@@ -63,7 +79,12 @@ pub fn register(config: &mut ServiceConfig) {
         .service(models::model_detail)
         .service(jobs::list_jobs)
         .service(jobs::get_job)
-        .service(jobs::cancel_job)
+        .service(jobs::cancel_job);
+}
+
+/// ComfyUI, its queue, its workflows and what it made.
+fn register_comfyui(config: &mut ServiceConfig) {
+    config
         .service(comfyui::comfyui_health)
         .service(comfyui::execute)
         .service(comfyui::interrupt)
@@ -88,7 +109,12 @@ pub fn register(config: &mut ServiceConfig) {
         .service(outputs::list_outputs)
         .service(outputs::view_output)
         .service(outputs::delete_outputs)
-        .service(outputs::upload_input)
+        .service(outputs::upload_input);
+}
+
+/// Who may come in, and what is set.
+fn register_access(config: &mut ServiceConfig) {
+    config
         .service(auth::log_in)
         .service(auth::log_out)
         .service(auth::me)
@@ -103,8 +129,5 @@ pub fn register(config: &mut ServiceConfig) {
         .service(settings::change_settings)
         .service(settings::set_token)
         .service(settings::clear_token)
-        .service(audit::list_audit)
-        .service(docs::openapi)
-        .service(socket::open_socket)
-        .service(socket::open_api_socket);
+        .service(audit::list_audit);
 }

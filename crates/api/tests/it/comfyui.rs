@@ -24,12 +24,13 @@ async fn execute(server: &Server, body: Value) -> String {
 
 async fn ended(server: &Server, prompt: &str) -> Value {
     let watch = async {
+        let mut look = tokio::time::interval(std::time::Duration::from_millis(10));
         loop {
+            look.tick().await;
             let record = server.get(&format!("/api/comfyui/history/{prompt}")).await;
             if !record["completed"].is_null() {
                 return record;
             }
-            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
         }
     };
     tokio::time::timeout(PATIENCE, watch).await.unwrap()
