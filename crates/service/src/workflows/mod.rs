@@ -7,6 +7,7 @@ mod folder;
 mod id;
 mod install;
 mod list;
+mod lookup;
 mod needs;
 mod save;
 mod templates;

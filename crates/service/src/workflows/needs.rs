@@ -5,21 +5,17 @@ use std::collections::HashMap;
 
 use comfy_client::{
     ObjectInfo,
-    requirements::{FolderLists, ModelNeed, ModelUse, UnknownNode, requirements},
+    requirements::{FolderLists, ModelUse, UnknownNode, requirements},
 };
 use futures_util::{StreamExt, stream};
 use registry::{ConfinedPath, ModelFile, PresetId};
 use serde_json::Value;
 
 use super::Workflows;
-use crate::{Error, downloads::address::full_address, presets::EstimatedVram, tasks::blocking};
+use crate::{Error, presets::EstimatedVram};
 
 /// How many folders of ComfyUI are listed at once.
 const LISTED_AT_ONCE: usize = 8;
-
-/// Folders that ComfyUI reads as one: the old name and the present one.
-const SAME_FOLDERS: [(&str, &str); 3] =
-    [("unet", "diffusion_models"), ("clip", "text_encoders"), ("t2i_adapter", "controlnet")];
 
 /// What a workflow needs, and how much of it is here.
 #[derive(Debug, Clone)]
@@ -138,7 +134,8 @@ impl Workflows {
         let comfyui_asked = asked.is_some();
         let (object_info, folders) = asked.unwrap_or_default();
         let needs = requirements(graph, &object_info, &folders);
-        let mut models: Vec<ModelRequirement> = needs.models.into_iter().map(|need| self.look_up(need)).collect();
+        let mut models: Vec<ModelRequirement> =
+            needs.models.into_iter().map(|need| self.look_up(need, preset)).collect();
         self.look_at_disk(&mut models).await?;
         let missing: Vec<ModelFile> =
             models.iter().filter(|model| !model.present).filter_map(ModelRequirement::file).collect();
@@ -186,80 +183,6 @@ impl Workflows {
         Some(((*object_info).clone(), folders))
     }
 
-    fn look_up(&self, need: ModelNeed) -> ModelRequirement {
-        let mut model = ModelRequirement {
-            present: need.listed == Some(true),
-            found_as: need.listed_as,
-            folder: need.folder,
-            name: need.name,
-            size_bytes: None,
-            size_exact: false,
-            is_pinned: need.sha256.is_some(),
-            sha256: need.sha256,
-            sources: Vec::new(),
-            used_by: need.used_by,
-        };
-        let catalog = self.presets.catalogue.current();
-        for preset in catalog.iter() {
-            let Some(file) = preset.files.iter().find(|file| is_same(&file.path, &model)) else { continue };
-            model.is_pinned |= file.sha256.is_some();
-            model.sha256 = model.sha256.or_else(|| self.presets.index.expected(file).sha256);
-            model.size_bytes = model.size_bytes.or(file.stated_size);
-            model.sources.push(ModelSource::Preset { id: preset.id.clone(), url: file.url.clone() });
-        }
-        model.sources.extend(need.url.map(|url| ModelSource::Workflow { url }));
-        model
-    }
-
-    /// What lies on our own disk: at its place, elsewhere by the same name, or with the same content.
-    async fn look_at_disk(&self, models: &mut [ModelRequirement]) -> Result<(), Error> {
-        let index = &self.presets.index;
-        let places: Vec<ConfinedPath> = models.iter().flat_map(places_of).collect();
-        let (looking, looked_at) = (index.clone(), places);
-        blocking(move || looking.refresh(&looked_at)).await?;
-        for model in models {
-            let here = places_of(model).into_iter().any(|path| index.size(path.as_str()).is_some());
-            model.present |= here;
-            if model.present {
-                model.found_as = None;
-            } else if model.found_as.is_none() {
-                model.found_as = self.elsewhere(model);
-            }
-            let copies = model.sha256.as_deref().map(|sha256| index.copies_of(sha256)).unwrap_or_default();
-            let same = copies.into_iter().map(ModelSource::SameContent);
-            model.sources.splice(0..0, same);
-        }
-        Ok(())
-    }
-
-    /// The one file of that name in another place below the same folder, named from that folder.
-    fn elsewhere(&self, model: &ModelRequirement) -> Option<String> {
-        let folder = model.folder.as_deref()?;
-        let name = model.name.rsplit('/').next().unwrap_or(&model.name);
-        let is_it = |path: &str| {
-            let below = path.split_once('/').filter(|(top, _)| is_same_folder(top, folder));
-            below.is_some_and(|(_, rest)| rest.rsplit('/').next() == Some(name))
-        };
-        let found = self.presets.index.snapshot(is_it);
-        match found.as_slice() {
-            [(path, ..)] => path.split_once('/').map(|(_, rest)| rest.to_owned()),
-            _ => None,
-        }
-    }
-
-    fn add_size(&self, model: &mut ModelRequirement) {
-        let index = &self.presets.index;
-        let on_disk = places_of(model).into_iter().find_map(|path| index.size(path.as_str()));
-        let said = model.file().and_then(|file| {
-            let facts = index.facts(&full_address(&file.url))?;
-            model.sha256 = model.sha256.take().or(facts.sha256);
-            facts.size_bytes
-        });
-        if let Some(exact) = on_disk.or(said) {
-            (model.size_bytes, model.size_exact) = (Some(exact), true);
-        }
-    }
-
     /// What the workflow's own preset declares, or the one that has all its models; else what the weights suggest.
     fn vram_of(&self, models: &[ModelRequirement], preset: Option<&PresetId>) -> Option<EstimatedVram> {
         let catalog = self.presets.catalogue.current();
@@ -303,30 +226,4 @@ fn estimate(models: &[ModelRequirement]) -> Option<EstimatedVram> {
         .collect();
     let found = model_file::estimate_vram(&weights)?;
     Some(EstimatedVram { vram_gb: found.vram_gb, basis: found.basis })
-}
-
-/// Where a model may lie: in its folder, or in the one that ComfyUI reads as the same.
-fn places_of(model: &ModelRequirement) -> Vec<ConfinedPath> {
-    let Some(folder) = model.folder.as_deref() else { return Vec::new() };
-    let other = SAME_FOLDERS.iter().find_map(|(old, new)| match folder {
-        _ if folder == *old => Some(*new),
-        _ if folder == *new => Some(*old),
-        _ => None,
-    });
-    let path = |folder: &str| ConfinedPath::parse(&format!("{folder}/{}", model.name)).ok();
-    [Some(folder), other].into_iter().flatten().filter_map(path).collect()
-}
-
-/// Whether a file of a preset is the one that a graph asks for: the same name in the same folder.
-fn is_same(path: &ConfinedPath, model: &ModelRequirement) -> bool {
-    let name = model.name.rsplit('/').next().unwrap_or(&model.name);
-    path.file_name() == name
-        && model.folder.as_deref().is_none_or(|folder| path.folder().is_some_and(|own| is_same_folder(own, folder)))
-}
-
-fn is_same_folder(one: &str, other: &str) -> bool {
-    let present = |folder: &str| {
-        SAME_FOLDERS.iter().find(|(old, _)| *old == folder).map_or(folder.to_owned(), |(_, new)| (*new).to_owned())
-    };
-    present(one) == present(other)
 }

@@ -142,3 +142,17 @@ async fn what_lies_on_the_disk_counts_though_comfyui_is_away() {
     assert!(model(&needs, "small.safetensors").present && needs.missing_nodes.is_empty());
     running.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_comfyui_the_preset_of_a_template_says_where_its_files_belong_and_comes_first() {
+    let world = World::new();
+    world.comfy.go_down();
+    let running = world.start().await;
+    eventually(|| async { running.dashboard.comfy.health().await.is_err().then_some(()) }).await;
+    let needs = running.dashboard.workflows.requirements_of("wan22_5b_text_to_video").await.unwrap();
+    let encoder = model(&needs, "umt5_xxl_fp8_e4m3fn_scaled.safetensors");
+    assert_eq!(encoder.folder.as_deref(), Some("text_encoders"));
+    let first = encoder.sources.first().unwrap();
+    assert!(matches!(first, ModelSource::Preset { id, .. } if id.as_str() == "WAN2_2_TI2V_5B_FP16"), "{first:?}");
+    running.stop().await;
+}
