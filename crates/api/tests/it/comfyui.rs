@@ -204,3 +204,34 @@ async fn a_watcher_hears_the_queue_the_steps_the_outputs_and_sees_pictures_if_it
     let last = &heard.last().unwrap()["data"];
     assert_eq!((&last["node"], &last["overall"], &last["type"]), (&Value::Null, &json!(100.0), &json!("executed")));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn twenty_sockets_miss_no_end_of_many_prompts() {
+    const PROMPTS: usize = 150;
+    let comfy = FakeComfy::start();
+    comfy.set_step(std::time::Duration::ZERO);
+    let server = World::new().beside(&comfy).flag("--comfyui-max-queue").flag("1000").serve().await;
+    let mut watchers = Vec::new();
+    for _ in 0..20 {
+        let mut client = Client::connect(&server).await;
+        client.say(json!({"type": "subscribe", "channels": ["queue", "workflows"]})).await;
+        client.hear_one_of(&["subscribed"]).await;
+        watchers.push(tokio::spawn(async move {
+            let mut ended = Vec::new();
+            while ended.len() < PROMPTS {
+                let message = client.hear_one_of(&["workflow_progress"]).await;
+                if message["data"]["status"] == "completed" {
+                    ended.push(message["data"]["prompt_id"].as_str().unwrap().to_owned());
+                }
+            }
+            ended
+        }));
+    }
+    let mut ids = Vec::new();
+    for color in 0..PROMPTS {
+        ids.push(execute(&server, json!({"workflow": counting(color as u64)})).await);
+    }
+    for watcher in watchers {
+        assert_eq!(watcher.await.unwrap(), ids);
+    }
+}

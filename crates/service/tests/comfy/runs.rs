@@ -122,6 +122,21 @@ async fn what_comfyui_itself_refuses_comes_back_in_its_own_words() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_comfyui_that_gives_prompts_ids_of_its_own_is_told_to_be_too_old_and_keeps_none() {
+    let world = World::new();
+    let running = world.start().await;
+    let body = json!({"prompt_id": "its own", "number": 1, "node_errors": {}});
+    world.comfy.answer_with("/prompt", 200, "application/json", &body.to_string());
+    let Err(Error::InvalidWorkflow(refused)) = running.dashboard.prompts.execute(prompt(&counting(1, 1))).await else {
+        panic!("it was taken");
+    };
+    assert!(refused.error.as_str().unwrap().contains("too old"));
+    let deleted = json!({"delete": ["its own"]});
+    assert!(world.comfy.requests().iter().any(|seen| seen.target == "/queue" && seen.body == deleted));
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_comfyui_that_is_down_hangs_or_talks_nonsense_is_said_to_be_unavailable() {
     let world = World::new();
     let running = world.start().await;

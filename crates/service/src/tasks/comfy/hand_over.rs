@@ -70,6 +70,7 @@ impl Courier {
             prompt,
         };
         match self.prompts.comfy.client.submit(&submission).await {
+            Ok(Submitted::Accepted { prompt_id, .. }) if prompt_id != id => self.too_old(id, &prompt_id).await,
             Ok(Submitted::Accepted { node_errors, .. }) => {
                 let some = node_errors.as_object().is_some_and(|errors| !errors.is_empty());
                 let told = some.then(|| node_errors.to_string());
@@ -90,6 +91,14 @@ impl Courier {
             // Whether ComfyUI took it is not known: the next round looks for it.
             Err(cause) => Err(cause.into()),
         }
+    }
+
+    /// Under an id of its own choice nothing could be found again: it must not run so.
+    async fn too_old(&mut self, id: &str, given: &str) -> Result<Option<QueueRow>, Stopped> {
+        self.prompts.comfy.client.delete_from_queue(&[given]).await?;
+        self.prompts.comfy.client.interrupt(Some(given)).await?;
+        let words = "This ComfyUI is too old: it does not take the id that a prompt shall have; update it";
+        self.give_up(id, PromptFailure { error: Value::from(words), ..PromptFailure::of(words) }).await
     }
 
     async fn give_up(&mut self, id: &str, failure: PromptFailure) -> Result<Option<QueueRow>, Stopped> {
