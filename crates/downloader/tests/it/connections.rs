@@ -75,7 +75,7 @@ async fn silence_before_the_head_ends_with_a_new_request() {
 }
 
 #[tokio::test]
-async fn silence_on_all_connections_at_once_is_overcome_and_shown() {
+async fn silence_on_all_connections_at_once_is_overcome() {
     let server = FileServer::start();
     server.set_rate_per_connection(20_000_000);
     let route = server.file("/f.bin", Content::pattern(12, 40 * MIB)).stall_after(MIB, Times(9));
@@ -83,8 +83,17 @@ async fn silence_on_all_connections_at_once_is_overcome_and_shown() {
     let story = rig.fetch(rig.file("f.bin", &route.url())).await;
     assert!(story.completed(), "{:#?}", story.told());
     rig.assert_whole("f.bin", &route.content());
-    let stalled = |event: &JobEvent| matches!(event, JobEvent::Progress(progress) if progress.stalled);
-    assert!(story.events.iter().any(stalled), "no tick said that it stalled");
+}
+
+#[tokio::test]
+async fn a_job_that_receives_nothing_is_shown_as_stalled() {
+    let route = served(|route| route.stall_after(SIZE / 2, Times(1)));
+    let settings = impatient();
+    let mut rig =
+        Rig::with(Settings { stall_timeout: 4 * settings.stall_timeout, connections_per_download: 1, ..settings });
+    rig.enqueue("job", vec![rig.file("f.bin", &route.url())]).await;
+    rig.until("job", |event| matches!(event, JobEvent::Progress(progress) if progress.stalled)).await;
+    assert!(rig.rest("job").await.completed());
 }
 
 #[tokio::test]
