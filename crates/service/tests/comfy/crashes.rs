@@ -147,6 +147,21 @@ async fn a_prompt_that_brings_comfyui_down_again_and_again_is_given_up() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_prompt_that_comfyui_cannot_take_without_failing_holds_nobody_up_for_ever() {
+    let world = World::new();
+    let running = world.start().await;
+    world.comfy.answer_with("/prompt", 500, "text/plain", "Server got itself in trouble");
+    let bad = running.execute(&counting(1, 1)).await.prompt_id;
+    let record = running.until(&bad, PromptState::Failed).await;
+    let words = record.failure.unwrap().message;
+    assert!(words.contains("3 times") && words.contains("got itself in trouble"), "{words}");
+    world.comfy.behave();
+    let good = running.execute(&counting(2, 1)).await.prompt_id;
+    running.completed(&good).await;
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_was_interrupted_does_not_run_again_after_a_restart() {
     let world = World::new();
     world.comfy.hold();

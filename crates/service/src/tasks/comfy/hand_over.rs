@@ -89,7 +89,10 @@ impl Courier {
                 self.give_up(id, failure).await
             }
             // Whether ComfyUI took it is not known: the next round looks for it.
-            Err(cause) => Err(cause.into()),
+            Err(cause) => {
+                self.troubles.insert(id.to_owned(), cause.to_string());
+                Err(cause.into())
+            }
         }
     }
 

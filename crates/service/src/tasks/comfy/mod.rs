@@ -38,6 +38,8 @@ struct Courier {
     seen: HashMap<String, Sighting>,
     /// Since when each prompt is in neither queue nor history.
     missing: HashMap<String, Instant>,
+    /// What ComfyUI said when it failed to take a prompt.
+    troubles: HashMap<String, String>,
     /// Prompts that ComfyUI was told to interrupt.
     interrupted: HashSet<String>,
     /// Prompts of other clients that were in the queue.
@@ -113,6 +115,7 @@ impl Courier {
             heard: None,
             seen: HashMap::new(),
             missing: HashMap::new(),
+            troubles: HashMap::new(),
             interrupted: HashSet::new(),
             foreign: HashSet::new(),
             current: None,
@@ -203,6 +206,7 @@ impl Courier {
         let lives = |id: &String| rows.iter().any(|row| row.id == *id);
         self.seen.retain(|id, _| lives(id));
         self.missing.retain(|id, _| lives(id));
+        self.troubles.retain(|id, _| lives(id));
         self.interrupted.retain(|id| lives(id));
         self.prompts.runs().retain(|id, _| lives(id));
     }

@@ -102,7 +102,10 @@ impl Courier {
             tracing::info!(prompt = %row.id, "another client took a prompt out of ComfyUI's queue");
             self.prompts.end(&row.id, plain_end(PromptState::Interrupted, None, now)).await?;
         } else if was_begun && row.attempts >= MOST_ATTEMPTS {
-            let words = format!("ComfyUI was lost {} times while it worked on it; it is given up", row.attempts);
+            let words = match self.troubles.get(&row.id).filter(|_| row.handover == Handover::Sent) {
+                Some(trouble) => format!("ComfyUI failed {} times to take it: {trouble}", row.attempts),
+                None => format!("ComfyUI was lost {} times while it worked on it; it is given up", row.attempts),
+            };
             let failure = Some(PromptFailure::of(words));
             self.prompts.end(&row.id, plain_end(PromptState::Failed, failure, now)).await?;
         } else {
