@@ -158,7 +158,7 @@ impl Operations {
     pub fn of(document: &OpenApi) -> Self {
         let mut operations: Vec<Operation> =
             document.paths.paths.iter().flat_map(|(path, item)| of_path(path, item)).collect();
-        operations.sort_by_key(|operation| operation.pattern.pattern().is_none_or(|text| text.contains('{')));
+        operations.sort_by_key(|operation| !operation.is_literal());
         Self(operations)
     }
 
@@ -168,11 +168,13 @@ impl Operations {
         self.0.iter().find(|operation| operation.method == method && operation.pattern.is_match(path))
     }
 
-    /// The methods of an address; none where there is no such address.
+    /// The methods of an address; none where there is no such address. An address of its own is no value of a parameter:
+    /// `/api/presets/updates` is no preset.
     pub fn methods(&self, path: &str) -> Vec<Method> {
-        self.0
-            .iter()
-            .filter(|operation| operation.pattern.is_match(path))
+        let here = || self.0.iter().filter(|operation| operation.pattern.is_match(path));
+        let has_own = here().any(Operation::is_literal);
+        here()
+            .filter(|operation| !has_own || operation.is_literal())
             .map(|operation| operation.method.clone())
             .collect()
     }
@@ -180,6 +182,13 @@ impl Operations {
     /// Every operation.
     pub fn iter(&self) -> impl Iterator<Item = &Operation> {
         self.0.iter()
+    }
+}
+
+impl Operation {
+    /// Its address has no parameter.
+    fn is_literal(&self) -> bool {
+        self.pattern.pattern().is_some_and(|text| !text.contains('{'))
     }
 }
 

@@ -6,6 +6,8 @@ use utoipa::{IntoParams, ToSchema};
 
 /// Most items that a page may have.
 pub const MOST_PER_PAGE: u32 = 100;
+/// The last page that can be asked for: the document calls the number an `int32`.
+const LAST_PAGE: u32 = i32::MAX as u32;
 
 /// `page`: which part of a list, from 1.
 #[derive(Debug, Clone, Copy)]
@@ -41,8 +43,8 @@ impl<'de> Deserialize<'de> for PageNumber {
     fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
         let text = String::deserialize(input)?;
         match text.parse() {
-            Ok(number) if number >= 1 => Ok(Self(number)),
-            _ => Err(D::Error::custom(format!("{text:?} is not a whole number from 1"))),
+            Ok(number) if (1..=LAST_PAGE).contains(&number) => Ok(Self(number)),
+            _ => Err(D::Error::custom(format!("{text:?} is not a whole number from 1 to {LAST_PAGE}"))),
         }
     }
 }

@@ -78,6 +78,8 @@ async fn head_is_get_without_its_body_and_options_names_the_methods() {
     let answer = options.send().await.unwrap();
     assert_eq!(answer.status(), 204);
     assert_eq!(answer.headers()["allow"], "DELETE, GET, HEAD, OPTIONS, PATCH");
+    let options = server.client.request(reqwest::Method::OPTIONS, server.url("/api/presets/updates"));
+    assert_eq!(options.send().await.unwrap().headers()["allow"], "GET, HEAD, OPTIONS", "no preset is called so");
 }
 
 #[tokio::test(flavor = "multi_thread")]

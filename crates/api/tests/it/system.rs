@@ -57,7 +57,11 @@ async fn comfyui_is_running_while_it_answers_and_stopped_when_it_does_not() {
 async fn processors_that_work_show_and_their_count_is_what_may_be_used() {
     let server = watchful(&World::new(), |_| {}).await;
     let stop = AtomicBool::new(false);
-    let burn = || while !stop.load(Ordering::Relaxed) {};
+    let burn = || {
+        while !stop.load(Ordering::Relaxed) {
+            std::hint::spin_loop();
+        }
+    };
     let resources = std::thread::scope(|scope| {
         let threads = std::thread::available_parallelism().unwrap().get();
         (0..threads).for_each(|_| drop(scope.spawn(burn)));

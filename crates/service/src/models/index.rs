@@ -258,3 +258,38 @@ impl Known {
 pub(crate) fn folder_of(path: &str) -> &str {
     path.split_once('/').map_or("", |(folder, _)| folder)
 }
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+
+    use super::*;
+    use crate::page::{Page, PageRequest};
+
+    #[test]
+    fn a_page_of_a_hundred_thousand_files_copies_that_page_alone_and_touches_no_disk() {
+        let folder = tempfile::tempdir().unwrap();
+        let index = ModelIndex::new(ModelDir::open(folder.path()).unwrap(), Vec::new(), Vec::new(), HashMap::new());
+        for number in 0..100_000_u64 {
+            let stamp = Stamp { size: number, mtime_ns: 0, inode: number };
+            let seen = Seen { stamp, structure: None };
+            index.write().on_disk.insert(format!("loras/{number:06}.safetensors"), seen);
+        }
+        // The folder is gone: whoever looked at the disk would find nothing.
+        drop(folder);
+        let request = PageRequest { page: 50, per_page: 100 };
+        let mut copied = 0;
+        let page = index.with_rows(
+            |row| row.kind == "loras",
+            |rows| {
+                assert_eq!(rows.len(), 100_000);
+                Page::cut(rows, request).map(|row| {
+                    copied += 1;
+                    row.path.to_owned()
+                })
+            },
+        );
+        assert_eq!((page.total, page.items.len(), copied), (100_000, 100, 100));
+        assert_eq!(page.items[0], "loras/004900.safetensors");
+    }
+}
