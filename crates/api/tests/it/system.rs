@@ -9,7 +9,10 @@ use test_support::{
     fake_nvml::{self, FakeNvml, Machine},
 };
 
-use crate::world::{PATIENCE, Server, World};
+use crate::world::{
+    PATIENCE, Server, World,
+    program::{Process, call_in},
+};
 
 /// A server that looks at the machine and at ComfyUI many times a second.
 async fn watchful(world: &World, change: impl FnOnce(&mut service::Settings)) -> Server {
@@ -180,4 +183,18 @@ async fn storage_in_detail_names_copies_orphans_and_what_nobody_finishes() {
     assert_eq!(detail["partial"][0]["path"], "loras/left.safetensors");
     assert!(detail["partial"][0]["download_id"].is_null());
     assert!(detail["reclaimable"]["total_bytes"].as_u64().unwrap() >= 5000);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_program_itself_opens_the_driver_where_the_loader_finds_it() {
+    let world = World::new();
+    let driver = FakeNvml::new(&Machine { gpus: 2, ..Machine::default() }).unwrap();
+    let mut command = call_in(&world, &["serve", "--listen", "127.0.0.1:0"]);
+    command.env("LD_LIBRARY_PATH", driver.folder());
+    let process = Process::started(command).await;
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let answer = client.get(format!("http://{}/api/system/resources", process.address)).send().await.unwrap();
+    let resources: Value = answer.json().await.unwrap();
+    assert_eq!(resources["gpu"]["count"], 2, "{resources}");
+    assert_eq!(resources["gpu"]["devices"][1]["temperature_c"], json!(41.0));
 }
