@@ -100,12 +100,19 @@ fn complete(operation: &mut Operation) {
     for (status, words) in EVERYWHERE {
         add_error(operation, status, words);
     }
-    if operation.request_body.is_some() {
+    if takes_json(operation) {
         add_error(operation, "413", "`PAYLOAD_TOO_LARGE`: the body has more than 1 MiB");
         add_error(operation, "415", "`UNSUPPORTED_MEDIA_TYPE`: the body is no JSON");
     }
     let parameters = operation.parameters.get_or_insert_default();
     parameters.push(RefOr::T(version_parameter()));
+}
+
+fn takes_json(operation: &Operation) -> bool {
+    match &operation.request_body {
+        Some(RefOr::T(body)) => body.content.contains_key("application/json"),
+        Some(RefOr::Ref(_)) | None => false,
+    }
 }
 
 fn add_error(operation: &mut Operation, status: &str, words: &str) {

@@ -82,12 +82,12 @@ pub enum Error {
         etag: String,
     },
     /// More bytes than are kept.
-    #[error("{what} has more than {limit_bytes} bytes")]
+    #[error("{what} is larger than what is taken")]
     TooLarge {
         /// What is too large.
         what: &'static str,
-        /// The most that is taken.
-        limit_bytes: u64,
+        /// The most that is taken; of what ComfyUI takes that is not known.
+        limit_bytes: Option<u64>,
     },
     /// ComfyUI is down, hangs or talks nonsense.
     #[error("{cause}")]

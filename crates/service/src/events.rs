@@ -7,7 +7,7 @@ use tokio::sync::broadcast;
 
 use crate::downloads::DownloadView;
 use crate::jobs::{Job, JobState};
-use crate::prompts::{QueueFigures, WorkflowFailed, WorkflowOutput, WorkflowPreview, WorkflowProgress};
+use crate::prompts::{QueueFigures, StepKind, WorkflowFailed, WorkflowOutput, WorkflowPreview, WorkflowProgress};
 use crate::system::Sample;
 
 /// A stream of events that a watcher can ask for.
@@ -102,7 +102,7 @@ impl Event {
             Self::DownloadProgress(download) => Some(&download.id),
             Self::SystemStatus(_) => Some("system"),
             Self::QueueUpdate(_) => Some("queue"),
-            Self::WorkflowProgress(step) if step.state.is_unfinished() => Some(&step.prompt_id),
+            Self::WorkflowProgress(step) if step.kind == StepKind::Progress => Some(&step.prompt_id),
             Self::WorkflowPreview(preview) => Some(&preview.subject),
             Self::JobProgress(job) if job.state == JobState::Running => Some(&job.id),
             _ => None,

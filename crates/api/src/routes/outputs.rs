@@ -126,6 +126,7 @@ pub(super) async fn delete_outputs(
     responses(
         (status = 201, description = "Where it is", body = Uploaded,
             example = json!({"name": "face.png", "subfolder": "", "type": "input"})),
+        (status = 413, description = "`PAYLOAD_TOO_LARGE`: ComfyUI takes no file of this size", body = ErrorEnvelope),
         (status = 503, description = "`COMFYUI_UNAVAILABLE`, with what was tried", body = ErrorEnvelope),
     )
 )]

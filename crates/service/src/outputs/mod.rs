@@ -53,7 +53,7 @@ impl Outputs {
         path_of(&file)?;
         match self.comfy.client.upload_input(&file, overwrite, body).await {
             Err(ComfyError::Refused { status: 413, .. }) => {
-                Err(Error::invalid("body", "ComfyUI does not take a file of this size"))
+                Err(Error::TooLarge { what: "The file", limit_bytes: None })
             }
             Err(ComfyError::Refused { answer, .. }) => {
                 Err(Error::invalid("body", format!("ComfyUI refused it: {answer}")))

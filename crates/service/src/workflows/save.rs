@@ -71,7 +71,7 @@ fn saved(file: &UserFile) -> WorkflowSaved {
 fn bytes_of(graph: &Map<String, Value>) -> Result<Vec<u8>, Error> {
     let bytes = serde_json::to_vec(graph).map_err(Error::internal)?;
     if bytes.len() as u64 > LARGEST_WORKFLOW {
-        return Err(Error::TooLarge { what: "The workflow", limit_bytes: LARGEST_WORKFLOW });
+        return Err(Error::TooLarge { what: "The workflow", limit_bytes: Some(LARGEST_WORKFLOW) });
     }
     Ok(bytes)
 }
