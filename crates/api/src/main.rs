@@ -1,5 +1,6 @@
 //! The program: reads its call, starts the runtime, does what was asked, says in one line why it could not.
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use api::{Invocation, cli};
@@ -11,7 +12,8 @@ fn main() -> ExitCode {
     let invocation = match Invocation::of_process() {
         Ok(invocation) => invocation,
         Err(answer) if answer.is_answer => {
-            println!("{answer}");
+            // Whoever reads may have seen enough (`| head`): that is no failure.
+            let _ = writeln!(std::io::stdout(), "{answer}");
             return ExitCode::SUCCESS;
         }
         Err(refusal) => {

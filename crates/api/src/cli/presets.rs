@@ -1,5 +1,6 @@
 //! `presets`: what can be installed.
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
@@ -47,9 +48,9 @@ pub(super) async fn run(settings: &Settings, command: PresetsCommand) -> Result<
     backend.close().await;
     let presets = listed?;
     let widest = presets.iter().map(|preset| preset.id.len()).max().unwrap_or(0);
-    for preset in &presets {
-        println!("{}", line(preset, widest));
-    }
+    let lines: String = presets.iter().map(|preset| line(preset, widest) + "\n").collect();
+    // Whoever reads may have seen enough (`| head`): that is no failure.
+    let _ = std::io::stdout().write_all(lines.as_bytes());
     if presets.is_empty() {
         eprintln!("no preset matches");
     }

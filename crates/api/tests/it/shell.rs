@@ -61,6 +61,19 @@ async fn a_secret_is_not_shown_by_help_and_an_empty_variable_is_unset() {
     assert_eq!(presets.status(), 200);
 }
 
+#[test]
+fn a_reader_that_has_seen_enough_is_no_failure() {
+    let mut program = std::process::Command::new(env!("CARGO_BIN_EXE_comfyui-dashboard"))
+        .arg("--help")
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(program.stdout.take());
+    let ended = program.wait_with_output().unwrap();
+    assert!(ended.status.success() && ended.stderr.is_empty(), "{}", String::from_utf8_lossy(&ended.stderr));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn presets_are_listed_and_installed_without_a_server() {
     let world = World::new();
