@@ -52,6 +52,7 @@ impl Bandwidth {
             state.paid_at
         };
         tokio::select! {
+            biased;
             () = tokio::time::sleep_until(wait_until) => {}
             () = changed => {}
         }

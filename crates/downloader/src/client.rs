@@ -19,7 +19,7 @@ pub(crate) struct OnlyRefusedAddresses {
 
 /// Builds the one client of an engine. HTTP/1.1 only: ranges of one file go over connections of their own, which
 /// HTTP/2 would merge into one.
-pub(crate) fn build(settings: &Settings, policy: AddressPolicy) -> Result<reqwest::Client, reqwest::Error> {
+pub(crate) fn build(settings: &Settings) -> Result<reqwest::Client, reqwest::Error> {
     // The process may have chosen a provider already; then that one is used.
     let _ = rustls::crypto::ring::default_provider().install_default();
     reqwest::Client::builder()
@@ -31,7 +31,7 @@ pub(crate) fn build(settings: &Settings, policy: AddressPolicy) -> Result<reqwes
         .connect_timeout(settings.connect_timeout)
         .pool_max_idle_per_host(settings.connections_per_download * 2)
         .tcp_nodelay(true)
-        .dns_resolver(GuardedResolver { policy: Arc::new(policy) })
+        .dns_resolver(GuardedResolver { policy: Arc::new(AddressPolicy::new(settings)) })
         .build()
 }
 

@@ -2,32 +2,17 @@
 //! relative to the folder that was opened, so a path that is swapped later leads nowhere.
 
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 
-use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags};
+use rustix::fs::{CWD, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 
-use crate::{Destination, TransferError};
+use crate::Destination;
 
 const FOLDER: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 
 /// Opens the folder of a destination. Missing folders are made when `make` is set.
-pub(crate) fn open_parent(destination: &Destination, make: bool) -> Result<OwnedFd, TransferError> {
-    walk(destination, make).map_err(|source| {
-        let path = destination.to_string();
-        match Errno::from_io_error(&source) {
-            Some(Errno::XDEV | Errno::LOOP | Errno::NOTDIR) => TransferError::OutsideRoot { path, source },
-            Some(Errno::ROFS | Errno::ACCESS | Errno::PERM) => TransferError::ReadOnly { path, source },
-            _ => TransferError::Io {
-                action: "opening the folder of",
-                path: destination.root().join(destination.relative()),
-                source,
-            },
-        }
-    })
-}
-
-fn walk(destination: &Destination, make: bool) -> io::Result<OwnedFd> {
+pub(crate) fn open_parent(destination: &Destination, make: bool) -> io::Result<OwnedFd> {
     if make {
         std::fs::create_dir_all(destination.root())?;
     }
@@ -61,34 +46,5 @@ fn open_beneath(root: &OwnedFd, parent: &OwnedFd, walked: &str, name: &str) -> i
             Ok(rustix::fs::openat(parent, name, FOLDER.union(OFlags::NOFOLLOW), Mode::empty())?)
         }
         other => Ok(other?),
-    }
-}
-
-/// What stands at a name in a folder, links not followed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Standing {
-    Nothing,
-    File { size: u64, inode: u64 },
-    Other,
-}
-
-pub(crate) fn standing(folder: impl AsFd, name: &str) -> io::Result<Standing> {
-    match rustix::fs::statat(folder, name, AtFlags::SYMLINK_NOFOLLOW) {
-        Ok(stat) if FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile => {
-            Ok(Standing::File { size: u64::try_from(stat.st_size).unwrap_or(0), inode: stat.st_ino })
-        }
-        Ok(_) => Ok(Standing::Other),
-        Err(Errno::NOENT) => Ok(Standing::Nothing),
-        Err(error) => Err(error.into()),
-    }
-}
-
-/// Removes a file if it is there, and says whether it was. A folder in its place is removed when it is empty.
-pub(crate) fn remove(folder: impl AsFd, name: &str) -> io::Result<bool> {
-    match rustix::fs::unlinkat(&folder, name, AtFlags::empty()) {
-        Ok(()) => Ok(true),
-        Err(Errno::NOENT) => Ok(false),
-        Err(Errno::ISDIR | Errno::PERM) => Ok(rustix::fs::unlinkat(&folder, name, AtFlags::REMOVEDIR).map(|()| true)?),
-        Err(error) => Err(error.into()),
     }
 }

@@ -3,7 +3,9 @@
 //! It begins with one. A connection that brings little is joined by all that are allowed, one that brings much by one
 //! more at a time; when more of them bring nothing, they go again, and after a while the next one is tried.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 /// How long all connections have to run before they are judged.
 const JUDGED_AFTER: Duration = Duration::from_millis(100);

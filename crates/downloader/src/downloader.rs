@@ -1,8 +1,10 @@
 //! The handle: every method is one message to the scheduler, or one word to what its transfers share.
 
 use std::future::Future;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
+use rand::SeedableRng;
+use rand::rngs::SmallRng;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::bandwidth::Bandwidth;
@@ -13,6 +15,7 @@ use crate::scheduler::Scheduler;
 use crate::source::Web;
 use crate::space::SpaceLedger;
 use crate::transfer::Engine;
+use crate::world::World;
 use crate::{
     CommandError, Credentials, Facts, Job, JobId, JobState, Priority, Settings, SourceUrl, StartError, TransferError,
     Update,
@@ -40,7 +43,16 @@ impl Downloader {
     pub fn new(
         settings: Settings,
     ) -> Result<(Self, mpsc::Receiver<Update>, impl Future<Output = ()> + Send + 'static), StartError> {
-        let web = Arc::new(Web::new(&settings)?);
+        let world = World::real(&settings)?;
+        Ok(Self::in_world(settings, world))
+    }
+
+    /// The same in a world that may be a simulated one.
+    pub(crate) fn in_world(
+        settings: Settings,
+        world: World,
+    ) -> (Self, mpsc::Receiver<Update>, impl Future<Output = ()> + Send + 'static) {
+        let web = Arc::new(Web::new(&settings, world.network));
         let bandwidth = Arc::new(Bandwidth::new(settings.rate_limit));
         let (commands, inbox) = mpsc::channel(64);
         let (outbox, updates) = mpsc::channel(UPDATES);
@@ -49,10 +61,13 @@ impl Downloader {
             space: SpaceLedger::new(settings.min_free_space),
             bandwidth: Arc::clone(&bandwidth),
             destinations: Destinations::default(),
+            disk: world.disk,
+            threads: world.threads,
+            chance: Mutex::new(SmallRng::seed_from_u64(world.seed)),
             settings,
         });
         let scheduler = Scheduler::new(engine, inbox, outbox);
-        Ok((Self { commands, web, bandwidth }, updates, scheduler.run()))
+        (Self { commands, web, bandwidth }, updates, scheduler.run())
     }
 
     async fn ask<T>(&self, command: impl FnOnce(Reply<T>) -> Command) -> Result<T, CommandError> {

@@ -2,7 +2,8 @@
 //! in part, and which source is asked next when it is not.
 
 use std::sync::Arc;
-use std::time::Instant;
+
+use tokio::time::Instant;
 
 use crate::answer::Body;
 use crate::blocks::{BLOCK, Span};
@@ -11,7 +12,7 @@ use crate::fetching::{Ended, FIRST_STRETCH, Fetching};
 use crate::identity::Identity;
 use crate::refusal::OpenError;
 use crate::source::{Opened, Wanted};
-use crate::transfer::{Halt, blocking};
+use crate::transfer::Halt;
 use crate::{RestartReason, TokenHint, TransferError};
 
 impl Fetching<'_> {
@@ -23,6 +24,7 @@ impl Fetching<'_> {
         let whole = !self.ranges || (self.validators_lie && start == 0);
         let wanted = Wanted { start, end: (!whole).then_some(end), if_range };
         let opened = tokio::select! {
+            biased;
             () = self.transfer.stop.cancelled() => return Err(Halt::Stopped),
             opened = self.transfer.engine.web.open(&source, wanted) => opened,
         };
@@ -141,7 +143,11 @@ impl Fetching<'_> {
         self.make_room().await?;
         if matches!(opened.body, Body::Part(_)) && total.is_some_and(|total| total > BLOCK) {
             let (part, noted) = (Arc::clone(&self.incoming.part), identity.clone());
-            blocking(move || part.begin_journal(&noted).map_err(|error| part.error("writing the journal of", error)))
+            self.transfer
+                .engine
+                .blocking(move || {
+                    part.begin_journal(&noted).map_err(|error| part.error("writing the journal of", error))
+                })
                 .await?;
         }
         self.identity = Some(identity);
@@ -158,10 +164,10 @@ impl Fetching<'_> {
         let Some(total) = total else { return Ok(()) };
         let part = Arc::clone(&self.incoming.part);
         let space = &self.transfer.engine.space;
-        space.reserve(self.transfer.key, &part.folder, missing).map_err(Halt::Shortage)?;
+        space.reserve(self.transfer.key, part.folder.as_ref(), missing).map_err(Halt::Shortage)?;
         if total > BLOCK {
             let room = move || part.preallocate(total).map_err(|error| part.error("making room for", error));
-            self.preallocated = blocking(room).await?;
+            self.preallocated = self.transfer.engine.blocking(room).await?;
         }
         if self.preallocated {
             // From here on the file system itself counts these bytes as used.

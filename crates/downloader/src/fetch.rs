@@ -3,9 +3,10 @@
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::answer::{self, Body};
@@ -15,6 +16,7 @@ use crate::identity::Identity;
 use crate::incoming::Incoming;
 use crate::refusal::{self, OpenError};
 use crate::source::{Opened, Source, Wanted, Web};
+use crate::world::Threads;
 use crate::{TokenHint, TransferError};
 
 /// Bytes that are written at once. A fast connection brings that much in one frame, which is then given back before the
@@ -28,6 +30,7 @@ const MOST_FRAMES: usize = 256;
 #[derive(Debug, Clone)]
 pub(crate) struct Fetcher {
     pub(crate) web: Arc<Web>,
+    pub(crate) threads: Threads,
     pub(crate) incoming: Arc<Incoming>,
     pub(crate) limits: [Arc<Bandwidth>; 2],
     pub(crate) stall_timeout: Duration,
@@ -78,6 +81,7 @@ impl Fetcher {
         let if_range = if trusted { identity.if_range() } else { None };
         let wanted = Wanted { start: span.next, end: Some(span.end), if_range };
         let opened = tokio::select! {
+            biased;
             () = self.stop.cancelled() => return FetchEnd::Stopped,
             opened = self.web.open(source, wanted) => opened,
         };
@@ -123,7 +127,7 @@ impl Fetcher {
                 return left;
             }
             let read = tokio::select! {
-                biased;
+               biased;
                 () = self.stop.cancelled() => return writer.leave(FetchEnd::Stopped).await,
                 read = tokio::time::timeout(self.stall_timeout, response.chunk()) => read,
             };
@@ -135,6 +139,7 @@ impl Fetcher {
             };
             for limit in &self.limits {
                 tokio::select! {
+                    biased;
                     () = self.stop.cancelled() => {}
                     () = limit.take(frame.len()) => {}
                 }
@@ -204,7 +209,7 @@ impl Writer<'_> {
         let frames = std::mem::take(&mut self.frames);
         let incoming = Arc::clone(&self.fetcher.incoming);
         let began = Instant::now();
-        let stored = tokio::task::spawn_blocking(move || incoming.store(offset, &frames, length)).await;
+        let stored = self.fetcher.threads.spawn(move || incoming.store(offset, &frames, length)).await;
         self.fetcher.incoming.meter.stored_for(began.elapsed());
         self.fetcher.incoming.meter.settled(length);
         (self.offset, self.length) = (offset + length as u64, 0);

@@ -1,14 +1,15 @@
 //! The bytes of one file: which source, how many connections, what to do when one of them ends. It stores nothing
 //! itself and renames nothing.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::{JoinError, JoinHandle, JoinSet};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::blocks::{ClaimId, Span};
@@ -60,10 +61,10 @@ pub(crate) struct Fetching<'a> {
     pub(crate) permit: Option<OwnedSemaphorePermit>,
     pub(crate) running: JoinSet<Ended>,
     /// Since when each runs, and what it has received.
-    pub(crate) fetchers: HashMap<ClaimId, (Instant, Arc<AtomicU64>)>,
+    pub(crate) fetchers: BTreeMap<ClaimId, (Instant, Arc<AtomicU64>)>,
     pub(crate) stop_fetchers: CancellationToken,
     /// No request before this.
-    pub(crate) not_before: Option<tokio::time::Instant>,
+    pub(crate) not_before: Option<Instant>,
     pub(crate) hash: Option<PrefixHash>,
     pub(crate) hash_state: Option<(u64, Vec<u8>)>,
     pub(crate) audit: Option<JoinHandle<Vec<usize>>>,
@@ -127,7 +128,7 @@ impl<'a> Fetching<'a> {
             connections: Connections::new(settings.connections_per_download),
             permit: Some(permit),
             running: JoinSet::new(),
-            fetchers: HashMap::new(),
+            fetchers: BTreeMap::new(),
             stop_fetchers: CancellationToken::new(),
             not_before: None,
             hash: None,
@@ -174,7 +175,7 @@ impl<'a> Fetching<'a> {
             if complete && self.audit.is_none() && self.sync_is_over().await? {
                 return Ok(());
             }
-            let waiting = self.not_before.is_some_and(|until| tokio::time::Instant::now() < until);
+            let waiting = self.not_before.is_some_and(|until| Instant::now() < until);
             if !complete && !waiting {
                 if self.established {
                     self.start_fetchers();
@@ -267,6 +268,7 @@ impl<'a> Fetching<'a> {
         let engine = &self.transfer.engine;
         Fetcher {
             web: Arc::clone(&engine.web),
+            threads: engine.threads.clone(),
             incoming: Arc::clone(&self.incoming),
             limits: [Arc::clone(&self.transfer.bandwidth), Arc::clone(&engine.bandwidth)],
             stall_timeout: engine.settings.stall_timeout,
@@ -309,7 +311,7 @@ impl<'a> Fetching<'a> {
             None => Ok(()),
         };
         let incoming = Arc::clone(&self.incoming);
-        let parked = tokio::task::spawn_blocking(move || {
+        let parked = self.transfer.engine.threads.spawn(move || {
             // What a failed sync covered is void, whichever sync it was.
             let void = |(error, covered)| incoming.void(covered).and(Err(error));
             running_sync.or_else(void)?;

@@ -2,12 +2,10 @@
 
 use std::sync::Arc;
 
-use tokio_util::sync::CancellationToken;
-
 use crate::incoming::Incoming;
 use crate::journal::Record;
 use crate::part::Part;
-use crate::transfer::{Halt, Transfer, blocking};
+use crate::transfer::{Halt, Transfer};
 use crate::verify::{Content, PrefixHash, content_of};
 use crate::{
     Arrival, BlockChecksums, Existing, Facts, FileJob, FileOutcome, FileState, JobEvent, Sha256Digest, SourceUrl,
@@ -58,7 +56,7 @@ pub(crate) async fn finish(transfer: &Transfer, incoming: &Arc<Incoming>, arrive
     transfer.meter.set_state(FileState::Verifying);
     transfer.outbox.send(JobEvent::Verifying { file: transfer.index }).await;
     let Arrived { hash, content, expected, source, facts } = arrived;
-    let synced = blocking({
+    let synced = transfer.engine.blocking({
         let incoming = Arc::clone(incoming);
         move || sync_whole(&incoming)
     });
@@ -73,7 +71,7 @@ pub(crate) async fn finish(transfer: &Transfer, incoming: &Arc<Incoming>, arrive
     let checked = match (content, hashed) {
         (Some(content), _) => Checked { size: content.size, sha256: content.sha256, blocks: content.blocks },
         (None, Some(sha256)) => from_map(incoming, sha256),
-        (None, None) => read_back(incoming, &transfer.stop).await?,
+        (None, None) => read_back(transfer, incoming).await?,
     };
     if let Some(error) = wrong(transfer, incoming, &checked, expected) {
         return Ok(Finish::WrongBytes(error));
@@ -81,7 +79,7 @@ pub(crate) async fn finish(transfer: &Transfer, incoming: &Arc<Incoming>, arrive
     let replace = transfer.file.existing == Existing::Replace;
     let part = Arc::clone(&incoming.part);
     let sha256 = checked.sha256;
-    if !blocking(move || commit(&part, sha256, replace)).await? {
+    if !transfer.engine.blocking(move || commit(&part, sha256, replace)).await? {
         return Ok(Finish::PartRemoved);
     }
     Ok(Finish::Whole(FileOutcome {
@@ -104,11 +102,11 @@ fn sync_whole(incoming: &Incoming) -> Result<(), TransferError> {
     let total = incoming.map().total();
     let size = part.size().map_err(|error| part.error("looking at", error))?;
     if let Some(total) = total.filter(|total| *total < size) {
-        part.file.set_len(total).map_err(|error| part.error("cutting", error))?;
+        part.file.set_size(total).map_err(|error| part.error("cutting", error))?;
     }
     incoming.sync().map_err(|(error, covered)| {
         // Without a journal nothing says which bytes are void, so all of them go.
-        let voided = if part.has_journal() { incoming.void(covered) } else { part.file.set_len(0) };
+        let voided = if part.has_journal() { incoming.void(covered) } else { part.file.set_size(0) };
         part.error("syncing", voided.err().unwrap_or(error))
     })
 }
@@ -118,10 +116,12 @@ fn from_map(incoming: &Incoming, sha256: Sha256Digest) -> Checked {
     Checked { size: map.present(), sha256, blocks: map.checksums() }
 }
 
-async fn read_back(incoming: &Arc<Incoming>, stop: &CancellationToken) -> Result<Checked, Halt> {
-    let (part, stop) = (Arc::clone(&incoming.part), stop.clone());
-    let content =
-        blocking(move || content_of(&part.file, &stop).map_err(|error| part.error("reading back", error))).await?;
+async fn read_back(transfer: &Transfer, incoming: &Arc<Incoming>) -> Result<Checked, Halt> {
+    let (part, stop) = (Arc::clone(&incoming.part), transfer.stop.clone());
+    let content = transfer
+        .engine
+        .blocking(move || content_of(part.file.as_ref(), &stop).map_err(|error| part.error("reading back", error)))
+        .await?;
     let content = content.ok_or(Halt::Stopped)?;
     Ok(Checked { size: content.size, sha256: content.sha256, blocks: content.blocks })
 }

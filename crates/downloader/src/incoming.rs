@@ -58,7 +58,7 @@ impl Incoming {
         if u64::from(before.have) != offset % BLOCK {
             return Ok(()); // Another connection was here first, with the same bytes.
         }
-        self.part.write(offset, frames)?;
+        self.part.file.write_at(offset, frames)?;
         let mut crc = before.crc_so_far();
         frames.iter().for_each(|frame| crc.update(frame));
         let after = Block { have: before.have + length as u32, crc: crc.finalize() };
@@ -90,7 +90,7 @@ impl Incoming {
     /// holds the blocks that it covered, which may be anything now.
     pub(crate) fn sync(&self) -> Result<(), (io::Error, BTreeSet<usize>)> {
         let covered = std::mem::take(&mut *self.unsynced()).blocks;
-        if let Err(error) = self.part.file.sync_data() {
+        if let Err(error) = self.part.file.sync() {
             return Err((error, covered));
         }
         if !self.part.has_journal() {

@@ -1,12 +1,13 @@
 //! One job while it has a place: its files in order, its connections shared among them, its ticks.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::bandwidth::Bandwidth;
@@ -39,7 +40,7 @@ pub(crate) struct JobRun {
     stop: CancellationToken,
     slots: Arc<Semaphore>,
     transfers: JoinSet<(usize, Result<FileOutcome, Halt>)>,
-    growing: HashMap<usize, Arc<AtomicBool>>,
+    growing: BTreeMap<usize, Arc<AtomicBool>>,
     next: usize,
     speed: Speed,
     outcome: RunOutcome,
@@ -73,7 +74,7 @@ impl JobRun {
             stop: stop.child_token(),
             slots: Arc::new(Semaphore::new(connections)),
             transfers: JoinSet::new(),
-            growing: HashMap::new(),
+            growing: BTreeMap::new(),
             next: 0,
             speed: Speed::default(),
             outcome: RunOutcome::default(),
@@ -91,12 +92,7 @@ impl JobRun {
                 break;
             }
             tokio::select! {
-                Some(ended) = self.transfers.join_next(), if !self.transfers.is_empty() => {
-                    if let Ok((index, result)) = ended {
-                        self.ended(index, result).await;
-                    }
-                }
-                Ok(permit) = Arc::clone(&self.slots).acquire_owned(), if self.may_start_next() => self.start_next(permit),
+                biased;
                 _ = tick.tick() => {
                     let now = Instant::now();
                     if last_progress.is_none_or(|last| now - last >= self.engine.settings.progress_interval) {
@@ -104,6 +100,12 @@ impl JobRun {
                         self.report(now);
                     }
                 }
+                Some(ended) = self.transfers.join_next(), if !self.transfers.is_empty() => {
+                    if let Ok((index, result)) = ended {
+                        self.ended(index, result).await;
+                    }
+                }
+                Ok(permit) = Arc::clone(&self.slots).acquire_owned(), if self.may_start_next() => self.start_next(permit),
             }
         }
         self.report(Instant::now());

@@ -1,13 +1,11 @@
 //! Content that is on this machine already: checked by its hash, then hard-linked, cloned or copied. Blocks.
 
-use std::fs::File;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, CWD, Mode, OFlags};
 use tokio_util::sync::CancellationToken;
 
-use crate::confined::{self, Standing};
+use crate::blocks::BLOCK;
+use crate::disk::{self, Disk, OpenFile, Standing};
 use crate::part::Part;
 use crate::start::{outcome_of, throw_away};
 use crate::verify::content_of;
@@ -15,6 +13,7 @@ use crate::{Arrival, Existing, FileJob, FileOutcome, Sha256Digest, TransferError
 
 /// Tries each copy that may have the hash that is asked for. `None` when none has it, or the hash is not known.
 pub(crate) fn take(
+    disk: &dyn Disk,
     part: &Part,
     file: &FileJob,
     hf_cache: Option<&Path>,
@@ -23,7 +22,7 @@ pub(crate) fn take(
     let Some(expected) = file.sha256 else { return Ok(None) };
     let cached = hf_cache.into_iter().flat_map(|cache| blobs_of(file, cache, expected));
     for copy in file.local_copies.iter().cloned().chain(cached) {
-        if let Some(outcome) = take_one(part, file, &copy, expected, stop)? {
+        if let Some(outcome) = take_one(disk, part, file, &copy, expected, stop)? {
             return Ok(Some(outcome));
         }
     }
@@ -55,6 +54,7 @@ fn repositories_of(file: &FileJob, cache: &Path) -> Vec<PathBuf> {
 }
 
 fn take_one(
+    disk: &dyn Disk,
     part: &Part,
     file: &FileJob,
     copy: &Path,
@@ -62,24 +62,21 @@ fn take_one(
     stop: &CancellationToken,
 ) -> Result<Option<FileOutcome>, TransferError> {
     // A copy that cannot be read is no copy; the network is still there.
-    let Ok(opened) = rustix::fs::open(copy, OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK, Mode::empty()) else {
-        return Ok(None);
-    };
-    let opened = File::from(opened);
-    let Ok(stat) = opened.metadata() else { return Ok(None) };
-    if !stat.is_file() || file.size.is_some_and(|size| size != stat.len()) {
+    let Ok(opened) = disk.open_anywhere(copy) else { return Ok(None) };
+    let Ok(status) = opened.status() else { return Ok(None) };
+    if !status.is_file || file.size.is_some_and(|size| size != status.size) {
         return Ok(None);
     }
-    let Ok(Some(content)) = content_of(&opened, stop) else { return Ok(None) };
+    let Ok(Some(content)) = content_of(opened.as_ref(), stop) else { return Ok(None) };
     if content.sha256 != expected {
         return Ok(None);
     }
-    if link(part, copy, stat.ino())? {
+    if link(part, copy, status.inode)? {
         return Ok(Some(outcome_of(content, file, Arrival::Linked)));
     }
-    clone_or_copy(part, &opened).map_err(|error| part.error("copying into", error))?;
-    part.file.sync_data().map_err(|error| part.error("syncing", error))?;
-    let copied = content_of(&part.file, stop).map_err(|error| part.error("reading", error))?;
+    clone_or_copy(part, opened.as_ref()).map_err(|error| part.error("copying into", error))?;
+    part.file.sync().map_err(|error| part.error("syncing", error))?;
+    let copied = content_of(part.file.as_ref(), stop).map_err(|error| part.error("reading", error))?;
     if copied.is_none_or(|copied| copied.sha256 != expected) {
         throw_away(part)?;
         return Ok(None);
@@ -93,28 +90,37 @@ fn take_one(
 fn link(part: &Part, copy: &Path, inode: u64) -> Result<bool, TransferError> {
     let failed = |error: std::io::Error| part.error("linking", error);
     let name = part.destination().name();
-    if rustix::fs::linkat(CWD, copy, &part.folder, name, AtFlags::SYMLINK_FOLLOW).is_err() {
+    if part.folder.link(copy, name).is_err() {
         return Ok(false);
     }
-    let linked = confined::standing(&part.folder, name).map_err(failed)?;
+    let linked = part.folder.standing(name).map_err(failed)?;
     if !matches!(linked, Standing::File { inode: found, .. } if found == inode) {
         // The path leads elsewhere by now: that is not what was hashed.
-        confined::remove(&part.folder, name).map_err(failed)?;
+        part.folder.remove(name).map_err(failed)?;
         return Ok(false);
     }
-    rustix::fs::fsync(&part.folder).map_err(|error| failed(error.into()))?;
+    part.folder.sync().map_err(failed)?;
     part.discard().map_err(failed)?;
     Ok(true)
 }
 
 /// Fills the `.part` from another file: as a clone where the file system can, else byte by byte.
-pub(crate) fn clone_or_copy(part: &Part, from: &File) -> std::io::Result<()> {
-    part.file.set_len(0)?;
-    if rustix::fs::ioctl_ficlone(&part.file, from).is_ok() {
+pub(crate) fn clone_or_copy(part: &Part, from: &dyn OpenFile) -> std::io::Result<()> {
+    part.file.set_size(0)?;
+    if let (Some(to), Some(from)) = (part.file.as_file(), from.as_file())
+        && rustix::fs::ioctl_ficlone(to, from).is_ok()
+    {
         return Ok(());
     }
-    let (mut from, mut to) = (from, &part.file);
-    std::io::Seek::rewind(&mut from)?;
-    std::io::Seek::rewind(&mut to)?;
-    std::io::copy(&mut from, &mut to).map(drop)
+    let mut offset = 0;
+    loop {
+        let mut piece = vec![0; BLOCK as usize];
+        let read = disk::read_up_to(from, &mut piece, offset)?;
+        if read == 0 {
+            return Ok(());
+        }
+        piece.truncate(read);
+        part.file.write_at(offset, &[piece.into()])?;
+        offset += read as u64;
+    }
 }

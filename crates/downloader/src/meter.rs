@@ -1,7 +1,9 @@
 //! Counters that the connections of a file write and its job reads. No locks on the way of the bytes.
 
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use crate::{FileProgress, FileState};
 

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::fetching::Fetching;
-use crate::transfer::{Halt, blocking};
+use crate::transfer::Halt;
 use crate::{RestartReason, TransferError, start};
 
 /// How often the file may change on the server before it is given up.
@@ -27,11 +28,11 @@ impl Fetching<'_> {
         }
         self.furthest = self.furthest.max(self.incoming.map().present());
         let budget = &mut self.sources[source].budget;
-        let Some(wait) = budget.failed(self.furthest, asked, rand::random()) else {
+        let Some(wait) = budget.failed(self.furthest, asked, self.transfer.engine.chance()) else {
             self.sources[source].dead = Some(error);
             return self.next_source();
         };
-        self.not_before = Some(tokio::time::Instant::now() + wait);
+        self.not_before = Some(Instant::now() + wait);
         if self.sources.len() > 1 && self.running.is_empty() {
             self.next_source()?;
             if self.sources[self.current].failures == 0 {
@@ -67,7 +68,7 @@ impl Fetching<'_> {
         self.incoming.map().reset(self.transfer.file.size);
         self.incoming.meter.set_present(0);
         let part = Arc::clone(&self.incoming.part);
-        blocking(move || start::throw_away(&part)).await?;
+        self.transfer.engine.blocking(move || start::throw_away(&part)).await?;
         (self.identity, self.hash_state, self.established) = (None, None, false);
         if lost > 0 {
             self.transfer.restarted(reason).await;

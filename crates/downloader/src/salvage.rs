@@ -1,12 +1,8 @@
 //! Repair: the file at the destination is damaged, and the checksums of its blocks are known. Its good blocks become a
 //! partial file, so that only the others are fetched. Blocks.
 
-use std::fs::File;
-
-use rustix::fs::{Mode, OFlags};
-
 use crate::blocks::{BLOCK, Block};
-use crate::confined::{Standing, standing};
+use crate::disk::{Access, Standing};
 use crate::identity::Identity;
 use crate::journal::Record;
 use crate::local_copy::clone_or_copy;
@@ -22,14 +18,13 @@ pub(crate) fn seed(part: &Part, file: &FileJob) -> Result<bool, TransferError> {
         return Ok(false);
     };
     let name = part.destination().name();
-    let Standing::File { size, .. } = standing(&part.folder, name).map_err(failed)? else { return Ok(false) };
+    let Standing::File { size, .. } = part.folder.standing(name).map_err(failed)? else { return Ok(false) };
     let covers = u64::from(checksums.block_size) == BLOCK && checksums.crc32.len() as u64 == size.div_ceil(BLOCK);
     if !covers || size == 0 || file.size.is_some_and(|asked| asked != size) {
         return Ok(false);
     }
-    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
-    let damaged = rustix::fs::openat(&part.folder, name, flags, Mode::empty()).map_err(|error| failed(error.into()))?;
-    clone_or_copy(part, &File::from(damaged)).map_err(failed)?;
+    let damaged = part.folder.open(name, Access::Read).map_err(failed)?;
+    clone_or_copy(part, damaged.as_ref()).map_err(failed)?;
     let source = file.sources.first().map(crate::SourceUrl::public).unwrap_or_default();
     let identity = Identity { total: Some(size), sha256: Some(sha256), source, ..Identity::default() };
     part.begin_journal(&identity).map_err(failed)?;

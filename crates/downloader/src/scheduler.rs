@@ -1,7 +1,7 @@
 //! Which job has a place: one loop over commands, ended runs, and free space. It is the only owner of the queue.
 
 use std::cmp::Reverse;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot};
@@ -13,13 +13,13 @@ use crate::command::{Command, Reply};
 use crate::job_run::{JobRun, RunOutcome};
 use crate::outbox::Outbox;
 use crate::transfer::Engine;
-use crate::{CommandError, Job, JobEvent, JobId, JobState, PauseReason, Update, confined, part};
+use crate::{CommandError, Job, JobEvent, JobId, JobState, PauseReason, Update, part};
 
 pub(crate) struct Scheduler {
     engine: Arc<Engine>,
     commands: mpsc::Receiver<Command>,
     updates: mpsc::Sender<Update>,
-    entries: HashMap<JobId, Entry>,
+    entries: BTreeMap<JobId, Entry>,
     tasks: JoinSet<Event>,
     last_order: u64,
     shutting_down: Vec<oneshot::Sender<()>>,
@@ -58,7 +58,7 @@ impl Scheduler {
             engine,
             commands,
             updates,
-            entries: HashMap::new(),
+            entries: BTreeMap::new(),
             tasks: JoinSet::new(),
             last_order: 0,
             shutting_down: Vec::new(),
@@ -70,6 +70,8 @@ impl Scheduler {
         storage_poll.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             tokio::select! {
+                biased;
+                _ = storage_poll.tick() => self.look_for_room().await,
                 command = self.commands.recv() => match command {
                     Some(Command::Shutdown(reply)) => {
                         self.shutting_down.push(reply);
@@ -79,7 +81,6 @@ impl Scheduler {
                     None => break,
                 },
                 Some(Ok(event)) = self.tasks.join_next(), if !self.tasks.is_empty() => self.happened(event).await,
-                _ = storage_poll.tick() => self.look_for_room().await,
             }
             self.give_places().await;
         }
@@ -195,11 +196,11 @@ impl Scheduler {
         entry.state = State::Removing;
         let unfinished = entry.job.files.iter().filter(|file| !file.done);
         let destinations: Vec<_> = unfinished.map(|file| file.destination.clone()).collect();
-        let id = id.clone();
+        let (id, disk, threads) = (id.clone(), Arc::clone(&self.engine.disk), self.engine.threads.clone());
         self.tasks.spawn(async move {
-            let removed = tokio::task::spawn_blocking(move || {
+            let removed = threads.spawn(move || {
                 let remove = |destination| {
-                    part::discard(destination)
+                    part::discard(disk.as_ref(), destination)
                         .inspect_err(|error| tracing::warn!(%destination, %error, "a partial file stays"))
                         .unwrap_or(false)
                 };
@@ -274,9 +275,9 @@ impl Scheduler {
         }
         for (id, destination, needed) in waiting {
             let engine = Arc::clone(&self.engine);
-            let enough = tokio::task::spawn_blocking(move || {
-                let folder = confined::open_parent(&destination, false);
-                folder.is_ok_and(|folder| engine.space.available(u64::MAX, folder) >= needed)
+            let enough = self.engine.threads.spawn(move || {
+                let folder = engine.disk.open_parent(&destination, false);
+                folder.is_ok_and(|folder| engine.space.available(u64::MAX, folder.as_ref()) >= needed)
             });
             if enough.await.unwrap_or(false) {
                 let _ = self.resume(&id).await;

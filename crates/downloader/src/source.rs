@@ -5,14 +5,15 @@ use std::sync::{Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use reqwest::header::{ACCEPT_ENCODING, AUTHORIZATION, HeaderMap, HeaderValue, IF_RANGE, LOCATION, RANGE};
-use reqwest::{Client, Response, StatusCode};
+use reqwest::{Method, Request, Response, StatusCode};
 use url::Url;
 
 use crate::address_policy::AddressPolicy;
 use crate::answer::{self, Body};
 use crate::refusal::{self, OpenError};
 use crate::source_url::civitai_model_without_version;
-use crate::{Credentials, Facts, Settings, SourceUrl, StartError, TokenHint, TransferError, client, file_name};
+use crate::world::Network;
+use crate::{Credentials, Facts, Settings, SourceUrl, TokenHint, TransferError, file_name};
 
 const MOST_REDIRECTS: usize = 10;
 
@@ -69,7 +70,7 @@ impl Source {
 /// The network as the transfers use it.
 #[derive(Debug)]
 pub(crate) struct Web {
-    client: Client,
+    network: Network,
     policy: AddressPolicy,
     hugging_face: Url,
     civitai: Url,
@@ -78,16 +79,15 @@ pub(crate) struct Web {
 }
 
 impl Web {
-    pub(crate) fn new(settings: &Settings) -> Result<Self, StartError> {
-        let policy = AddressPolicy::new(settings);
-        Ok(Self {
-            client: client::build(settings, policy.clone()).map_err(StartError::Client)?,
-            policy,
+    pub(crate) fn new(settings: &Settings, network: Network) -> Self {
+        Self {
+            network,
+            policy: AddressPolicy::new(settings),
             hugging_face: settings.hf_endpoint.clone(),
             civitai: settings.civitai_endpoint.clone(),
             stall_timeout: settings.stall_timeout,
             credentials: RwLock::new(settings.credentials.clone()),
-        })
+        }
     }
 
     pub(crate) fn set_credentials(&self, credentials: Credentials) {
@@ -170,24 +170,24 @@ impl Web {
         self.policy
             .permits_literal(url)
             .map_err(|address| OpenError::Final(TransferError::RefusedAddress { host: host_of(url), address }))?;
-        let mut request = self.client.get(url.clone()).header(ACCEPT_ENCODING, "identity");
+        let mut request = Request::new(Method::GET, url.clone());
+        let headers = request.headers_mut();
+        headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         if let Some(end) = wanted.end {
-            request = request.header(RANGE, format!("bytes={}-{}", wanted.start, end - 1));
-            if let Some(validator) = wanted.if_range {
-                request = request.header(IF_RANGE, validator);
-            }
+            let range = HeaderValue::from_str(&format!("bytes={}-{}", wanted.start, end - 1));
+            headers.extend(range.ok().map(|range| (RANGE, range)));
+            let validator = wanted.if_range.and_then(|validator| HeaderValue::from_str(validator).ok());
+            headers.extend(validator.map(|validator| (IF_RANGE, validator)));
         }
         if same_host(first, url)
             && let Some(token) = self.token_for(url)
         {
-            request = request.header(AUTHORIZATION, token);
+            headers.insert(AUTHORIZATION, token);
         }
-        match tokio::time::timeout(self.stall_timeout, request.send()).await {
-            Ok(Ok(response)) => Ok(response),
-            Ok(Err(error)) => Err(refusal::of_network(&error, host_of(url))),
-            Err(_) => {
-                Err(OpenError::transient(TransferError::Stalled { host: host_of(url), silence: self.stall_timeout }))
-            }
+        let silent = || TransferError::Stalled { host: host_of(url), silence: self.stall_timeout };
+        match tokio::time::timeout(self.stall_timeout, self.network.send(request)).await {
+            Ok(sent) => sent,
+            Err(_) => Err(OpenError::transient(silent())),
         }
     }
 

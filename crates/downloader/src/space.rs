@@ -1,8 +1,9 @@
 //! Room on the disk: what is free, less the reserve, less what the other running transfers still have to store.
 
 use std::collections::HashMap;
-use std::os::fd::AsFd;
 use std::sync::{Mutex, PoisonError};
+
+use crate::disk::{Folder, Room};
 
 /// A transfer's entry in the ledger.
 pub(crate) type TransferKey = u64;
@@ -33,8 +34,8 @@ impl SpaceLedger {
     }
 
     /// Enters that a transfer has `bytes` to store on the file system of `folder`, or says that they do not fit.
-    pub(crate) fn reserve(&self, key: TransferKey, folder: impl AsFd, bytes: u64) -> Result<(), Shortage> {
-        let Ok((device, free)) = free_space(folder) else { return Ok(()) };
+    pub(crate) fn reserve(&self, key: TransferKey, folder: &dyn Folder, bytes: u64) -> Result<(), Shortage> {
+        let Ok(Room { device, free }) = folder.room() else { return Ok(()) };
         let mut needs = self.lock();
         let available = self.less_others(&needs, key, device, free);
         if bytes > available {
@@ -46,8 +47,8 @@ impl SpaceLedger {
     }
 
     /// What a transfer may use on the file system of `folder`.
-    pub(crate) fn available(&self, key: TransferKey, folder: impl AsFd) -> u64 {
-        free_space(folder).map_or(0, |(device, free)| self.less_others(&self.lock(), key, device, free))
+    pub(crate) fn available(&self, key: TransferKey, folder: &dyn Folder) -> u64 {
+        folder.room().map_or(0, |Room { device, free }| self.less_others(&self.lock(), key, device, free))
     }
 
     fn less_others(&self, needs: &HashMap<TransferKey, Need>, key: TransferKey, device: u64, free: u64) -> u64 {
@@ -71,28 +72,26 @@ impl SpaceLedger {
     }
 }
 
-/// The file system's device number and the bytes on it that an ordinary user may use.
-fn free_space(folder: impl AsFd) -> std::io::Result<(u64, u64)> {
-    let device = rustix::fs::fstat(&folder)?.st_dev;
-    let room = rustix::fs::fstatvfs(&folder)?;
-    Ok((device, room.f_bavail.saturating_mul(room.f_frsize)))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Destination;
+    use crate::disk::Disk;
+    use crate::unix_disk::UnixDisk;
 
     #[test]
     fn what_others_need_is_not_available() {
-        let folder = std::fs::File::open(std::env::temp_dir()).expect("the temporary folder");
+        let destination = Destination::new(std::env::temp_dir(), "f.bin").expect("a name");
+        let folder = UnixDisk.open_parent(&destination, false).expect("the temporary folder");
+        let folder = folder.as_ref();
         let ledger = SpaceLedger::new(0);
-        let (_, free) = free_space(&folder).expect("a file system");
-        assert_eq!(ledger.reserve(1, &folder, free / 2), Ok(()));
-        let refused = ledger.reserve(2, &folder, free * 3 / 4).expect_err("it does not fit beside the first");
+        let Room { free, .. } = folder.room().expect("a file system");
+        assert_eq!(ledger.reserve(1, folder, free / 2), Ok(()));
+        let refused = ledger.reserve(2, folder, free * 3 / 4).expect_err("it does not fit beside the first");
         assert_eq!(refused.needed, free * 3 / 4);
         ledger.still_needs(1, 0);
-        assert_eq!(ledger.reserve(2, &folder, free * 3 / 4), Ok(()));
-        assert_eq!(ledger.reserve(2, &folder, free * 3 / 4), Ok(()), "its own entry does not count against it");
+        assert_eq!(ledger.reserve(2, folder, free * 3 / 4), Ok(()));
+        assert_eq!(ledger.reserve(2, folder, free * 3 / 4), Ok(()), "its own entry does not count against it");
         ledger.release(2);
     }
 }

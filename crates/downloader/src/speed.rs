@@ -1,7 +1,9 @@
 //! How fast bytes arrive: a sliding window over the last seconds. Pure: the time comes in.
 
 use std::collections::VecDeque;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 const WINDOW: Duration = Duration::from_secs(3);
 

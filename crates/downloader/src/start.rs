@@ -1,14 +1,10 @@
 //! What is on the disk when a file begins: the whole file, a finished or half `.part`, or nothing to be believed. Every
 //! state that a kill can leave behind is understood here. Blocks.
 
-use std::fs::File;
-use std::os::unix::fs::FileExt;
-
-use rustix::fs::{Mode, OFlags};
 use tokio_util::sync::CancellationToken;
 
 use crate::blocks::{Block, BlockMap};
-use crate::confined::{Standing, standing};
+use crate::disk::{self, Access, Standing};
 use crate::identity::Identity;
 use crate::journal::Journal;
 use crate::part::{Part, of_io};
@@ -89,7 +85,8 @@ fn without_journal(
     stop: &CancellationToken,
 ) -> Result<Beginning, TransferError> {
     if let Some(expected) = file.sha256.filter(|_| file.size.is_none_or(|asked| asked == size)) {
-        let content = content_of(&part.file, stop).map_err(|error| part.error("reading the partial file of", error))?;
+        let content =
+            content_of(part.file.as_ref(), stop).map_err(|error| part.error("reading the partial file of", error))?;
         if let Some(content) = content.filter(|content| content.sha256 == expected) {
             return Ok(Beginning::Whole(content));
         }
@@ -106,7 +103,7 @@ fn fresh(part: &Part, reason: Option<RestartReason>) -> Result<Beginning, Transf
 pub(crate) fn throw_away(part: &Part) -> Result<(), TransferError> {
     let failed = |error| part.error("emptying the partial file of", error);
     part.remove_journal().map_err(failed)?;
-    part.file.set_len(0).map_err(failed)
+    part.file.set_size(0).map_err(failed)
 }
 
 /// Looks at the final name: a file that is the one asked for ends the transfer, another one may forbid it.
@@ -118,7 +115,7 @@ pub(crate) fn look_at_destination(
     let name = part.destination().name();
     let path = part.destination().to_string();
     let failed = |error| of_io("looking at", part.destination(), error);
-    let size = match standing(&part.folder, name).map_err(failed)? {
+    let size = match part.folder.standing(name).map_err(failed)? {
         Standing::Nothing => return Ok(None),
         Standing::Other => {
             part.discard().map_err(failed)?;
@@ -135,13 +132,11 @@ pub(crate) fn look_at_destination(
         Existing::Replace => fits_size && expected.is_some(),
     };
     if worth_reading {
-        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
-        let opened =
-            rustix::fs::openat(&part.folder, name, flags, Mode::empty()).map_err(|error| failed(error.into()))?;
-        let Some(content) = content_of(&File::from(opened), stop).map_err(failed)? else { return Ok(None) };
+        let opened = part.folder.open(name, Access::Read).map_err(failed)?;
+        let Some(content) = content_of(opened.as_ref(), stop).map_err(failed)? else { return Ok(None) };
         if expected.is_none_or(|expected| expected == content.sha256) {
             // A kill may have come between the rename and this.
-            rustix::fs::fsync(&part.folder).map_err(|error| failed(error.into()))?;
+            part.folder.sync().map_err(failed)?;
             part.discard().map_err(failed)?;
             return Ok(Some(outcome_of(content, file, Arrival::AlreadyWhole)));
         }
@@ -173,7 +168,7 @@ pub(crate) fn outcome_of(content: Content, file: &FileJob, how: Arrival) -> File
 /// The first bytes of the partial file, to see whether they are a page.
 pub(crate) fn first_bytes(part: &Part) -> Vec<u8> {
     let mut bytes = vec![0; 512];
-    let read = part.file.read_at(&mut bytes, 0).unwrap_or(0);
+    let read = disk::read_up_to(part.file.as_ref(), &mut bytes, 0).unwrap_or(0);
     bytes.truncate(read);
     bytes
 }

@@ -1,10 +1,11 @@
 //! One file, from its sources to its final name. The steps are here in order; `start`, `fetching` and `finish` are what
 //! each consists of.
 
-use std::os::fd::OwnedFd;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use rand::Rng;
+use rand::rngs::SmallRng;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -13,6 +14,7 @@ use crate::Existing;
 use crate::bandwidth::Bandwidth;
 use crate::blocks::{BLOCK, BlockMap};
 use crate::destinations::Destinations;
+use crate::disk::{Disk, Folder};
 use crate::fetching::Fetching;
 use crate::finish::{self, Arrived, Finish};
 use crate::incoming::Incoming;
@@ -22,9 +24,9 @@ use crate::part::{Part, PartError};
 use crate::source::Web;
 use crate::space::{Shortage, SpaceLedger, TransferKey};
 use crate::start::{self, Beginning};
+use crate::world::Threads;
 use crate::{
-    Facts, FileJob, FileOutcome, FileState, JobEvent, RestartReason, Settings, TransferError, confined, local_copy,
-    probe,
+    Facts, FileJob, FileOutcome, FileState, JobEvent, RestartReason, Settings, TransferError, local_copy, part, probe,
 };
 
 /// How often a partial file may be taken away before it is given up.
@@ -38,6 +40,31 @@ pub(crate) struct Engine {
     pub(crate) space: SpaceLedger,
     pub(crate) bandwidth: Arc<Bandwidth>,
     pub(crate) destinations: Destinations,
+    pub(crate) disk: Arc<dyn Disk>,
+    pub(crate) threads: Threads,
+    pub(crate) chance: Mutex<SmallRng>,
+}
+
+impl Engine {
+    /// Runs what blocks on a thread for that. A panic there is an error here.
+    pub(crate) async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T, TransferError> + Send + 'static,
+    ) -> Result<T, Halt> {
+        match self.threads.spawn(work).await {
+            Ok(result) => result.map_err(Halt::from),
+            Err(panic) => Err(Halt::Failed(TransferError::Io {
+                action: "working on",
+                path: std::path::PathBuf::new(),
+                source: std::io::Error::other(panic),
+            })),
+        }
+    }
+
+    /// A number from 0 up to, not including, 1.
+    pub(crate) fn chance(&self) -> f64 {
+        self.chance.lock().unwrap_or_else(PoisonError::into_inner).random()
+    }
 }
 
 /// One file of a job.
@@ -95,6 +122,7 @@ impl Transfer {
     async fn run_to_the_end(mut self, mut slot: Option<OwnedSemaphorePermit>) -> Result<FileOutcome, Halt> {
         let engine = Arc::clone(&self.engine);
         let _held = tokio::select! {
+            biased;
             () = self.stop.cancelled() => return Err(Halt::Stopped),
             held = engine.destinations.hold(&self.file.destination) => held,
         };
@@ -105,10 +133,10 @@ impl Transfer {
                 Ok(Some(outcome)) => return Ok(outcome),
                 Ok(None) => self.restarted(RestartReason::PartRemoved).await,
                 Err(halt) => {
-                    let halt = self.with_figures(halt, &part.folder);
+                    let halt = self.with_figures(halt, part.folder.as_ref());
                     // A partial file that holds nothing is worth nothing.
                     let empty = move || Ok(part.size().is_ok_and(|size| size == 0) && part.discard().is_ok());
-                    let _ = blocking(empty).await;
+                    let _ = self.engine.blocking(empty).await;
                     return Err(halt);
                 }
             }
@@ -119,7 +147,7 @@ impl Transfer {
     }
 
     /// A disk that says it is full says no figures.
-    fn with_figures(&self, halt: Halt, folder: &OwnedFd) -> Halt {
+    fn with_figures(&self, halt: Halt, folder: &dyn Folder) -> Halt {
         let Halt::Shortage(shortage) = halt else { return halt };
         let here = self.meter.progress();
         let missing = here.total_bytes.map_or(BLOCK, |total| total - here.downloaded_bytes);
@@ -152,11 +180,12 @@ impl Transfer {
                 Finish::PartRemoved => return Ok(None),
                 Finish::WrongBytes(error) => {
                     // The bad bytes are thrown away; one full retry, then it is final.
-                    blocking({
-                        let part = Arc::clone(part);
-                        move || start::throw_away(&part)
-                    })
-                    .await?;
+                    self.engine
+                        .blocking({
+                            let part = Arc::clone(part);
+                            move || start::throw_away(&part)
+                        })
+                        .await?;
                     if std::mem::replace(&mut wrong_hash_seen, true) {
                         return Err(Halt::Failed(error));
                     }
@@ -174,11 +203,13 @@ impl Transfer {
         slot: &mut Option<OwnedSemaphorePermit>,
         part: &Arc<Part>,
     ) -> Result<(Arc<Incoming>, Arrived), Halt> {
-        let beginning = blocking({
-            let (part, file, stop) = (Arc::clone(part), self.file.clone(), self.stop.clone());
-            move || start::begin(&part, &file, &stop)
-        })
-        .await?;
+        let beginning = self
+            .engine
+            .blocking({
+                let (part, file, stop) = (Arc::clone(part), self.file.clone(), self.stop.clone());
+                move || start::begin(&part, &file, &stop)
+            })
+            .await?;
         let incoming = |map| Arc::new(Incoming::new(Arc::clone(part), Arc::clone(&self.meter), map));
         let (incoming, resume) = match beginning {
             Beginning::Whole(content) => {
@@ -203,6 +234,7 @@ impl Transfer {
 
     async fn another_slot(&self) -> Result<OwnedSemaphorePermit, Halt> {
         tokio::select! {
+            biased;
             () = self.stop.cancelled() => Err(Halt::Stopped),
             slot = Arc::clone(&self.slots).acquire_owned() => slot.map_err(|_| Halt::Stopped),
         }
@@ -220,16 +252,18 @@ impl Transfer {
     async fn open_part(&self) -> Result<Part, Halt> {
         let deadline = tokio::time::Instant::now() + self.engine.settings.lock_wait;
         loop {
-            let destination = self.file.destination.clone();
-            let opened = blocking(move || {
-                let folder = confined::open_parent(&destination, true)?;
-                match Part::open(folder, &destination) {
-                    Ok(part) => Ok(Some(part)),
-                    Err(PartError::Locked) => Ok(None),
-                    Err(PartError::Failed(error)) => Err(error),
-                }
-            })
-            .await?;
+            let (disk, destination) = (Arc::clone(&self.engine.disk), self.file.destination.clone());
+            let opened = self
+                .engine
+                .blocking(move || {
+                    let folder = part::open_folder(disk.as_ref(), &destination, true)?;
+                    match Part::open(folder, &destination) {
+                        Ok(part) => Ok(Some(part)),
+                        Err(PartError::Locked) => Ok(None),
+                        Err(PartError::Failed(error)) => Err(error),
+                    }
+                })
+                .await?;
             if let Some(part) = opened {
                 return Ok(part);
             }
@@ -237,6 +271,7 @@ impl Transfer {
                 return Err(Halt::Failed(TransferError::Locked { path: self.file.destination.to_string() }));
             }
             tokio::select! {
+                biased;
                 () = self.stop.cancelled() => return Err(Halt::Stopped),
                 () = tokio::time::sleep(Duration::from_millis(100).min(self.engine.settings.lock_wait)) => {}
             }
@@ -248,6 +283,7 @@ impl Transfer {
         let (mut file, cache) = (self.file.clone(), self.engine.settings.hf_cache.as_deref());
         if file.sha256.is_none() && local_copy::may_be_there(&file, cache) {
             let facts = tokio::select! {
+                biased;
                 () = self.stop.cancelled() => return Err(Halt::Stopped),
                 facts = probe::probe(&self.engine.web, &file.sources) => facts,
             };
@@ -261,36 +297,24 @@ impl Transfer {
         let wanted = self.with_hash_of_server().await?;
         let (part, file, stop) = (Arc::clone(part), self.file.clone(), self.stop.clone());
         let cache = self.engine.settings.hf_cache.clone();
-        let meter = Arc::clone(&self.meter);
-        let found = blocking(move || {
-            let found = match start::look_at_destination(&part, &file, &stop)? {
-                Some(found) => Some(found),
-                None => local_copy::take(&part, &wanted, cache.as_deref(), &stop)?,
-            };
-            if let Some(outcome) = &found {
-                meter.set_total(Some(outcome.size));
-                meter.set_present(outcome.size);
-            }
-            Ok(found)
-        })
-        .await?;
+        let (meter, disk) = (Arc::clone(&self.meter), Arc::clone(&self.engine.disk));
+        let found = self
+            .engine
+            .blocking(move || {
+                let found = match start::look_at_destination(&part, &file, &stop)? {
+                    Some(found) => Some(found),
+                    None => local_copy::take(disk.as_ref(), &part, &wanted, cache.as_deref(), &stop)?,
+                };
+                if let Some(outcome) = &found {
+                    meter.set_total(Some(outcome.size));
+                    meter.set_present(outcome.size);
+                }
+                Ok(found)
+            })
+            .await?;
         if found.is_none() && self.stop.is_cancelled() {
             return Err(Halt::Stopped);
         }
         Ok(found)
-    }
-}
-
-/// Runs what blocks on a thread for that. A panic there is an error here.
-pub(crate) async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, TransferError> + Send + 'static,
-) -> Result<T, Halt> {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(result) => result.map_err(Halt::from),
-        Err(panic) => Err(Halt::Failed(TransferError::Io {
-            action: "working on",
-            path: std::path::PathBuf::new(),
-            source: std::io::Error::other(panic),
-        })),
     }
 }

@@ -5,13 +5,14 @@ use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::task::JoinError;
+use tokio::time::Instant;
 
 use crate::blocks::{BLOCK, Block};
 use crate::fetching::{Fetching, HASHED_AT_THE_END, SMALL_FILE};
-use crate::transfer::{Halt, blocking};
+use crate::transfer::Halt;
 use crate::verify::{self, PrefixHash};
 use crate::{RestartReason, TransferError};
 
@@ -49,7 +50,7 @@ impl Fetching<'_> {
         if due && self.sync.is_none() && self.incoming.part.has_journal() {
             let incoming = Arc::clone(&self.incoming);
             self.last_sync = now;
-            self.sync = Some(tokio::task::spawn_blocking(move || incoming.sync()));
+            self.sync = Some(self.transfer.engine.threads.spawn(move || incoming.sync()));
         }
     }
 
@@ -79,7 +80,11 @@ impl Fetching<'_> {
 
     async fn void(&mut self, blocks: impl IntoIterator<Item = usize> + Send + 'static) -> Result<(), Halt> {
         let incoming = Arc::clone(&self.incoming);
-        blocking(move || incoming.void(blocks).map_err(|error| incoming.part.error("writing the journal of", error)))
+        self.transfer
+            .engine
+            .blocking(move || {
+                incoming.void(blocks).map_err(|error| incoming.part.error("writing the journal of", error))
+            })
             .await
     }
 
@@ -89,7 +94,8 @@ impl Fetching<'_> {
             return;
         }
         let (part, stop) = (Arc::clone(&self.incoming.part), self.stop_audit.clone());
-        self.audit = Some(tokio::task::spawn_blocking(move || verify::damaged_blocks(&part.file, &blocks, &stop)));
+        let threads = &self.transfer.engine.threads;
+        self.audit = Some(threads.spawn(move || verify::damaged_blocks(part.file.as_ref(), &blocks, &stop)));
     }
 
     pub(crate) async fn audited(&mut self, damaged: Result<Vec<usize>, JoinError>) -> Result<(), Halt> {
@@ -114,7 +120,7 @@ impl Fetching<'_> {
         if total.is_some_and(|total| total <= HASHED_AT_THE_END) {
             return;
         }
-        let hash = PrefixHash::start(Arc::clone(&self.incoming.part), state, end);
+        let hash = PrefixHash::start(self.transfer.engine.threads.clone(), Arc::clone(&self.incoming.part), state, end);
         self.incoming.set_hash(Some(hash.feed()));
         self.hash = Some(hash);
         let end = self.incoming.map().contiguous_end();

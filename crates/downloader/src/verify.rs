@@ -1,25 +1,26 @@
-//! SHA-256 in order behind the contiguous prefix, on a thread of its own, while other ranges still arrive. Also the
-//! reading of files that are here already. Everything here blocks.
+//! SHA-256 in order behind the contiguous prefix, while other ranges still arrive. Also the reading of files that are here
+//! already, which blocks.
 
-use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use sha2::digest::common::hazmat::{SerializableState, SerializedState};
 use sha2::{Digest, Sha256};
+use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::blocks::{BLOCK, Block};
+use crate::disk::{self, OpenFile};
 use crate::part::Part;
+use crate::world::Threads;
 use crate::{BlockChecksums, Sha256Digest};
 
 /// Bytes read back at once. They come from the page cache, where they have just been put, and stay in the processor's.
 /// (Handing the received buffers over instead was slower: the HTTP client then has to allocate new ones all the time.)
 const READ: usize = 256 << 10;
 
-/// The thread is woken for so many new bytes at least.
+/// The hash is woken for so many new bytes at least.
 const WORTH_WAKING: u64 = 1 << 20;
 
 /// Bytes after which the state is published for the journal.
@@ -29,20 +30,20 @@ const CHECKPOINT: u64 = 32 << 20;
 #[derive(Debug)]
 pub(crate) struct PrefixHash {
     shared: Arc<Shared>,
-    thread: JoinHandle<io::Result<Option<Sha256Digest>>>,
+    task: JoinHandle<io::Result<Option<Sha256Digest>>>,
 }
 
 #[derive(Debug)]
 struct Shared {
     inbox: Mutex<Inbox>,
-    wake: Condvar,
+    wake: Notify,
 }
 
 #[derive(Debug, Default)]
 struct Inbox {
     /// Everything before this is on disk.
     end: u64,
-    /// The end at which the thread was woken last.
+    /// The end at which the hash was woken last.
     woken_at: u64,
     /// Bytes that were hashed are no longer believed: begin again.
     rewind: bool,
@@ -97,15 +98,12 @@ impl HashFeed {
 
 impl PrefixHash {
     /// Starts hashing `part`, of which the bytes before `end` are there, from a journalled state if there is one.
-    pub(crate) fn start(part: Arc<Part>, state: Option<(u64, Vec<u8>)>, end: u64) -> Self {
+    pub(crate) fn start(threads: Threads, part: Arc<Part>, state: Option<(u64, Vec<u8>)>, end: u64) -> Self {
         let inbox = Inbox { end, woken_at: end, ..Inbox::default() };
-        let shared = Arc::new(Shared { inbox: Mutex::new(inbox), wake: Condvar::new() });
+        let shared = Arc::new(Shared { inbox: Mutex::new(inbox), wake: Notify::new() });
         let (hasher, position) = restored(state).unwrap_or_else(|| (Sha256::new(), 0));
-        let thread = tokio::task::spawn_blocking({
-            let shared = Arc::clone(&shared);
-            move || Run { part, shared, hasher, position, buffer: Vec::new(), published: position }.run()
-        });
-        Self { shared, thread }
+        let run = Run { part, shared: Arc::clone(&shared), hasher, position, buffer: Vec::new(), published: position };
+        Self { shared, task: tokio::spawn(run.follow(threads)) }
     }
 
     pub(crate) fn feed(&self) -> HashFeed {
@@ -115,13 +113,13 @@ impl PrefixHash {
     /// The digest of everything before the end, once it is computed.
     pub(crate) async fn finish(self) -> io::Result<Option<Sha256Digest>> {
         self.close(Close::Finish);
-        self.thread.await.unwrap_or_else(|panic| Err(io::Error::other(panic)))
+        self.task.await.unwrap_or_else(|panic| Err(io::Error::other(panic)))
     }
 
-    /// Ends the thread without a digest.
+    /// Ends it without a digest.
     pub(crate) async fn stop(self) {
         self.close(Close::Stop);
-        let _ = self.thread.await;
+        let _ = self.task.await;
     }
 
     fn close(&self, how: Close) {
@@ -136,11 +134,13 @@ fn restored(state: Option<(u64, Vec<u8>)>) -> Option<(Sha256, u64)> {
     Some((Sha256::deserialize(&state).ok()?, position))
 }
 
-/// What the thread does next.
-enum Step {
-    Hash(u64),
-    Rewind,
+/// Why there is nothing to hash.
+enum Rest {
+    /// The next bytes have not arrived.
+    Wait,
+    /// All have been hashed.
     Done,
+    /// Nobody wants it any more.
     Stop,
 }
 
@@ -154,13 +154,29 @@ struct Run {
 }
 
 impl Run {
-    fn run(mut self) -> io::Result<Option<Sha256Digest>> {
+    /// Follows the prefix to its end: works on a thread while there is something to hash, waits without one.
+    async fn follow(mut self, threads: Threads) -> io::Result<Option<Sha256Digest>> {
+        loop {
+            let work = move || {
+                let rest = self.catch_up();
+                (self, rest)
+            };
+            let rest;
+            (self, rest) = threads.spawn(work).await.map_err(io::Error::other)?;
+            match rest? {
+                Rest::Wait => self.shared.wake.notified().await,
+                Rest::Done => return Ok(Some(Sha256Digest(self.hasher.finalize().into()))),
+                Rest::Stop => return Ok(None),
+            }
+        }
+    }
+
+    /// Hashes until there is no more for now.
+    fn catch_up(&mut self) -> io::Result<Rest> {
         loop {
             match self.next() {
-                Step::Hash(end) => self.read_back(end)?,
-                Step::Rewind => (self.hasher, self.position, self.published) = (Sha256::new(), 0, 0),
-                Step::Done => return Ok(Some(Sha256Digest(self.hasher.finalize().into()))),
-                Step::Stop => return Ok(None),
+                Ok(end) => self.read_back(end)?,
+                Err(rest) => return Ok(rest),
             }
             if self.position - self.published >= CHECKPOINT {
                 self.publish(&mut self.shared.lock());
@@ -173,23 +189,21 @@ impl Run {
         inbox.checkpoint = Some((self.position, self.hasher.serialize().to_vec()));
     }
 
-    fn next(&mut self) -> Step {
-        let mut inbox = self.shared.lock();
-        loop {
-            if std::mem::take(&mut inbox.rewind) {
-                return Step::Rewind;
+    /// How far there is something to hash.
+    fn next(&mut self) -> Result<u64, Rest> {
+        let shared = Arc::clone(&self.shared);
+        let mut inbox = shared.lock();
+        if std::mem::take(&mut inbox.rewind) {
+            (self.hasher, self.position, self.published) = (Sha256::new(), 0, 0);
+        }
+        match inbox.close {
+            Some(Close::Stop) => Err(Rest::Stop),
+            _ if inbox.end > self.position => Ok(inbox.end),
+            Some(Close::Finish) => Err(Rest::Done),
+            None => {
+                self.publish(&mut inbox);
+                Err(Rest::Wait)
             }
-            if inbox.close == Some(Close::Stop) {
-                return Step::Stop;
-            }
-            if inbox.end > self.position {
-                return Step::Hash(inbox.end);
-            }
-            if inbox.close == Some(Close::Finish) {
-                return Step::Done;
-            }
-            self.publish(&mut inbox);
-            inbox = self.shared.wake.wait(inbox).unwrap_or_else(PoisonError::into_inner);
         }
     }
 
@@ -197,7 +211,7 @@ impl Run {
     fn read_back(&mut self, end: u64) -> io::Result<()> {
         self.buffer.resize(READ, 0);
         let length = READ.min(usize::try_from(end - self.position).unwrap_or(READ));
-        self.part.file.read_exact_at(&mut self.buffer[..length], self.position)?;
+        disk::read_exact_at(self.part.file.as_ref(), &mut self.buffer[..length], self.position)?;
         self.hasher.update(&self.buffer[..length]);
         self.position += length as u64;
         Ok(())
@@ -205,7 +219,7 @@ impl Run {
 }
 
 /// Compares blocks with their checksums and names those that differ. Ends early when `stop` is cancelled.
-pub(crate) fn damaged_blocks(file: &File, blocks: &[(usize, Block)], stop: &CancellationToken) -> Vec<usize> {
+pub(crate) fn damaged_blocks(file: &dyn OpenFile, blocks: &[(usize, Block)], stop: &CancellationToken) -> Vec<usize> {
     let mut buffer = vec![0; BLOCK as usize];
     let mut damaged = Vec::new();
     for (index, block) in blocks {
@@ -213,7 +227,7 @@ pub(crate) fn damaged_blocks(file: &File, blocks: &[(usize, Block)], stop: &Canc
             break;
         }
         let bytes = &mut buffer[..(block.have as usize).min(BLOCK as usize)];
-        let read = file.read_exact_at(bytes, *index as u64 * BLOCK);
+        let read = disk::read_exact_at(file, bytes, *index as u64 * BLOCK);
         if read.is_err() || crc32fast::hash(bytes) != block.crc {
             damaged.push(*index);
         }
@@ -230,14 +244,14 @@ pub(crate) struct Content {
 }
 
 /// Reads a whole file. `None` when `stop` was cancelled.
-pub(crate) fn content_of(file: &File, stop: &CancellationToken) -> io::Result<Option<Content>> {
+pub(crate) fn content_of(file: &dyn OpenFile, stop: &CancellationToken) -> io::Result<Option<Content>> {
     let (mut hasher, mut size, mut crc32) = (Sha256::new(), 0, Vec::new());
-    let mut buffer = vec![0; BLOCK.min(file.metadata()?.len().max(1)) as usize];
+    let mut buffer = vec![0; BLOCK.min(file.status()?.size.max(1)) as usize];
     loop {
         if stop.is_cancelled() {
             return Ok(None);
         }
-        let read = read_block(file, &mut buffer, size)?;
+        let read = disk::read_up_to(file, &mut buffer, size)?;
         if read > 0 {
             hasher.update(&buffer[..read]);
             crc32.push(crc32fast::hash(&buffer[..read]));
@@ -249,17 +263,4 @@ pub(crate) fn content_of(file: &File, stop: &CancellationToken) -> io::Result<Op
     }
     let blocks = BlockChecksums { block_size: BLOCK as u32, crc32 };
     Ok(Some(Content { size, sha256: Sha256Digest(hasher.finalize().into()), blocks }))
-}
-
-fn read_block(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-    let mut filled = 0;
-    while filled < buffer.len() {
-        match file.read_at(&mut buffer[filled..], offset + filled as u64) {
-            Ok(0) => break,
-            Ok(read) => filled += read,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(filled)
 }
