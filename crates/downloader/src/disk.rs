@@ -87,8 +87,8 @@ pub(crate) enum Standing {
 pub(crate) struct Status {
     pub(crate) size: u64,
     pub(crate) inode: u64,
-    /// Names that it has.
-    pub(crate) links: u64,
+    /// Somebody has linked to it.
+    pub(crate) has_other_names: bool,
     /// Neither a folder nor a device.
     pub(crate) is_file: bool,
 }

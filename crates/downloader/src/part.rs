@@ -84,7 +84,7 @@ impl Part {
             let status = file.status().map_err(failed)?;
             let ours = folder.standing(&name).map_err(failed)?;
             let same = matches!(ours, Standing::File { inode, .. } if inode == status.inode);
-            if same && status.links > 1 {
+            if same && status.has_other_names {
                 // Somebody linked to it: their bytes are not ours to overwrite.
                 folder.remove(&name).map_err(failed)?;
             } else if same {
@@ -124,7 +124,7 @@ impl Part {
         let name = self.journal_name();
         match self.folder.open(&name, access) {
             // A second link to it means that it is somebody's file, not a journal to be cut.
-            Ok(file) if file.status()?.links == 1 => return Ok(Some(file.into())),
+            Ok(file) if !file.status()?.has_other_names => return Ok(Some(file.into())),
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) if !is_no_file(&error) => return Err(error),
             _ => {}

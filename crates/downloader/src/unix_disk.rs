@@ -111,9 +111,8 @@ impl OpenFile for UnixFile {
     fn status(&self) -> io::Result<Status> {
         let stat = rustix::fs::fstat(&self.0)?;
         let is_file = FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile;
-        #[allow(clippy::useless_conversion, reason = "the width of this count differs between processors")]
-        let links = u64::from(stat.st_nlink);
-        Ok(Status { size: u64::try_from(stat.st_size).unwrap_or(0), inode: stat.st_ino, links, is_file })
+        let size = u64::try_from(stat.st_size).unwrap_or(0);
+        Ok(Status { size, inode: stat.st_ino, has_other_names: stat.st_nlink > 1, is_file })
     }
 
     fn lock(&self) -> bool {
