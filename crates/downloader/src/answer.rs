@@ -27,6 +27,16 @@ pub(crate) enum Body {
     Whole(Option<u64>),
 }
 
+impl Body {
+    /// The first byte of the file that is not in it, as far as the answer says.
+    pub(crate) fn end(&self) -> Option<u64> {
+        match self {
+            Self::Part(range) => Some(range.end),
+            Self::Whole(length) => *length,
+        }
+    }
+}
+
 /// Reads `Content-Range: bytes 0-9/10`.
 pub(crate) fn content_range(headers: &HeaderMap) -> Result<ContentRange, String> {
     let mut values = headers.get_all(CONTENT_RANGE).iter();

@@ -100,6 +100,10 @@ impl Fetching<'_> {
             (Some(expected), Some(actual)) if expected != actual => {
                 return Some(TransferError::SizeMismatch { host, expected, actual });
             }
+            (Some(expected), None) if opened.body.end().is_some_and(|end| end > expected) => {
+                let actual = opened.body.end().unwrap_or_default();
+                return Some(TransferError::SizeMismatch { host, expected, actual });
+            }
             (expected, Some(0)) if expected != Some(0) => return Some(fetch::not_a_file(&host, "an empty body", None)),
             _ => {}
         }

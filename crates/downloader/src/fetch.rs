@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use bytes::Bytes;
+use reqwest::Response;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -87,6 +88,7 @@ impl Fetcher {
         };
         let opened = match opened {
             Ok(opened) => opened,
+            Err(OpenError::Unsatisfiable { total: Some(end) }) if self.ends_at(end) => return FetchEnd::Done,
             Err(error) => return error.into(),
         };
         let agrees = if trusted { identity.agrees_with(&opened.facts) } else { identity.total == opened.facts.size };
@@ -98,15 +100,22 @@ impl Fetcher {
         }
     }
 
+    /// A file of unknown length ends where the server has no more of it.
+    fn ends_at(&self, end: u64) -> bool {
+        let mut map = self.incoming.map();
+        let here = map.total().is_none() && map.contiguous_end() == end;
+        if here {
+            map.end_here();
+            self.incoming.meter.set_total(map.total());
+        }
+        here
+    }
+
     /// Stores the body of an answer from `start` on, as far as the claim reaches by then.
     pub(crate) async fn store(&self, opened: Opened, claim: ClaimId, start: u64, host: &str) -> FetchEnd {
-        let body_end = match opened.body {
-            Body::Part(range) => Some(range.end),
-            Body::Whole(length) => length,
-        };
+        let body_end = opened.body.end();
         let content_type = answer::text(opened.response.headers(), reqwest::header::CONTENT_TYPE).map(str::to_owned);
-        let mut writer =
-            Writer { fetcher: self, claim, content_type, host, offset: start, frames: Vec::new(), length: 0 };
+        let mut writer = Writer::new(self, claim, content_type, host, start);
         let mut response = opened.response;
         loop {
             // What is stored counts, not what is collected: the claim has to cover the latter.
@@ -116,13 +125,10 @@ impl Fetcher {
                 None => return writer.leave(FetchEnd::Done).await,
             };
             if writer.position() >= end && end != u64::MAX {
+                let beyond = writer.beyond;
                 let left = writer.leave(FetchEnd::Done).await;
                 if body_end.is_none_or(|body_end| body_end == end) && matches!(left, FetchEnd::Done) {
-                    // Reading to the very end gives the connection back for the next request.
-                    return match tokio::time::timeout(self.stall_timeout, response.chunk()).await {
-                        Ok(Ok(Some(_))) => bad_answer(host, "it is longer than it says"),
-                        _ => FetchEnd::Done,
-                    };
+                    return self.read_out(response, host, end, beyond, body_end.is_some()).await;
                 }
                 return left;
             }
@@ -150,6 +156,22 @@ impl Fetcher {
         }
     }
 
+    /// Reading a body to its very end gives the connection back for the next request, and shows whether it really is the
+    /// end. Where the answer did not say so, more bytes mean that the file is another one than was asked for.
+    async fn read_out(&self, mut response: Response, host: &str, end: u64, beyond: u64, end_is_said: bool) -> FetchEnd {
+        let more = match tokio::time::timeout(self.stall_timeout, response.chunk()).await {
+            Ok(Ok(Some(frame))) => beyond + frame.len() as u64,
+            _ => beyond,
+        };
+        match (more, end_is_said) {
+            (0, _) => FetchEnd::Done,
+            (_, true) => bad_answer(host, "it is longer than it says"),
+            (more, false) => {
+                FetchEnd::Refused(TransferError::SizeMismatch { host: host.into(), expected: end, actual: end + more })
+            }
+        }
+    }
+
     fn stalled(&self, host: &str) -> FetchEnd {
         let error = TransferError::Stalled { host: host.to_owned(), silence: self.stall_timeout };
         FetchEnd::Failed { error, retry_after: None }
@@ -171,9 +193,15 @@ struct Writer<'a> {
     offset: u64,
     frames: Vec<Bytes>,
     length: usize,
+    /// Bytes that came after the last one that was wanted.
+    beyond: u64,
 }
 
-impl Writer<'_> {
+impl<'a> Writer<'a> {
+    fn new(fetcher: &'a Fetcher, claim: ClaimId, content_type: Option<String>, host: &'a str, offset: u64) -> Self {
+        Self { fetcher, claim, content_type, host, offset, frames: Vec::new(), length: 0, beyond: 0 }
+    }
+
     fn position(&self) -> u64 {
         self.offset + self.length as u64
     }
@@ -195,6 +223,7 @@ impl Writer<'_> {
                 self.flush().await?;
             }
         }
+        self.beyond += frame.len() as u64;
         Ok(())
     }
 

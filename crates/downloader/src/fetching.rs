@@ -172,7 +172,9 @@ impl<'a> Fetching<'a> {
                 return Err(Halt::Stopped);
             }
             let complete = self.incoming.map().is_complete();
-            if complete && self.audit.is_none() && self.sync_is_over().await? {
+            // Where no server said the size, a body that goes on shows that it is another one.
+            let certain = self.facts.size.is_some() || self.running.is_empty();
+            if complete && certain && self.audit.is_none() && self.sync_is_over().await? {
                 return Ok(());
             }
             let waiting = self.not_before.is_some_and(|until| Instant::now() < until);

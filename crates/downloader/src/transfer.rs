@@ -134,9 +134,8 @@ impl Transfer {
                 Ok(None) => self.restarted(RestartReason::PartRemoved).await,
                 Err(halt) => {
                     let halt = self.with_figures(halt, part.folder.as_ref());
-                    // A partial file that holds nothing is worth nothing.
-                    let empty = move || Ok(part.size().is_ok_and(|size| size == 0) && part.discard().is_ok());
-                    let _ = self.engine.blocking(empty).await;
+                    let worthless = self.is_worthless(&halt, &part);
+                    let _ = self.engine.blocking(move || Ok(worthless && part.discard().is_ok())).await;
                     return Err(halt);
                 }
             }
@@ -144,6 +143,15 @@ impl Transfer {
         let path = self.file.destination.root().join(self.file.destination.relative());
         let source = std::io::ErrorKind::NotFound.into();
         Err(Halt::Failed(TransferError::Io { action: "keeping the partial file of", path, source }))
+    }
+
+    /// Whether the next run could believe nothing of a partial file: it is empty, or it has no journal and no hash that
+    /// proves it whole. Where there is no room it stays, so that the room is not taken for free.
+    fn is_worthless(&self, halt: &Halt, part: &Part) -> bool {
+        let here = self.meter.progress();
+        let provable = self.file.sha256.is_some() && here.total_bytes == Some(here.downloaded_bytes);
+        let kept = part.has_journal() || provable || matches!(halt, Halt::Shortage(_));
+        !kept || part.size().is_ok_and(|size| size == 0)
     }
 
     /// A disk that says it is full says no figures.

@@ -111,20 +111,27 @@ impl PrefixHash {
     }
 
     /// The digest of everything before the end, once it is computed.
-    pub(crate) async fn finish(self) -> io::Result<Option<Sha256Digest>> {
+    pub(crate) async fn finish(mut self) -> io::Result<Option<Sha256Digest>> {
         self.close(Close::Finish);
-        self.task.await.unwrap_or_else(|panic| Err(io::Error::other(panic)))
+        (&mut self.task).await.unwrap_or_else(|panic| Err(io::Error::other(panic)))
     }
 
     /// Ends it without a digest.
-    pub(crate) async fn stop(self) {
+    pub(crate) async fn stop(mut self) {
         self.close(Close::Stop);
-        let _ = self.task.await;
+        let _ = (&mut self.task).await;
     }
 
     fn close(&self, how: Close) {
         self.shared.lock().close = Some(how);
         self.shared.wake.notify_one();
+    }
+}
+
+/// A transfer that dies must not leave a task behind that holds the `.part`, and its lock, for ever.
+impl Drop for PrefixHash {
+    fn drop(&mut self) {
+        self.task.abort();
     }
 }
 

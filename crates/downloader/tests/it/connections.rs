@@ -8,7 +8,7 @@ use test_support::file_server::{
     When::{self, Always, Nth, Times},
 };
 
-use crate::rig::{MIB, Rig, impatient, settings};
+use crate::rig::{MIB, Rig, impatient, settings, side_by_side};
 
 const SIZE: u64 = 3 * MIB + 777;
 
@@ -54,19 +54,14 @@ async fn cuts_without_end_are_fine_as_long_as_bytes_come() {
 
 #[tokio::test]
 async fn silence_at_any_byte_ends_with_a_new_request() {
-    let mut tries = tokio::task::JoinSet::new();
-    for step in 0..50 {
-        tries.spawn(async move {
-            let route = served(|route| route.stall_after(step * SIZE / 50, Times(1)));
-            let mut rig = Rig::with(impatient());
-            let story = rig.fetch(rig.file("f.bin", &route.url())).await;
-            assert!(story.completed(), "silent after {}: {:#?}", step * SIZE / 50, story.told());
-            rig.assert_whole("f.bin", &route.content());
-        });
-    }
-    while let Some(tried) = tries.join_next().await {
-        tried.unwrap();
-    }
+    assert!(Settings::default().stall_timeout <= Duration::from_secs(30));
+    side_by_side((0..50).map(|step| async move {
+        let offset = step * SIZE / 50;
+        let route = arrives(|route| route.stall_after(offset, Times(1))).await;
+        let asked: Vec<_> = route.requests().iter().map(|request| request.range().unwrap().0).collect();
+        assert_eq!(asked[..2], [0, offset], "a new request, for what was missing");
+    }))
+    .await;
 }
 
 #[tokio::test]

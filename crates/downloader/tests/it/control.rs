@@ -1,9 +1,9 @@
 //! Limits that change while bytes arrive, and random sequences of everything that can be asked or go wrong.
 
-use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-use downloader::{CommandError, Job, JobEvent, JobId, Settings};
+use downloader::{CommandError, Existing, FileJob, Job, JobEvent, JobId, Settings};
 use proptest::prelude::*;
 use test_support::file_server::{Content, FileServer, When};
 
@@ -29,6 +29,40 @@ async fn rate_limits_hold_and_can_be_lifted_meanwhile() {
 }
 
 #[tokio::test]
+async fn a_limit_that_is_set_while_bytes_arrive_holds_at_once_and_is_lifted_at_once() {
+    for global in [true, false] {
+        let route = FileServer::start().file("/f", Content::pattern(84, 4 * MIB));
+        let gate = route.hold_at(MIB);
+        let mut rig = Rig::start();
+        rig.enqueue("job", vec![rig.known("f", &route)]).await;
+        gate.reached().await;
+        let downloader = rig.downloader.clone();
+        let limit = |limit: Option<u64>| {
+            let downloader = downloader.clone();
+            async move {
+                match global {
+                    true => downloader.set_global_rate_limit(limit.unwrap_or(0)).await,
+                    false => downloader.set_rate_limit(&JobId::new("job"), limit).await,
+                }
+                .unwrap();
+            }
+        };
+        limit(Some(1)).await;
+        gate.open();
+        // Twenty ticks are time enough for all of it, without a limit.
+        let ticks = AtomicUsize::new(0);
+        let twentieth = |event: &JobEvent| matches!(event, JobEvent::Progress(_)) && ticks.fetch_add(1, Relaxed) == 20;
+        let story = rig.until("job", twentieth).await;
+        let Some(JobEvent::Progress(tick)) = story.events.last() else { panic!("{:#?}", story.told()) };
+        assert!(tick.downloaded_bytes < 2 * MIB, "global {global}: {}", tick.downloaded_bytes);
+        limit(None).await;
+        assert!(rig.rest("job").await.completed());
+        rig.assert_whole("f", &route.content());
+        assert_eq!(route.requests().len(), 1, "a connection that is held back is not given up");
+    }
+}
+
+#[tokio::test]
 async fn a_job_under_a_strict_limit_pauses_at_once() {
     let route = FileServer::start().file("/f", Content::pattern(82, 3 * MIB));
     let mut rig = Rig::start();
@@ -45,25 +79,46 @@ async fn a_job_under_a_strict_limit_pauses_at_once() {
 enum Step {
     Pause,
     Resume,
+    /// The engine is shut down, and another one started.
     Restart,
+    /// The engine is gone from one moment to the next.
+    Kill,
     Wait,
 }
 
-fn steps() -> impl Strategy<Value = (Vec<Step>, bool, u64, u64)> {
-    let step = prop_oneof![Just(Step::Pause), Just(Step::Resume), Just(Step::Restart), Just(Step::Wait)];
-    (proptest::collection::vec(step, 0..10), any::<bool>(), 200_000..3 * MIB, 1..9 * MIB)
+/// What happens to one file.
+#[derive(Debug, Clone)]
+struct Life {
+    size: u64,
+    hash_is_known: bool,
+    /// Each connection ends after so many bytes, and how.
+    cut_after: u64,
+    reset: bool,
+    steps: Vec<Step>,
+    cancel: bool,
 }
 
-/// Carries a sequence out over a server that cuts every answer; in the end the file is whole, or the folder clean.
-async fn carry_out(steps: Vec<Step>, cancel: bool, cut_after: u64, size: u64) {
-    let route = FileServer::start()
-        .file("/f", Content::pattern(83, size))
-        .cut_after(cut_after, When::Always)
-        .rate(60_000_000, When::Always);
+fn lives() -> impl Strategy<Value = Life> {
+    let step = (0..5_usize).prop_map(|n| [Step::Pause, Step::Resume, Step::Restart, Step::Kill, Step::Wait][n]);
+    let server = (1..9 * MIB, any::<bool>(), 200_000..3 * MIB, any::<bool>());
+    (server, proptest::collection::vec(step, 0..10), any::<bool>()).prop_map(|(server, steps, cancel)| {
+        let (size, hash_is_known, cut_after, reset) = server;
+        Life { size, hash_is_known, cut_after, reset, steps, cancel }
+    })
+}
+
+/// Carries a life out; in the end the file is whole, or the folder clean.
+async fn live(life: Life) {
+    let route = FileServer::start().file("/f", Content::pattern(83, life.size)).rate(60_000_000, When::Always);
+    match life.reset {
+        true => route.reset_after(life.cut_after, When::Always),
+        false => route.cut_after(life.cut_after, When::Always),
+    };
+    let file = |rig: &Rig| if life.hash_is_known { rig.known("f", &route) } else { rig.file("f", &route.url()) };
     let mut rig = Rig::start();
     let id = JobId::new("job");
-    rig.enqueue("job", vec![rig.known("f", &route)]).await;
-    for step in steps {
+    rig.enqueue("job", vec![file(&rig)]).await;
+    for step in life.steps {
         let answer = match step {
             Step::Pause => rig.downloader.pause(&id).await.map(drop),
             Step::Resume => rig.downloader.resume(&id).await.map(drop),
@@ -73,16 +128,17 @@ async fn carry_out(steps: Vec<Step>, cancel: bool, cut_after: u64, size: u64) {
                 }
                 Ok(())
             }
-            Step::Restart => {
-                rig = Rig::on(rig.shutdown().await, settings());
-                rig.enqueue("job", vec![rig.known("f", &route)]).await;
+            Step::Restart | Step::Kill => {
+                let home = if matches!(step, Step::Kill) { rig.kill().await } else { rig.shutdown().await };
+                rig = Rig::on(home, settings());
+                rig.enqueue("job", vec![again(file(&rig))]).await;
                 Ok(())
             }
         };
         let ended = Err(CommandError::UnknownJob(id.clone()));
         assert!(answer.is_ok() || answer == ended, "{answer:?}");
     }
-    if cancel {
+    if life.cancel {
         match rig.downloader.cancel(&id).await {
             Ok(_) if !rig.path("f").exists() => return rig.assert_absent("f"),
             Ok(_) | Err(CommandError::UnknownJob(_)) => {}
@@ -90,21 +146,27 @@ async fn carry_out(steps: Vec<Step>, cancel: bool, cut_after: u64, size: u64) {
         }
     } else if rig.downloader.resume(&id).await.is_ok() {
         let done = |event: &JobEvent| matches!(event, JobEvent::Completed | JobEvent::Failed { .. });
-        assert!(rig.until("job", done).await.completed());
+        let story = rig.until("job", done).await;
+        assert!(story.completed(), "{:#?}", story.told());
     }
     rig.assert_whole("f", &route.content());
 }
 
+/// The job of an earlier engine, which may have ended unheard: a file that is there is the one that was wanted.
+fn again(file: FileJob) -> FileJob {
+    FileJob { existing: Existing::Share, ..file }
+}
+
 #[test]
-fn any_sequence_of_pause_resume_restart_and_cut_ends_whole_or_clean() {
-    let runtime = Arc::new(tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap());
+fn any_sequence_of_pause_resume_restart_kill_and_cut_ends_whole_or_clean() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let mut runner = proptest::test_runner::TestRunner::new(ProptestConfig {
-        cases: 24,
+        cases: 32,
         failure_persistence: None,
         ..ProptestConfig::default()
     });
-    let outcome = runner.run(&steps(), |(steps, cancel, cut_after, size)| {
-        runtime.block_on(carry_out(steps, cancel, cut_after, size));
+    let outcome = runner.run(&lives(), |life| {
+        runtime.block_on(live(life));
         Ok(())
     });
     outcome.unwrap();

@@ -11,7 +11,7 @@ use downloader::{
 use tempfile::TempDir;
 use test_support::file_server::{Content, Route};
 use tokio::sync::mpsc::Receiver;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 
 /// Longest that any test waits for any event.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
@@ -143,6 +143,13 @@ impl Rig {
         self.home
     }
 
+    /// Ends the engine as a kill would: nothing is parked and nothing is said.
+    pub(crate) async fn kill(self) -> Arc<TempDir> {
+        self.engine.abort();
+        assert!(self.engine.await.is_err_and(|ended| ended.is_cancelled()), "it had ended by itself");
+        self.home
+    }
+
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.join(name)
     }
@@ -164,6 +171,13 @@ impl Rig {
     pub(crate) fn assert_no_partial_files(&self) {
         let left: Vec<_> = names_below(&self.folder).into_iter().filter(|name| name.contains(".part")).collect();
         assert!(left.is_empty(), "left behind: {left:?}");
+    }
+
+    /// Nothing is under the final name; what has arrived waits beside it, with a journal.
+    pub(crate) fn assert_waits(&self, name: &str) {
+        let beside = [format!("{name}.part"), format!("{name}.part.journal")];
+        let left: Vec<_> = names_below(&self.folder).into_iter().filter(|found| found.starts_with(name)).collect();
+        assert_eq!(left, beside, "what is in the folder");
     }
 }
 
@@ -201,6 +215,18 @@ impl Story {
         };
         self.events.iter().filter_map(reason).collect()
     }
+}
+
+/// Runs the rows of a table, a few of them side by side: most of their time is waiting.
+pub(crate) async fn side_by_side<Row: Future<Output = ()> + Send + 'static>(rows: impl Iterator<Item = Row>) {
+    let mut running = JoinSet::new();
+    for row in rows {
+        if running.len() == 8 {
+            running.join_next().await.unwrap().unwrap();
+        }
+        running.spawn(row);
+    }
+    running.join_all().await;
 }
 
 /// Every file below a folder, by its path from there.
