@@ -22,9 +22,11 @@ const MOST_REDIRECTS: usize = 10;
 pub(crate) struct Source {
     pub(crate) listed: SourceUrl,
     resolved: Mutex<Option<Resolved>>,
+    /// Held by the connection that asks for a fresh address, while the others wait for it.
+    renewing: tokio::sync::Mutex<()>,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 struct Resolved {
     url: Url,
     /// What the first host said; the last one does not repeat it.
@@ -50,15 +52,15 @@ pub(crate) struct Wanted<'a> {
 
 impl Source {
     pub(crate) fn new(listed: SourceUrl) -> Self {
-        Self { listed, resolved: Mutex::new(None) }
+        Self { listed, resolved: Mutex::new(None), renewing: tokio::sync::Mutex::new(()) }
     }
 
     fn resolved(&self) -> Option<Resolved> {
         self.resolved.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn keep(&self, resolved: Option<Resolved>) {
-        *self.resolved.lock().unwrap_or_else(PoisonError::into_inner) = resolved;
+    fn keep(&self, resolved: Resolved) {
+        *self.resolved.lock().unwrap_or_else(PoisonError::into_inner) = Some(resolved);
     }
 
     /// Who answers for this source, for error messages.
@@ -97,20 +99,34 @@ impl Web {
     /// Asks for bytes of a source. A URL that an earlier redirect led to is used again until it is refused; then the
     /// listed link is asked anew, which costs no retry.
     pub(crate) async fn open(&self, source: &Source, wanted: Wanted<'_>) -> Result<Opened, OpenError> {
-        if let Some(resolved) = source.resolved() {
-            match self.follow(source, resolved.url, resolved.facts, wanted).await {
-                Err(OpenError::Refused { .. }) => source.keep(None),
-                other => return other,
-            }
+        let Some(known) = source.resolved() else { return self.ask_afresh(source, wanted).await };
+        match self.follow(source, known.url.clone(), known.facts.clone(), wanted).await {
+            Err(OpenError::Refused { .. }) => {}
+            other => return other,
         }
-        match self.ask_afresh(source, wanted).await {
-            // A link that has expired by the time it is used: once more, then it is final.
-            Err(OpenError::Refused { signed: true, .. }) => self.ask_afresh(source, wanted).await,
+        // It expires for all connections at once: one of them renews it.
+        let renewing = source.renewing.lock().await;
+        match source.resolved() {
+            Some(renewed) if renewed != known => {
+                drop(renewing);
+                match self.follow(source, renewed.url, renewed.facts, wanted).await {
+                    Err(OpenError::Refused { .. }) => self.ask_afresh(source, wanted).await,
+                    other => other,
+                }
+            }
+            _ => self.ask_afresh(source, wanted).await,
+        }
+    }
+
+    /// Asks the listed link. An address that has expired by the time it is used is renewed once more, then it is final.
+    async fn ask_afresh(&self, source: &Source, wanted: Wanted<'_>) -> Result<Opened, OpenError> {
+        match self.ask_listed(source, wanted).await {
+            Err(OpenError::Refused { signed: true, .. }) => self.ask_listed(source, wanted).await,
             other => other,
         }
     }
 
-    async fn ask_afresh(&self, source: &Source, wanted: Wanted<'_>) -> Result<Opened, OpenError> {
+    async fn ask_listed(&self, source: &Source, wanted: Wanted<'_>) -> Result<Opened, OpenError> {
         let first = source.listed.at_endpoints(&self.hugging_face, &self.civitai);
         let first = match civitai_model_without_version(&first) {
             Some(model) if same_host(&first, &self.civitai) => self.newest_version(&first, model).await?,
@@ -127,9 +143,10 @@ impl Web {
         mut facts: Facts,
         wanted: Wanted<'_>,
     ) -> Result<Opened, OpenError> {
+        let listed = source.listed.at_endpoints(&self.hugging_face, &self.civitai);
         let mut url = first.clone();
         for _ in 0..=MOST_REDIRECTS {
-            let response = self.send(&first, &url, wanted).await?;
+            let response = self.send(&listed, &url, wanted).await?;
             let status = response.status();
             if same_host(&url, &self.hugging_face) {
                 answer::hugging_face_facts(response.headers(), &mut facts);
@@ -139,7 +156,6 @@ impl Web {
             } else if matches!(status, StatusCode::OK | StatusCode::PARTIAL_CONTENT) {
                 return self.accept(source, &first, url, facts, response, wanted);
             } else {
-                let listed = source.listed.at_endpoints(&self.hugging_face, &self.civitai);
                 let signed = url != listed;
                 return Err(refusal::of_status(&response, &source.listed, signed, self.hint(&listed)));
             }
@@ -160,13 +176,14 @@ impl Web {
         let body = answer::judge(response.status(), response.headers(), wanted.start, end)
             .map_err(|problem| OpenError::transient(TransferError::BadAnswer { host: host_of(&url), problem }))?;
         if url != *first {
-            source.keep(Some(Resolved { url, facts: facts.clone() }));
+            source.keep(Resolved { url, facts: facts.clone() });
         }
         answer::final_facts(response.headers(), &body, &mut facts);
         Ok(Opened { response, body, facts })
     }
 
-    async fn send(&self, first: &Url, url: &Url, wanted: Wanted<'_>) -> Result<Response, OpenError> {
+    /// The token goes to its own host, and only when that is the one that was listed.
+    async fn send(&self, listed: &Url, url: &Url, wanted: Wanted<'_>) -> Result<Response, OpenError> {
         self.policy
             .permits_literal(url)
             .map_err(|address| OpenError::Final(TransferError::RefusedAddress { host: host_of(url), address }))?;
@@ -179,7 +196,7 @@ impl Web {
             let validator = wanted.if_range.and_then(|validator| HeaderValue::from_str(validator).ok());
             headers.extend(validator.map(|validator| (IF_RANGE, validator)));
         }
-        if same_host(first, url)
+        if same_host(listed, url)
             && let Some(token) = self.token_for(url)
         {
             headers.insert(AUTHORIZATION, token);

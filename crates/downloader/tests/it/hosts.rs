@@ -4,7 +4,10 @@
 use downloader::{Credentials, Secret, Settings, SourceUrl, TokenHint, TransferError};
 use test_support::fake_civitai::{FakeCivitai, ModelVersion, WithoutToken};
 use test_support::fake_hub::FakeHub;
-use test_support::file_server::{Content, FileServer, When::Always};
+use test_support::file_server::{
+    Content, FileServer,
+    When::{Always, Times},
+};
 
 use crate::rig::{MIB, Rig, settings};
 
@@ -146,13 +149,21 @@ async fn signed_addresses_that_expire_are_renewed_outside_the_retry_counter() {
 }
 
 #[tokio::test]
-async fn two_fresh_addresses_that_are_refused_are_final() {
-    let hub = hub_with_file(MIB);
-    hub.links_last(0);
-    let mut rig = Rig::with(at(&hub, None));
-    let story = rig.fetch(rig.file("m.safetensors", LINK)).await;
-    assert!(matches!(story.error(), TransferError::Forbidden { .. }), "{}", story.error());
-    assert_eq!(hub.hub().requests().len(), 2);
+async fn a_token_goes_along_only_where_it_was_asked_for() {
+    // A link of another host leads to a file of the hub: it does not get the rights of the hub's token, at no request.
+    let hub = FakeHub::start();
+    hub.know_token(TOKEN);
+    let small = hub.small_file("org/repo", "m.safetensors", Content::pattern(66, MIB)).cut_after(9000, Times(3));
+    let other = FileServer::start();
+    let link =
+        other.file("/link", Content::bytes("")).redirect(hub.hub().url(&small.path().replace('*', "main")), Always);
+    let mut rig = Rig::with(at(&hub, Some(TOKEN)));
+    let story = rig.fetch(rig.file("m.safetensors", &link.url())).await;
+    assert!(story.completed(), "{:#?}", story.told());
+    rig.assert_whole("m.safetensors", &small.content());
+    assert_eq!(small.requests().len(), 4);
+    let saw = |server: &FileServer| server.requests().iter().any(|request| request.mentions(TOKEN));
+    assert!(!saw(&other) && !saw(hub.hub()));
 }
 
 fn version(number: u64, without_token: WithoutToken) -> ModelVersion {
