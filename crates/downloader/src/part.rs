@@ -68,7 +68,7 @@ impl Part {
     /// empty folder) is removed.
     pub(crate) fn open(folder: Box<dyn Folder>, destination: &Destination) -> Result<Self, PartError> {
         let name = format!("{}{PART_SUFFIX}", destination.name());
-        let failed = |error: io::Error| PartError::Failed(of_io("opening", destination, error));
+        let failed = |error: io::Error| PartError::Failed(of_place("opening", destination, PART_SUFFIX, error));
         for _ in 0..100 {
             let file = match folder.open(&name, Access::Create) {
                 Ok(file) => file,
@@ -105,7 +105,7 @@ impl Part {
 
     /// The error as a caller sees it.
     pub(crate) fn error(&self, action: &'static str, error: io::Error) -> TransferError {
-        of_io(action, &self.destination, error)
+        of_place(action, &self.destination, JOURNAL_SUFFIX, error)
     }
 
     pub(crate) fn size(&self) -> io::Result<u64> {
@@ -236,8 +236,8 @@ impl Part {
 
     /// Removes both files.
     pub(crate) fn discard(&self) -> io::Result<bool> {
-        let journal = self.remove_journal()?;
-        Ok(self.folder.remove(&self.name)? || journal)
+        let journal = self.remove_journal();
+        Ok(self.folder.remove(&self.name)? || journal?)
     }
 }
 
@@ -261,6 +261,14 @@ pub(crate) fn discard(disk: &dyn Disk, destination: &Destination) -> Result<bool
 /// A link, a folder or a device stands where a file was to be opened.
 fn is_no_file(error: &io::Error) -> bool {
     matches!(Errno::from_io_error(error), Some(Errno::LOOP | Errno::ISDIR | Errno::NXIO))
+}
+
+/// The same for a file beside it: a folder there that is not empty is somebody's, and is not removed.
+fn of_place(action: &'static str, destination: &Destination, suffix: &str, source: io::Error) -> TransferError {
+    match Errno::from_io_error(&source) {
+        Some(Errno::NOTEMPTY) => TransferError::NotARegularFile { path: format!("{destination}{suffix}") },
+        _ => of_io(action, destination, source),
+    }
 }
 
 /// What a failed system call on a destination means.

@@ -66,32 +66,6 @@ async fn a_destination_that_is_the_file_already_costs_no_network() {
 }
 
 #[tokio::test]
-async fn a_destination_that_appears_meanwhile_is_not_overwritten() {
-    let route = route();
-    let gate = route.hold_at(2 * MIB);
-    let mut rig = Rig::start();
-    rig.enqueue("job", vec![rig.known("f.bin", &route)]).await;
-    gate.reached().await;
-    std::fs::write(rig.path("f.bin"), b"somebody's").unwrap();
-    gate.open();
-    let story = rig.rest("job").await;
-    assert!(matches!(story.error(), TransferError::DestinationExists { size: 10, .. }), "{}", story.error());
-    assert_eq!(rig.bytes("f.bin"), b"somebody's");
-}
-
-#[tokio::test]
-async fn a_folder_in_the_way_fails_in_words() {
-    let route = route();
-    let mut rig = rig_with(&[("f.bin/inside", b"x".to_vec())]);
-    let story = rig.fetch(rig.known("f.bin", &route)).await;
-    assert!(matches!(story.error(), TransferError::NotARegularFile { .. }), "{}", story.error());
-    let mut rig = rig_with(&[("vae", b"a file where a folder should be".to_vec())]);
-    let story = rig.fetch(rig.known("vae/f.bin", &route)).await;
-    assert!(matches!(story.error(), TransferError::OutsideRoot { .. }), "{}", story.error());
-    assert!(route.requests().is_empty());
-}
-
-#[tokio::test]
 async fn links_inside_the_root_are_followed_and_links_out_of_it_are_not() {
     let route = route();
     let mut rig = rig_with(&[("real/x", b"x".to_vec())]);
