@@ -1,10 +1,12 @@
 //! Fetches a list of files with the engine alone: what the benchmark and the torture run start, and the shortest program that
 //! shows how the crate is used.
 //!
-//! `fetch FOLDER LIST [--connections N] [--sync-bytes N] [--hub URL]`, where each line of LIST is `URL NAME [SHA256]`.
+//! `fetch FOLDER LIST [--connections N] [--sync-bytes N] [--lock-wait MS] [--hub URL]`, where each line of LIST is
+//! `URL NAME [SHA256]`.
 //! A second run goes on where an earlier one was ended. Exit status: 0 all files whole, 1 failed, 2 usage, 3 no room.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use downloader::{
     Destination, Downloader, FileJob, Job, JobEvent, JobId, PauseReason, PrivateSources, Settings, Sha256Digest,
@@ -13,7 +15,7 @@ use downloader::{
 
 type Problem = Box<dyn std::error::Error>;
 
-const USAGE: &str = "usage: fetch FOLDER LIST [--connections N] [--sync-bytes N] [--hub URL]";
+const USAGE: &str = "usage: fetch FOLDER LIST [--connections N] [--sync-bytes N] [--lock-wait MS] [--hub URL]";
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -71,6 +73,7 @@ fn settings(options: &[String]) -> Result<Settings, Problem> {
         match option {
             [name, value] if name == "--connections" => settings.connections_per_download = value.parse()?,
             [name, value] if name == "--sync-bytes" => settings.sync_bytes = value.parse()?,
+            [name, value] if name == "--lock-wait" => settings.lock_wait = Duration::from_millis(value.parse()?),
             [name, value] if name == "--hub" => settings.hf_endpoint = value.parse()?,
             _ => return Err(USAGE.into()),
         }

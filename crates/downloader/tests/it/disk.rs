@@ -1,12 +1,9 @@
-//! Disks that are full, read-only, or hold something else already.
+//! Disks that hold something already: the file itself, a copy of it, a damaged one, another one, links.
 
 use std::os::unix::fs::{MetadataExt, symlink};
-use std::process::Command;
 
-use downloader::{
-    Arrival, Destination, Existing, FileJob, JobEvent, JobId, PauseReason, Settings, SourceUrl, TransferError,
-};
-use test_support::file_server::{Content, FileServer, Route, When};
+use downloader::{Arrival, Existing, FileJob, Settings, SourceUrl, TransferError};
+use test_support::file_server::{Content, FileServer, Route};
 
 use crate::rig::{MIB, Rig, settings};
 
@@ -134,89 +131,4 @@ async fn a_damaged_file_is_repaired_from_its_good_blocks() {
     assert_eq!(story.restarts(), [downloader::RestartReason::DamagedBlocks { blocks: 3 }]);
     rig.assert_whole("f.bin", &route.content());
     assert_eq!(route.body_bytes_sent() - before, 2 * MIB + 5, "three blocks, the last of them short");
-}
-
-#[tokio::test]
-async fn a_job_without_room_waits_and_goes_on_by_itself() {
-    const FILLER: u64 = 4 << 30;
-    let route = route();
-    let home = std::sync::Arc::new(tempfile::tempdir().unwrap());
-    let filler = std::fs::File::create(home.path().join("filler")).unwrap();
-    if rustix::fs::fallocate(&filler, rustix::fs::FallocateFlags::empty(), 0, FILLER).is_err() {
-        eprintln!("skipped: the temporary folder has no 4 GiB to set aside");
-        return;
-    }
-    let room = rustix::fs::statvfs(home.path()).unwrap();
-    let min_free_space = room.f_bavail * room.f_frsize + FILLER / 2;
-    let mut rig = Rig::on(home, Settings { min_free_space, ..settings() });
-    rig.enqueue("job", vec![rig.known("f.bin", &route)]).await;
-    let story = rig.rest("job").await;
-    let expected = PauseReason::InsufficientStorage { needed_bytes: 3 * MIB, available_bytes: 0 };
-    assert!(
-        matches!(story.events.last(), Some(JobEvent::Paused(reason)) if *reason == expected),
-        "{:#?}",
-        story.told()
-    );
-    rig.assert_absent("f.bin");
-    filler.set_len(0).unwrap();
-    let story = rig.rest("job").await;
-    assert!(matches!(story.events[0], JobEvent::Resumed) && story.completed(), "{:#?}", story.told());
-    rig.assert_whole("f.bin", &route.content());
-}
-
-/// Set in the process that has a small file system of its own.
-const SMALL_DISK: &str = "DOWNLOADER_TEST_SMALL_DISK";
-
-#[tokio::test]
-async fn a_disk_that_fills_up_pauses_the_job_and_a_larger_one_ends_it() {
-    let Some(disk) = std::env::var_os(SMALL_DISK) else { return on_a_small_disk() };
-    let disk = std::path::Path::new(&disk);
-    let remount = |options: &str| {
-        let done = Command::new("mount").args(["-o", options]).arg(disk).status().unwrap();
-        assert!(done.success());
-    };
-    for (name, known_size) in [("sized", true), ("unsized", false)] {
-        let route = FileServer::start().file("/f.bin", Content::pattern(92, 12 * MIB));
-        if !known_size {
-            route.chunked(When::Always).ignore_range(When::Always);
-        }
-        remount("remount,size=8m");
-        let mut rig = Rig::start();
-        let file = FileJob { destination: Destination::new(disk, name).unwrap(), ..rig.known("f", &route) };
-        rig.enqueue("job", vec![file]).await;
-        let story = rig.rest("job").await;
-        let full = |event: &JobEvent| matches!(event, JobEvent::Paused(PauseReason::InsufficientStorage { .. }));
-        assert!(story.events.last().is_some_and(full), "{name}: {:#?}", story.told());
-        remount("remount,size=64m");
-        let _ = rig.downloader.resume(&JobId::new("job")).await;
-        let story = rig.until("job", |event| matches!(event, JobEvent::Completed | JobEvent::Failed { .. })).await;
-        assert!(story.completed(), "{name}: {:#?}", story.told());
-        assert!(std::fs::read(disk.join(name)).unwrap() == route.content().to_vec());
-        assert!(!disk.join(format!("{name}.part")).exists());
-        std::fs::remove_file(disk.join(name)).unwrap();
-    }
-    remount("remount,ro");
-    let route = route();
-    let mut rig = Rig::start();
-    let story =
-        rig.fetch(FileJob { destination: Destination::new(disk, "f").unwrap(), ..rig.known("f", &route) }).await;
-    assert!(matches!(story.error(), TransferError::ReadOnly { .. }), "{}", story.error());
-}
-
-/// Runs the test above once more, in a process with a mount namespace and a tmpfs of its own.
-fn on_a_small_disk() {
-    let disk = tempfile::tempdir().unwrap();
-    let script = "mount -t tmpfs -o size=8m tmpfs \"$0\" || exit 99; exec \"$@\"";
-    let ran = Command::new("unshare")
-        .args(["-rm", "sh", "-c", script])
-        .arg(disk.path())
-        .arg(std::env::current_exe().unwrap())
-        .args(["--exact", "disk::a_disk_that_fills_up_pauses_the_job_and_a_larger_one_ends_it"])
-        .env(SMALL_DISK, disk.path())
-        .output();
-    match ran {
-        Ok(ran) if ran.status.success() => {}
-        Ok(ran) if ran.status.code() == Some(101) => panic!("{}", String::from_utf8_lossy(&ran.stdout)),
-        other => eprintln!("skipped: no file system of its own can be mounted here ({other:?})"),
-    }
 }

@@ -1,0 +1,193 @@
+//! The engine in a process of its own (the example `fetch`, which cargo builds along with this test): two of them on one file, one
+//! that is killed, and one whose system calls fail, as on file systems that lack something and on disks that lose what they
+//! were given. Where the machine does not let a test trace system calls, those rows say so and are skipped.
+
+use std::process::{Child, Command, Stdio};
+
+use downloader::{Arrival, JobEvent, JobId, Settings};
+use test_support::file_server::{Content, FileServer, Gate, Route};
+
+use crate::rig::{MIB, PATIENCE, Rig, settings};
+
+const SIZE: u64 = 9 * MIB + 321;
+
+/// A folder and a file to fetch into it as `f.bin`, by a process.
+struct Trial {
+    route: Route,
+    rig: Rig,
+}
+
+impl Trial {
+    fn new() -> Self {
+        let rig = Rig::start();
+        std::fs::create_dir(&rig.folder).unwrap();
+        Self { route: FileServer::start().file("/f.bin", Content::pattern(47, SIZE)), rig }
+    }
+
+    /// The program and its arguments.
+    fn words(&self, options: &[&str]) -> Vec<String> {
+        let tests = std::env::current_exe().unwrap();
+        let program = tests.parent().and_then(|deps| deps.parent()).unwrap().join("examples/fetch");
+        assert!(program.exists(), "build it first: cargo build -p downloader --example fetch");
+        let list = self.rig.home.path().join("list");
+        std::fs::write(&list, format!("{} f.bin {}\n", self.route.url(), self.route.sha256())).unwrap();
+        let paths = [&program, &self.rig.folder, &list].map(|path| path.display().to_string());
+        paths.into_iter().chain(options.iter().map(|&option| option.to_owned())).collect()
+    }
+
+    fn start(&self, options: &[&str]) -> Child {
+        let words = self.words(options);
+        let mut command = Command::new(&words[0]);
+        command.args(&words[1..]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    }
+
+    /// Starts it with calls that fail: each as strace is told, `call:error=NAME`, on one of the files or on all.
+    fn start_with(&self, failing: &[&str], on: Option<&str>) -> Child {
+        let calls: Vec<_> = failing.iter().map(|call| call.split(':').next().unwrap()).collect();
+        let mut command = Command::new("strace");
+        command.args(["-f", "-qq", "-o", "/dev/null", "-e"]).arg(format!("trace={}", calls.join(",")));
+        for call in failing {
+            command.args(["-e", &format!("inject={call}")]);
+        }
+        if let Some(name) = on {
+            command.arg("-P").arg(self.rig.path(name));
+        }
+        command.arg("--").args(self.words(&["--sync-bytes", "1048576"]));
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    }
+
+    fn assert_whole(&self) {
+        self.rig.assert_whole("f.bin", &self.route.content());
+    }
+}
+
+fn said(output: &[u8]) -> String {
+    String::from_utf8_lossy(output).trim().to_owned()
+}
+
+/// Lets nothing past a byte, and says when so much has been written to the disk.
+async fn until_held(trial: &Trial, gate: &Gate, written: u64) {
+    gate.reached().await;
+    let part = trial.rig.path("f.bin.part");
+    let journalled = async {
+        while std::fs::read(&part).map_or(0, |bytes| bytes.len() as u64) < written {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, journalled).await.unwrap();
+}
+
+fn can_trace() -> bool {
+    let probe = Command::new("strace").args(["-f", "-o", "/dev/null", "true"]).stderr(Stdio::null()).status();
+    let can = probe.is_ok_and(|status| status.success());
+    if !can {
+        eprintln!("skipped: strace is not installed, or may not trace here");
+    }
+    can
+}
+
+#[tokio::test]
+async fn a_second_process_on_the_same_file_waits_and_then_says_so() {
+    let mut trial = Trial::new();
+    let gate = trial.route.hold_at(4 * MIB);
+    trial.rig.enqueue("job", vec![trial.rig.known("f.bin", &trial.route)]).await;
+    gate.reached().await;
+    let second = trial.start(&["--lock-wait", "100"]).wait_with_output().unwrap();
+    assert_eq!(second.status.code(), Some(1));
+    assert_eq!(said(&second.stderr), "f.bin: f.bin is being written by another process or download");
+    trial.rig.assert_waits("f.bin");
+
+    let third = trial.start(&[]);
+    gate.open();
+    assert!(trial.rig.rest("job").await.completed());
+    let third = third.wait_with_output().unwrap();
+    assert!(third.status.success(), "{}", said(&third.stderr));
+    assert_eq!(said(&third.stdout), format!("f.bin {} 0", trial.route.sha256()), "it took what was there");
+    assert_eq!(trial.route.body_bytes_sent(), SIZE);
+    trial.assert_whole();
+}
+
+#[tokio::test]
+async fn an_engine_waits_for_another_process_and_takes_over_when_that_is_killed() {
+    let trial = Trial::new();
+    let gate = trial.route.hold_at(5 * MIB + 1000);
+    let mut first = trial.start(&[]);
+    until_held(&trial, &gate, 5 * MIB).await;
+    let patient = Settings { lock_wait: PATIENCE, ..settings() };
+    let mut second = Rig::on(trial.rig.home.clone(), patient);
+    second.enqueue("job", vec![second.known("f.bin", &trial.route)]).await;
+    second.until("job", |event| matches!(event, JobEvent::Progress(_))).await;
+    let sent = trial.route.body_bytes_sent();
+    first.kill().unwrap();
+    first.wait().unwrap();
+    gate.open();
+    let story = second.rest("job").await;
+    assert_eq!((story.outcome().how, story.restarts()), (Arrival::Fetched, vec![]), "{:#?}", story.told());
+    let fetched = trial.route.body_bytes_sent() - sent;
+    assert!(fetched <= SIZE - 5 * MIB, "{fetched} bytes: a kill costs the block that was being written");
+    trial.assert_whole();
+}
+
+#[tokio::test]
+async fn a_file_system_that_lacks_something_is_enough() {
+    if !can_trace() {
+        return;
+    }
+    let rows: [(&str, &[&str]); 6] = [
+        ("nothing", &["fallocate:error=EOPNOTSUPP:when=99"]),
+        ("fallocate", &["fallocate:error=EOPNOTSUPP"]),
+        ("locks", &["flock:error=ENOLCK"]),
+        ("openat2", &["openat2:error=ENOSYS"]),
+        ("rename without replacing", &["renameat2:error=EINVAL:when=1"]),
+        ("rename without replacing, and links", &["renameat2:error=EINVAL:when=1", "linkat:error=EPERM"]),
+    ];
+    for (lacking, failing) in rows {
+        let trial = Trial::new();
+        let ran = trial.start_with(failing, None).wait_with_output().unwrap();
+        assert!(ran.status.success() && ran.stderr.is_empty(), "{lacking}: {}", said(&ran.stderr));
+        trial.assert_whole();
+
+        // Somebody's file that appears meanwhile is not replaced there either.
+        let trial = Trial::new();
+        let gate = trial.route.hold_at(4 * MIB);
+        let child = trial.start_with(failing, None);
+        gate.reached().await;
+        std::fs::write(trial.rig.path("f.bin"), b"somebody's").unwrap();
+        gate.open();
+        let ran = child.wait_with_output().unwrap();
+        assert_eq!(ran.status.code(), Some(1), "{lacking}");
+        assert_eq!(said(&ran.stderr), "f.bin: f.bin exists already and is not the file asked for", "{lacking}");
+        assert_eq!(trial.rig.bytes("f.bin"), b"somebody's", "{lacking}");
+    }
+}
+
+#[tokio::test]
+async fn a_sync_that_fails_is_never_taken_for_success() {
+    if !can_trace() {
+        return;
+    }
+    // On which file, which call, and what is said of it. `.` is the folder.
+    let rows = [
+        ("f.bin.part", "fdatasync:error=EIO:when=1", "the disk failed to store data, which is fetched again"),
+        ("f.bin.part.journal", "fdatasync:error=EIO:when=1", "the disk failed to store data, which is fetched again"),
+        ("f.bin.part", "fdatasync:error=EIO", "syncing"),
+        (".", "fsync:error=EIO", "syncing the folder of"),
+    ];
+    for (name, failing, words) in rows {
+        let mut trial = Trial::new();
+        // Slow enough for syncs to fall due meanwhile.
+        trial.route.server().set_rate_per_connection(30_000_000);
+        let ran = trial.start_with(&[failing], Some(name)).wait_with_output().unwrap();
+        let heard = said(&ran.stderr);
+        assert!(heard.contains(words), "{name}, {failing}: {heard:?}, {:?}", ran.status);
+        if ran.status.success() {
+            assert!(trial.route.body_bytes_sent() > SIZE, "{name}, {failing}: it was fetched again");
+        } else {
+            // The next run believes nothing that the failed sync covered.
+            let story = trial.rig.fetch(trial.rig.known("f.bin", &trial.route)).await;
+            assert!(story.completed(), "{name}, {failing}: {:#?}", story.told());
+            assert!(trial.rig.downloader.cancel(&JobId::new("job")).await.is_err());
+        }
+        trial.assert_whole();
+    }
+}

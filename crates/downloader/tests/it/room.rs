@@ -1,0 +1,216 @@
+//! Disks that fill up, at any point of a file and between files, and are freed: the job stands still, says how much it lacks,
+//! and goes on by itself. On real small file systems, where the machine gives a test one of its own.
+
+use std::fs::File;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use downloader::{Destination, FileJob, JobEvent, JobId, PauseReason, Settings, TransferError};
+use test_support::file_server::{Content, FileServer, Route, When::Always};
+
+use crate::rig::{MIB, Rig, Story, settings};
+
+fn route(size: u64) -> Route {
+    FileServer::start().file("/f.bin", Content::pattern(92, size))
+}
+
+/// The shortage that the job was paused for.
+fn shortage(story: &Story) -> (u64, u64) {
+    match story.events.last() {
+        Some(JobEvent::Paused(PauseReason::InsufficientStorage { needed_bytes, available_bytes })) => {
+            (*needed_bytes, *available_bytes)
+        }
+        _ => panic!("it was not paused for lack of room: {:#?}", story.told()),
+    }
+}
+
+#[tokio::test]
+async fn a_job_without_room_waits_and_goes_on_by_itself() {
+    const FILLER: u64 = 4 << 30;
+    let route = route(3 * MIB);
+    let home = std::sync::Arc::new(tempfile::tempdir().unwrap());
+    let filler = File::create(home.path().join("filler")).unwrap();
+    if rustix::fs::fallocate(&filler, rustix::fs::FallocateFlags::empty(), 0, FILLER).is_err() {
+        eprintln!("skipped: the temporary folder has no 4 GiB to set aside");
+        return;
+    }
+    let room = rustix::fs::statvfs(home.path()).unwrap();
+    let min_free_space = room.f_bavail * room.f_frsize + FILLER / 2;
+    let mut rig = Rig::on(home, Settings { min_free_space, ..settings() });
+    rig.enqueue("job", vec![rig.known("f.bin", &route)]).await;
+    let story = rig.rest("job").await;
+    assert_eq!(shortage(&story), (3 * MIB, 0));
+    rig.assert_absent("f.bin");
+    filler.set_len(0).unwrap();
+    let story = rig.rest("job").await;
+    assert!(matches!(story.events[0], JobEvent::Resumed) && story.completed(), "{:#?}", story.told());
+    rig.assert_whole("f.bin", &route.content());
+}
+
+/// Set in the process that has a small file system of its own: where it is.
+const SMALL_DISK: &str = "DOWNLOADER_TEST_SMALL_DISK";
+
+/// The small disk; `None` in the process that has none, after a test of this name was run in one that has.
+fn small_disk(test: &str) -> Option<Disk> {
+    let found = std::env::var_os(SMALL_DISK).map(|folder| Disk { folder: folder.into() });
+    if found.is_none() {
+        // Room cannot be set aside there, as on file systems without fallocate, unless the test says otherwise.
+        let script = "mount -t tmpfs -o size=16m tmpfs \"$0\" || exit 99; exec \"$@\"";
+        let folder = tempfile::tempdir().unwrap();
+        let mut command = Command::new("unshare");
+        command.args(["-rm", "sh", "-c", script]).arg(folder.path());
+        if test.contains("cannot_be_set_aside") {
+            command.args(["strace", "-f", "-qq", "--seccomp-bpf", "-o", "/dev/null", "-e"]);
+            command.args(["trace=fallocate", "-e", "inject=fallocate:error=EOPNOTSUPP"]);
+        }
+        command.arg(std::env::current_exe().unwrap()).args(["--exact", &format!("room::{test}")]);
+        match command.env(SMALL_DISK, folder.path()).output() {
+            Ok(ran) if ran.status.success() => {}
+            Ok(ran) if ran.status.code() == Some(101) => {
+                panic!("{}{}", String::from_utf8_lossy(&ran.stdout), String::from_utf8_lossy(&ran.stderr))
+            }
+            other => eprintln!("skipped {test}: no file system of its own can be mounted or traced here ({other:?})"),
+        }
+    }
+    found
+}
+
+/// A tmpfs of 16 MiB.
+struct Disk {
+    folder: PathBuf,
+}
+
+impl Disk {
+    fn file(&self, name: &str) -> Destination {
+        Destination::new(&self.folder, name).unwrap()
+    }
+
+    fn filler(&self) -> PathBuf {
+        self.folder.join("filler")
+    }
+
+    /// Another tenant takes all the room that is left.
+    fn fill(&self) {
+        let mut filler = File::create(self.filler()).unwrap();
+        for piece in [1 << 16, 1 << 12, 1] {
+            while filler.write_all(&vec![1; piece]).is_ok() {}
+        }
+    }
+
+    fn free(&self) {
+        std::fs::remove_file(self.filler()).unwrap();
+    }
+
+    fn assert_whole(&self, name: &str, route: &Route) {
+        assert!(std::fs::read(self.folder.join(name)).unwrap() == route.content().to_vec(), "{name} is not whole");
+        assert!(!self.folder.join(format!("{name}.part")).exists());
+        assert!(!self.folder.join(format!("{name}.part.journal")).exists());
+    }
+}
+
+const SIZE: u64 = 6 * MIB + 777;
+
+/// Fetches a file whose disk another tenant fills when so much of it has arrived, and frees later.
+async fn filled_at(disk: &Disk, percent: u64, route: &Route) -> (Rig, Option<(u64, u64)>) {
+    let held_at = SIZE * percent / 100;
+    let gate = route.hold_at(held_at);
+    let mut rig = Rig::start();
+    rig.enqueue("job", vec![FileJob { destination: disk.file("f"), ..rig.known("f", route) }]).await;
+    gate.reached().await;
+    rig.until("job", |event| matches!(event, JobEvent::FileStarted { .. })).await;
+    let arrived = |event: &JobEvent| matches!(event, JobEvent::Progress(tick) if tick.downloaded_bytes == held_at);
+    rig.until("job", arrived).await;
+    disk.fill();
+    gate.open();
+    let story = rig.rest("job").await;
+    if story.completed() {
+        disk.free();
+        return (rig, None);
+    }
+    let shortage = shortage(&story);
+    assert!(!disk.folder.join("f").exists(), "at {percent} %");
+    // The first quarter of a MiB is written at once.
+    assert_eq!(disk.folder.join("f.part").exists(), held_at >= MIB / 4, "what has arrived waits, at {percent} %");
+    disk.free();
+    let ended = |event: &JobEvent| matches!(event, JobEvent::Completed | JobEvent::Failed { .. });
+    let story = rig.until("job", ended).await;
+    assert!(matches!(story.events[0], JobEvent::Resumed), "by itself, at {percent} %: {:#?}", story.told());
+    assert!(story.completed(), "at {percent} %: {:#?}", story.told());
+    (rig, Some(shortage))
+}
+
+#[tokio::test]
+async fn a_disk_that_fills_up_where_room_cannot_be_set_aside_pauses_the_job_until_it_is_freed() {
+    let test = "a_disk_that_fills_up_where_room_cannot_be_set_aside_pauses_the_job_until_it_is_freed";
+    let Some(disk) = small_disk(test) else { return };
+    for percent in [0, 1, 20, 50, 80, 99] {
+        for sized in [true, false] {
+            let route = route(SIZE);
+            if !sized {
+                route.chunked(Always).ignore_range(Always);
+            }
+            let (_rig, shortage) = filled_at(&disk, percent, &route).await;
+            let (needed, available) = shortage.expect("there was no room");
+            assert!(needed > 0 && available < needed, "at {percent} %: {needed} needed, {available} available");
+            disk.assert_whole("f", &route);
+            let again = route.body_bytes_sent() - SIZE;
+            assert!(!sized || again <= 2 * MIB, "at {percent} %: {again} bytes were fetched twice");
+            std::fs::remove_file(disk.folder.join("f")).unwrap();
+        }
+    }
+}
+
+#[tokio::test]
+async fn room_that_is_set_aside_is_not_taken_by_another_tenant() {
+    let Some(disk) = small_disk("room_that_is_set_aside_is_not_taken_by_another_tenant") else { return };
+    for percent in [0, 50, 99] {
+        let route = route(SIZE);
+        let (_rig, shortage) = filled_at(&disk, percent, &route).await;
+        assert_eq!(shortage, None, "at {percent} %");
+        disk.assert_whole("f", &route);
+        assert_eq!(route.body_bytes_sent(), SIZE);
+        std::fs::remove_file(disk.folder.join("f")).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_disk_that_is_full_between_files_keeps_those_that_are_whole() {
+    let Some(disk) = small_disk("a_disk_that_is_full_between_files_keeps_those_that_are_whole") else { return };
+    let routes = [route(2 * MIB), route(SIZE), route(MIB)];
+    let gate = routes[0].hold_at(MIB);
+    let mut rig = Rig::with(Settings { connections_per_download: 1, ..settings() });
+    let file = |(n, route)| FileJob { destination: disk.file(&format!("f{n}")), ..rig.known("f", route) };
+    rig.enqueue("job", routes.iter().enumerate().map(file).collect()).await;
+    gate.reached().await;
+    disk.fill();
+    gate.open();
+    let (needed, available) = shortage(&rig.rest("job").await);
+    assert!(needed == SIZE && available < 2 << 12, "{needed} needed, {available} available");
+    assert!(disk.folder.join("f0").exists() && !disk.folder.join("f1").exists());
+    disk.free();
+    let story = rig.until("job", |event| matches!(event, JobEvent::Completed | JobEvent::Failed { .. })).await;
+    assert!(story.completed(), "{:#?}", story.told());
+    for (n, route) in routes.iter().enumerate() {
+        disk.assert_whole(&format!("f{n}"), route);
+    }
+    assert_eq!(routes[0].requests().len(), 1, "what was whole is not fetched again");
+}
+
+#[tokio::test]
+async fn a_disk_that_cannot_be_written_to_fails_in_words() {
+    let Some(disk) = small_disk("a_disk_that_cannot_be_written_to_fails_in_words") else { return };
+    let remount = Command::new("mount").args(["-o", "remount,ro"]).arg(&disk.folder).status().unwrap();
+    assert!(remount.success());
+    let route = route(SIZE);
+    for name in ["f", "new/folder/f"] {
+        let mut rig = Rig::start();
+        let story = rig.fetch(FileJob { destination: disk.file(name), ..rig.known("f", &route) }).await;
+        assert!(matches!(story.error(), TransferError::ReadOnly { .. }), "{}", story.error());
+        let words = format!("the folder of {name} cannot be written to: Read-only file system");
+        assert!(story.error().to_string().starts_with(&words), "{}", story.error());
+        assert!(std::fs::read_dir(Path::new(&disk.folder)).unwrap().next().is_none());
+        rig.downloader.cancel(&JobId::new("job")).await.unwrap();
+    }
+    assert!(route.requests().is_empty());
+}
