@@ -55,7 +55,7 @@ impl Fetching<'_> {
         if self.identity.is_some() {
             return self.changed().await;
         }
-        if total == Some(0) {
+        if total == Some(0) && self.transfer.file.size != Some(0) {
             let error = fetch::not_a_file(&host, "an empty body", None);
             return self.source_refused(self.current, error).await;
         }
@@ -66,12 +66,16 @@ impl Fetching<'_> {
 
     async fn accept(&mut self, opened: Opened, start: u64, asked_whole: bool) -> Result<(), Halt> {
         if let Some(error) = self.contradiction(&opened) {
+            let error = self.no_file(opened).await.unwrap_or(error);
             return self.source_refused(self.current, error).await;
         }
         let is_whole = matches!(opened.body, Body::Whole(_));
         if self.identity.is_some() {
             if !self.continues(&opened) {
-                return self.is_another_version().await;
+                return match self.no_file(opened).await {
+                    Some(error) => self.source_refused(self.current, error).await,
+                    None => self.is_another_version().await,
+                };
             }
             if is_whole && self.incoming.map().present() > 0 {
                 self.restart(RestartReason::RangesRefused).await?;
@@ -90,6 +94,16 @@ impl Fetching<'_> {
         self.transfer.started(self.facts.clone()).await;
         self.start_first(opened, start);
         Ok(())
+    }
+
+    async fn no_file(&self, opened: Opened) -> Option<TransferError> {
+        let name = self.transfer.file.destination.name();
+        let (host, patience) = (self.sources[self.current].source.host(), self.transfer.engine.settings.stall_timeout);
+        tokio::select! {
+            biased;
+            () = self.transfer.stop.cancelled() => None,
+            error = opened.no_file(name, &host, patience) => error,
+        }
     }
 
     /// What the answer says against what the caller knows.

@@ -92,8 +92,17 @@ impl Fetcher {
             Err(error) => return error.into(),
         };
         let agrees = if trusted { identity.agrees_with(&opened.facts) } else { identity.total == opened.facts.size };
+        if !agrees {
+            let (name, host) = (self.incoming.part.destination().name(), source.host());
+            return tokio::select! {
+                biased;
+                () = self.stop.cancelled() => FetchEnd::Stopped,
+                error = opened.no_file(name, &host, self.stall_timeout) => {
+                    error.map_or(FetchEnd::Changed, FetchEnd::Refused)
+                }
+            };
+        }
         match opened.body {
-            _ if !agrees => FetchEnd::Changed,
             Body::Whole(_) if if_range.is_some() => FetchEnd::Changed,
             Body::Whole(_) => FetchEnd::RangesRefused,
             Body::Part(_) => self.store(opened, claim, span.next, &source.host()).await,

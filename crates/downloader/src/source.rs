@@ -4,7 +4,9 @@
 use std::sync::{Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
-use reqwest::header::{ACCEPT_ENCODING, AUTHORIZATION, HeaderMap, HeaderValue, IF_RANGE, LOCATION, RANGE};
+use reqwest::header::{
+    ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, IF_RANGE, LOCATION, RANGE,
+};
 use reqwest::{Method, Request, Response, StatusCode};
 use url::Url;
 
@@ -13,7 +15,7 @@ use crate::answer::{self, Body};
 use crate::refusal::{self, OpenError};
 use crate::source_url::civitai_model_without_version;
 use crate::world::Network;
-use crate::{Credentials, Facts, Settings, SourceUrl, TokenHint, TransferError, file_name};
+use crate::{Credentials, Facts, Settings, SourceUrl, TokenHint, TransferError, fetch, file_name};
 
 const MOST_REDIRECTS: usize = 10;
 
@@ -48,6 +50,21 @@ pub(crate) struct Wanted<'a> {
     /// The first byte that is not wanted; it may lie past the end of the file. `None` asks without a range.
     pub(crate) end: Option<u64>,
     pub(crate) if_range: Option<&'a str>,
+}
+
+impl Opened {
+    /// What came, where an answer that does not fit the file is plainly something else: a page, a message, a pointer.
+    /// `name` is that of the destination.
+    pub(crate) async fn no_file(mut self, name: &str, host: &str, patience: Duration) -> Option<TransferError> {
+        let kind = answer::text(self.response.headers(), CONTENT_TYPE).map(str::to_owned);
+        let first = match tokio::time::timeout(patience, self.response.chunk()).await {
+            Ok(Ok(first)) => first.unwrap_or_default(),
+            _ => return None,
+        };
+        let what =
+            if first.is_empty() { Some("an empty body") } else { answer::not_a_file(name, kind.as_deref(), &first) };
+        what.map(|what| fetch::not_a_file(host, what, kind))
+    }
 }
 
 impl Source {

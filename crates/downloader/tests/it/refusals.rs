@@ -1,7 +1,10 @@
 //! Answers that are final, and bodies that are no file: nothing under the final name, and a sentence that says why.
 
-use downloader::{FileJob, Settings, TransferError};
-use test_support::file_server::{Content, FileServer, Reply, Route, When::Always};
+use downloader::{FileJob, JobId, Settings, TransferError};
+use test_support::file_server::{
+    Content, FileServer, Reply, Route,
+    When::{After, Always},
+};
 
 use crate::rig::{MIB, Rig, Story, settings};
 
@@ -9,53 +12,124 @@ async fn refused(rule: impl Fn(&Route) -> Route) -> (Story, Route) {
     let route = rule(&FileServer::start().file("/f.safetensors", Content::pattern(21, 2 * MIB)));
     let mut rig = Rig::start();
     let story = rig.fetch(rig.file("f.safetensors", &route.url())).await;
-    assert!(!rig.path("f.safetensors").exists());
-    // The same with a known hash: the story is the page, not the hash.
+    rig.assert_absent("f.safetensors");
+    // The same with a known hash and size: the story is the page, not the hash or the size.
     let mut rig = Rig::start();
-    let known = rig.fetch(rig.known("f.safetensors", &route)).await;
+    let known = FileJob { size: Some(2 * MIB), ..rig.known("f.safetensors", &route) };
+    let known = rig.fetch(known).await;
     assert_eq!(known.error().to_string(), story.error().to_string());
-    assert!(!rig.path("f.safetensors").exists());
+    rig.assert_absent("f.safetensors");
     (story, route)
 }
 
+type Rule = fn(&Route) -> Route;
+
+/// What is sent instead of a file, and what it is called.
+const NO_FILES: [(Rule, &str); 6] = [
+    (|route| route.login_page(After(0)), "an HTML page"),
+    (|route| route.json_error(After(0)), "a JSON message"),
+    (|route| route.lfs_pointer(After(0)), "a Git LFS pointer"),
+    (|route| route.empty_body(After(0)), "an empty body"),
+    (
+        |route| route.reply(Reply::text(200, "<html><body>Log in to this network</body></html>"), After(0)),
+        "an HTML page",
+    ),
+    (
+        |route| {
+            let document = "<?xml version=\"1.0\"?><Error><Code>AccessDenied</Code></Error>";
+            route.reply(Reply::status(200).header("Content-Type", "application/xml").body(document), After(0))
+        },
+        "an XML message",
+    ),
+];
+
 #[tokio::test]
 async fn a_page_a_message_a_pointer_or_nothing_never_becomes_a_model() {
-    type Rule = fn(&Route) -> Route;
-    let rules: [(Rule, &str); 5] = [
-        (|route| route.login_page(Always), "an HTML page"),
-        (|route| route.json_error(Always), "a JSON message"),
-        (|route| route.lfs_pointer(Always), "a Git LFS pointer"),
-        (|route| route.empty_body(Always), "an empty body"),
-        (
-            |route| route.reply(Reply::text(200, "<html><body>Log in to this network</body></html>"), Always),
-            "an HTML page",
-        ),
-    ];
-    for (rule, expected) in rules {
+    for (rule, expected) in NO_FILES {
         let (story, route) = refused(rule).await;
         match story.error() {
             TransferError::NotAFile { what, .. } => assert_eq!(*what, expected),
             other => panic!("{expected}: {other}"),
         }
+        let words = format!("{} sent {expected} instead of the file", route.server().address());
+        assert_eq!(story.error().to_string(), words);
         assert_eq!(route.requests().len(), 2, "{expected}: one request each, none repeated");
+    }
+}
+
+#[tokio::test]
+async fn a_page_in_the_middle_of_a_file_is_not_appended_and_costs_nothing_that_is_here() {
+    const CUT: u64 = MIB + 777;
+    for (rule, expected) in NO_FILES {
+        for known in [true, false] {
+            let route =
+                FileServer::start().file("/f.safetensors", Content::pattern(29, 2 * MIB)).cut_after(CUT, Always);
+            let mut rig = Rig::start();
+            let file = if known { rig.known("f.safetensors", &route) } else { rig.file("f.safetensors", &route.url()) };
+            // The first answer is the file, as far as it comes.
+            let gate = route.hold_at(MIB);
+            rig.enqueue("job", vec![file]).await;
+            gate.reached().await;
+            rule(&route);
+            gate.open();
+            let story = rig.rest("job").await;
+            let words = format!("sent {expected} instead of the file");
+            assert!(story.error().to_string().ends_with(&words), "{expected}: {}", story.error());
+            rig.assert_waits("f.safetensors");
+            let sent = route.behave().body_bytes_sent();
+            rig.downloader.resume(&JobId::new("job")).await.unwrap();
+            assert!(rig.rest("job").await.completed());
+            rig.assert_whole("f.safetensors", &route.content());
+            assert_eq!(route.body_bytes_sent() - sent, 2 * MIB - CUT, "{expected}, hash known {known}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_file_that_is_asked_for_as_empty_may_be_empty() {
+    // A server that is asked for a range of it says 416, or sends nothing.
+    let empty = FileServer::start().file("/f.txt", Content::bytes(""));
+    let nothing = FileServer::start().file("/f.txt", Content::bytes("")).ignore_range(Always);
+    for route in [empty, nothing] {
+        let mut rig = Rig::start();
+        let story = rig.fetch(FileJob { size: Some(0), ..rig.known("f.txt", &route) }).await;
+        assert!(story.completed(), "{:#?}", story.told());
+        rig.assert_whole("f.txt", &route.content());
+        let story = rig.fetch(rig.known("g.txt", &route)).await;
+        assert!(matches!(story.error(), TransferError::NotAFile { what: "an empty body", .. }), "{}", story.error());
+        rig.assert_absent("g.txt");
     }
 }
 
 #[tokio::test]
 async fn final_answers_are_not_asked_again() {
     type IsExpected = fn(&TransferError) -> bool;
-    let table: [(u16, IsExpected); 6] = [
-        (404, |error| matches!(error, TransferError::NotFound { status: 404, .. })),
-        (410, |error| matches!(error, TransferError::NotFound { status: 410, .. })),
-        (401, |error| matches!(error, TransferError::Unauthorized { .. })),
-        (403, |error| matches!(error, TransferError::Forbidden { .. })),
-        (400, |error| matches!(error, TransferError::UnexpectedStatus { status: 400, .. })),
-        (451, |error| matches!(error, TransferError::UnexpectedStatus { status: 451, .. })),
+    let login = "asks for a login: this host takes no token that is known here";
+    let table: [(u16, IsExpected, &str); 6] = [
+        (404, |error| matches!(error, TransferError::NotFound { status: 404, .. }), "has no such file (404)"),
+        (410, |error| matches!(error, TransferError::NotFound { status: 410, .. }), "has no such file (410)"),
+        (401, |error| matches!(error, TransferError::Unauthorized { .. }), login),
+        (403, |error| matches!(error, TransferError::Forbidden { .. }), "refuses the file (403)"),
+        (400, |error| matches!(error, TransferError::UnexpectedStatus { .. }), "answered with status 400"),
+        (451, |error| matches!(error, TransferError::UnexpectedStatus { .. }), "answered with status 451"),
     ];
-    for (status, is_expected) in table {
+    for (status, is_expected, words) in table {
         let (story, route) = refused(|route| route.status(status, Always)).await;
         assert!(is_expected(story.error()), "{status}: {}", story.error());
+        assert_eq!(story.error().to_string(), format!("{} {words}", route.server().address()));
         assert_eq!(route.requests().len(), 2, "{status}: one request each");
+    }
+}
+
+#[tokio::test]
+async fn nobody_is_asked_by_head() {
+    for status in [403, 405] {
+        let route = FileServer::start().file("/f.bin", Content::pattern(30, MIB)).refuse_head(status);
+        let mut rig = Rig::start();
+        let facts = rig.downloader.probe(&[route.url().parse().unwrap()]).await.unwrap();
+        assert_eq!((facts.size, facts.ranges), (Some(MIB), true));
+        assert!(rig.fetch(rig.file("f.bin", &route.url())).await.completed());
+        assert!(route.requests().iter().all(|request| request.method == "GET"));
     }
 }
 
@@ -66,22 +140,31 @@ async fn redirects_are_followed_ten_times_and_not_more() {
         let mut rig = Rig::start();
         let story = rig.fetch(rig.file("f.bin", &route.url())).await;
         assert_eq!(story.completed(), arrives, "{hops} hops: {:#?}", story.told());
-        if !arrives {
-            assert!(matches!(story.error(), TransferError::TooManyRedirects { .. }), "{}", story.error());
+        if arrives {
+            rig.assert_whole("f.bin", &route.content());
+        } else {
+            let words = format!("{} redirects in a loop or more than 10 times", route.server().address());
+            assert_eq!(story.error().to_string(), words);
+            rig.assert_absent("f.bin");
         }
     }
-    let (story, _) = refused(Route::redirect_loop).await;
+    let (story, route) = refused(Route::redirect_loop).await;
     assert!(matches!(story.error(), TransferError::TooManyRedirects { .. }), "{}", story.error());
+    assert_eq!(route.requests().len(), 2, "a loop is seen at once");
 }
 
 #[tokio::test]
 async fn redirects_to_other_schemes_or_with_passwords_are_refused() {
-    for target in ["file:///etc/passwd", "ftp://127.0.0.1/f", "http://user:secret@127.0.0.1/f", "http://[", ""] {
-        let (story, _) = refused(|route| route.redirect(target, Always)).await;
-        let error = story.error();
-        let expected = matches!(error, TransferError::RefusedRedirect { .. } | TransferError::TooManyRedirects { .. });
-        assert!(expected, "{target}: {error}");
-        assert!(!error.to_string().contains("secret"));
+    let table = [
+        ("file:///etc/passwd", "leads to a URL that is refused: it is neither http nor https"),
+        ("ftp://127.0.0.1/f", "leads to a URL that is refused: it is neither http nor https"),
+        ("http://user:secret@127.0.0.1/f", "leads to a URL that is refused: it carries a user name or a password"),
+        ("http://[", "leads to a URL that is refused: the redirect's address is no URL"),
+        ("", "redirects in a loop or more than 10 times"),
+    ];
+    for (target, words) in table {
+        let (story, route) = refused(|route| route.redirect(target, Always)).await;
+        assert_eq!(story.error().to_string(), format!("{} {words}", route.server().address()), "{target}");
     }
 }
 
@@ -147,6 +230,7 @@ async fn another_size_or_hash_than_asked_for_is_refused() {
         "{}",
         story.error()
     );
+    rig.assert_absent("f.bin");
     let wrong = Content::pattern(26, 5000).sha256().parse().unwrap();
     let story = rig.fetch(FileJob { sha256: Some(wrong), ..rig.file("f.bin", &route.url()) }).await;
     assert!(matches!(story.error(), TransferError::HashMismatch { .. }), "{}", story.error());
