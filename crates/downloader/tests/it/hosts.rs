@@ -62,6 +62,26 @@ async fn a_wrong_body_behind_a_right_hash_is_not_installed() {
 }
 
 #[tokio::test]
+async fn a_finished_part_is_still_compared_with_the_hash_that_the_hub_named() {
+    // All of it has arrived when somebody's folder takes its name; the next run has all bytes and asks nobody.
+    let hub = hub_with_file(2 * MIB);
+    let gate = hub.cdn().hold_after_total(MIB);
+    let mut rig = Rig::with(at(&hub, None));
+    rig.enqueue("job", vec![rig.file("m.safetensors", LINK)]).await;
+    gate.reached().await;
+    std::fs::create_dir(rig.path("m.safetensors")).unwrap();
+    gate.open();
+    rig.rest("job").await.error();
+    std::fs::remove_dir(rig.path("m.safetensors")).unwrap();
+    let asked = hub.hub().requests().len();
+    rig.downloader.resume(&downloader::JobId::new("job")).await.unwrap();
+    let story = rig.rest("job").await;
+    assert!(story.outcome().verified, "{:#?}", story.told());
+    assert_eq!(hub.hub().requests().len(), asked);
+    rig.assert_whole("m.safetensors", &Content::pattern(61, 2 * MIB));
+}
+
+#[tokio::test]
 async fn gated_private_and_missing_are_told_apart() {
     let table: [(&str, Option<&str>, &str); 5] = [
         (

@@ -10,9 +10,9 @@ use test_support::file_server::{Content, FileServer, Route, When};
 
 use crate::rig::{MIB, Rig, Story, settings};
 
-const SIZE: u64 = 12 * MIB + 4321;
+const SIZE: u64 = 8 * MIB + 4321;
 
-/// A file of which the first nine megabytes are here, left by an engine that was shut down.
+/// A file of which the first five megabytes are here, left by an engine that was shut down.
 struct Half {
     route: Route,
     home: Arc<TempDir>,
@@ -22,13 +22,13 @@ struct Half {
 impl Half {
     async fn made(known: bool) -> Self {
         let route = FileServer::start().file("/f.bin", Content::pattern(41, SIZE));
-        let gate = route.hold_at(9 * MIB + 99);
+        let gate = route.hold_at(5 * MIB + 99);
         let mut rig = Rig::start();
         let file = if known { rig.known("f.bin", &route) } else { rig.file("f.bin", &route.url()) };
         rig.enqueue("job", vec![file]).await;
         gate.reached().await;
         let arrived =
-            |event: &JobEvent| matches!(event, JobEvent::Progress(tick) if tick.downloaded_bytes == 9 * MIB + 99);
+            |event: &JobEvent| matches!(event, JobEvent::Progress(tick) if tick.downloaded_bytes == 5 * MIB + 99);
         rig.until("job", arrived).await;
         let home = rig.shutdown().await;
         gate.open();
@@ -62,7 +62,7 @@ async fn a_restart_goes_on_where_it_was() {
         let half = Half::made(known).await;
         let (story, fetched) = half.resumed().await;
         assert!(story.restarts().is_empty());
-        assert!(fetched <= SIZE - 9 * MIB, "{fetched} bytes were fetched");
+        assert!(fetched <= SIZE - 5 * MIB, "{fetched} bytes were fetched");
     }
 }
 
@@ -73,7 +73,7 @@ async fn flipped_bytes_cost_their_blocks_only() {
         half.part().write_all_at(b"XXXX", 3 * MIB + 5).unwrap();
         let (story, fetched) = half.resumed().await;
         assert_eq!(story.restarts(), [RestartReason::DamagedBlocks { blocks: 1 }]);
-        assert!(fetched <= SIZE - 8 * MIB, "{fetched} bytes were fetched");
+        assert!(fetched <= SIZE - 4 * MIB, "{fetched} bytes were fetched");
     }
 }
 
@@ -84,8 +84,8 @@ async fn a_part_that_was_swapped_shifted_shortened_or_lengthened_is_found_out() 
     let damages: [(&str, Damage, Option<u64>); 7] = [
         (
             "another version",
-            |half| half.part().write_all_at(&Content::pattern(42, SIZE).slice(0, 9 * MIB), 0).unwrap(),
-            Some(9),
+            |half| half.part().write_all_at(&Content::pattern(42, SIZE).slice(0, 5 * MIB), 0).unwrap(),
+            Some(5),
         ),
         (
             "four bytes in front",
@@ -93,13 +93,13 @@ async fn a_part_that_was_swapped_shifted_shortened_or_lengthened_is_found_out() 
                 let bytes = std::fs::read(half.path("f.bin.part")).unwrap();
                 std::fs::write(half.path("f.bin.part"), [&b"XXXX"[..], &bytes].concat()).unwrap();
             },
-            Some(10),
+            Some(6),
         ),
         ("shorter", |half| half.part().set_len(2 * MIB + 1).unwrap(), None),
         ("empty", |half| half.part().set_len(0).unwrap(), None),
         ("longer", |half| half.part().set_len(SIZE + 5 * MIB).unwrap(), None),
         ("gone", |half| std::fs::remove_file(half.path("f.bin.part")).unwrap(), None),
-        ("zeros", |half| half.part().write_all_at(&vec![0; 9 << 20], 0).unwrap(), Some(9)),
+        ("zeros", |half| half.part().write_all_at(&vec![0; 5 << 20], 0).unwrap(), Some(5)),
     ];
     for (name, damage, blocks) in damages {
         for known in [true, false] {
@@ -144,11 +144,11 @@ fn with_hash(journal: &[u8], sha256: &str) -> Vec<u8> {
 async fn a_journal_that_claims_more_than_the_disk_has_is_not_believed() {
     let half = Half::made(true).await;
     // The hole reads as zeros, as after a power cut.
-    half.part().set_len(5 * MIB).unwrap();
+    half.part().set_len(3 * MIB).unwrap();
     half.part().set_len(SIZE).unwrap();
     let (story, fetched) = half.resumed().await;
     assert!(matches!(story.restarts()[..], [RestartReason::DamagedBlocks { .. }]), "{:?}", story.restarts());
-    assert!(fetched >= SIZE - 5 * MIB);
+    assert!(fetched >= SIZE - 3 * MIB);
 }
 
 /// A rig whose folder holds these files already.

@@ -1,12 +1,12 @@
 //! Files that change on the server, and validators that lie: two versions are never mixed, and nothing runs in circles.
 
-use downloader::{RestartReason, TransferError};
+use downloader::{JobEvent, RestartReason, TransferError};
 use test_support::file_server::{
     Content, FileServer, Route, Validator,
     When::{After, Always, Nth, Times},
 };
 
-use crate::rig::{MIB, Rig, Story};
+use crate::rig::{MIB, Rig, Story, settings};
 
 const SIZE: u64 = 20 * MIB + 99;
 
@@ -44,12 +44,47 @@ async fn a_file_that_changed_between_tries_is_fetched_from_the_beginning() {
 
 #[tokio::test]
 async fn a_file_that_changes_between_its_ranges_is_not_mixed() {
-    let newer = Content::pattern(54, SIZE);
-    let route = FileServer::start().file("/f.bin", Content::pattern(51, SIZE)).other_content(newer.clone(), After(1));
-    let mut rig = Rig::start();
-    let story = rig.fetch(rig.file("f.bin", &route.url())).await;
-    assert_eq!(story.restarts(), [RestartReason::ChangedOnServer]);
-    rig.assert_whole("f.bin", &newer);
+    // On one connection after the other, and on many at once.
+    for (size, rate) in [(SIZE, None), (40 * MIB + 99, Some(25_000_000))] {
+        let newer = Content::pattern(54, size);
+        let route = FileServer::start().file("/f.bin", Content::pattern(51, size));
+        route.other_content(newer.clone(), After(1)).cut_after(5 * MIB, Times(1));
+        if let Some(rate) = rate {
+            route.server().set_rate_per_connection(rate);
+        }
+        let mut rig = Rig::start();
+        let story = rig.fetch(rig.file("f.bin", &route.url())).await;
+        assert_eq!(story.restarts(), [RestartReason::ChangedOnServer]);
+        rig.assert_whole("f.bin", &newer);
+    }
+}
+
+#[tokio::test]
+async fn a_file_that_changed_between_runs_is_fetched_from_the_beginning() {
+    for (validator, known) in [(Validator::Strong, false), (Validator::Weak, false), (Validator::Nothing, true)] {
+        let route = FileServer::start().file("/f.bin", Content::pattern(56, 2 * MIB)).validator(validator, Always);
+        let gate = route.hold_at(MIB + 99);
+        let mut rig = Rig::start();
+        let file = |rig: &Rig| if known { rig.known("f.bin", &route) } else { rig.file("f.bin", &route.url()) };
+        rig.enqueue("job", vec![file(&rig)]).await;
+        let arrived = |event: &JobEvent| matches!(event, JobEvent::Progress(tick) if tick.downloaded_bytes > MIB);
+        rig.until("job", arrived).await;
+        let home = rig.shutdown().await;
+        gate.open();
+        let newer = Content::pattern(57, 2 * MIB);
+        route.other_content(newer.clone(), Always);
+        let mut rig = Rig::on(home, settings());
+        let story = rig.fetch(file(&rig)).await;
+        if known {
+            // What was asked for is not there any more.
+            assert!(matches!(story.error(), TransferError::HashMismatch { .. }), "{}", story.error());
+            assert_eq!(story.restarts(), [RestartReason::HashMismatch], "one full retry");
+            rig.assert_absent("f.bin");
+        } else {
+            assert_eq!(story.restarts(), [RestartReason::ChangedOnServer]);
+            rig.assert_whole("f.bin", &newer);
+        }
+    }
 }
 
 #[tokio::test]
@@ -61,15 +96,23 @@ async fn a_file_that_changes_all_the_time_fails_in_words() {
     let mut rig = Rig::start();
     let story = rig.fetch(rig.file("f.bin", &route.url())).await;
     assert!(matches!(story.error(), TransferError::KeepsChanging { .. }), "{}", story.error());
+    let words = format!("the file on {} changed while it was fetched, more than once", route.server().address());
+    assert_eq!(story.error().to_string(), words);
+    assert_eq!(story.restarts(), [RestartReason::ChangedOnServer; 2]);
     assert!(!rig.path("f.bin").exists());
 }
 
 #[tokio::test]
-async fn a_tag_for_each_request_costs_one_restart_at_most() {
-    let (story, _, rig) = cut_then(|route| route.validator(Validator::TagPerRequest, Always)).await;
-    assert!(story.completed(), "{:#?}", story.told());
-    assert!(story.restarts().len() <= 1, "{:?}", story.restarts());
-    rig.assert_whole("f.bin", &Content::pattern(51, SIZE));
+async fn a_tag_for_each_request_costs_one_restart_and_no_more() {
+    for times in [1, 4] {
+        let (story, route, rig) =
+            cut_then(|route| route.validator(Validator::TagPerRequest, Always).cut_after(5 * MIB, Times(times))).await;
+        assert!(story.completed(), "{:#?}", story.told());
+        assert_eq!(story.restarts(), [RestartReason::ChangedOnServer], "cut {times} times");
+        // The first five, and what was on its way when the answer was refused.
+        assert!(route.body_bytes_sent() <= SIZE + 6 * MIB, "{}", route.body_bytes_sent());
+        rig.assert_whole("f.bin", &route.content());
+    }
 }
 
 #[tokio::test]
