@@ -4,6 +4,7 @@
 mod clock;
 mod database;
 mod environment;
+mod fault_table;
 mod file_heads;
 mod file_sizes;
 mod function_sizes;
@@ -30,6 +31,7 @@ const RULES: &[Rule] = &[
     environment::RULE,
     clock::RULE,
     writes::RULE,
+    fault_table::RULE,
     file_heads::RULE,
     file_sizes::RULE,
     function_sizes::RULE,
