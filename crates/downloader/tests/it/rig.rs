@@ -143,10 +143,21 @@ impl Rig {
         self.home
     }
 
-    /// Ends the engine as a kill would: nothing is parked and nothing is said.
+    /// Ends the engine as a kill would: nothing is parked and nothing is said. Other than those of a process its threads
+    /// still end what they have begun; the locks tell when.
     pub(crate) async fn kill(self) -> Arc<TempDir> {
         self.engine.abort();
         assert!(self.engine.await.is_err_and(|ended| ended.is_cancelled()), "it had ended by itself");
+        let is_held = |name: &String| {
+            let file = std::fs::File::open(self.folder.join(name));
+            file.is_ok_and(|file| matches!(file.try_lock(), Err(std::fs::TryLockError::WouldBlock)))
+        };
+        let freed = async {
+            while names_below(&self.folder).iter().any(is_held) {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, freed).await.expect("something holds a file for ever");
         self.home
     }
 
