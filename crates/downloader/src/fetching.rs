@@ -154,7 +154,9 @@ impl<'a> Fetching<'a> {
                 self.permit = None;
                 // What is here already may need nobody to be asked; then the journal knows what a server named.
                 let named = self.facts.sha256.or(self.identity.as_ref().and_then(|identity| identity.sha256));
+                let given = self.sources.iter().filter(|state| state.source.has_given());
                 Ok(Arrived {
+                    givers: given.map(|state| state.source.listed.clone()).collect(),
                     hash: self.hash.take(),
                     content: None,
                     expected: self.transfer.file.sha256.or(named),

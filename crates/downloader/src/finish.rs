@@ -20,6 +20,8 @@ pub(crate) struct Arrived {
     pub(crate) content: Option<Content>,
     pub(crate) expected: Option<Sha256Digest>,
     pub(crate) source: SourceUrl,
+    /// Every source that has given bytes.
+    pub(crate) givers: Vec<SourceUrl>,
     pub(crate) facts: Facts,
 }
 
@@ -39,6 +41,7 @@ impl Arrived {
             content: Some(content),
             expected: file.sha256,
             source: file.sources[0].clone(),
+            givers: Vec::new(),
             facts: Facts::default(),
         }
     }
@@ -55,7 +58,7 @@ struct Checked {
 pub(crate) async fn finish(transfer: &Transfer, incoming: &Arc<Incoming>, arrived: Arrived) -> Result<Finish, Halt> {
     transfer.meter.set_state(FileState::Verifying);
     transfer.outbox.send(JobEvent::Verifying { file: transfer.index }).await;
-    let Arrived { hash, content, expected, source, facts } = arrived;
+    let Arrived { hash, content, expected, source, facts, .. } = arrived;
     let synced = transfer.engine.blocking({
         let incoming = Arc::clone(incoming);
         move || sync_whole(&incoming)

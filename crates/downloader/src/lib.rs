@@ -48,8 +48,9 @@
 //! # Which content is the same
 //!
 //! Where the SHA-256 is known (from the caller, or from Hugging Face) it decides, and only the size is compared on the
-//! way: content delivery networks give one file many tags. A wrong hash costs one full retry, from one source alone, and
-//! is then final. Where no hash is known, size and ETag (or else the date) have to stay the same, and strong ones are
+//! way: content delivery networks give one file many tags. A wrong hash costs one full retry, from a
+//! source that gave none of the wrong bytes where there is one; where several gave them, each is asked alone. Then it is
+//! final. Where no hash is known, size and ETag (or else the date) have to stay the same, and strong ones are
 //! sent as `If-Range`. When they change, the file begins again, once; from then on the size alone is compared, over one
 //! connection, since a host whose validators differ from answer to answer would else never end.
 //!

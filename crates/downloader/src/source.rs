@@ -1,6 +1,7 @@
 //! From a listed link to an answer with bytes: redirects followed by hand, tokens for their own hosts only, the
 //! resolved URL kept until it expires. It reads no bodies.
 
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -26,6 +27,8 @@ pub(crate) struct Source {
     resolved: Mutex<Option<Resolved>>,
     /// Held by the connection that asks for a fresh address, while the others wait for it.
     renewing: tokio::sync::Mutex<()>,
+    /// It has answered with bytes of a file.
+    has_given: AtomicBool,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -69,7 +72,8 @@ impl Opened {
 
 impl Source {
     pub(crate) fn new(listed: SourceUrl) -> Self {
-        Self { listed, resolved: Mutex::new(None), renewing: tokio::sync::Mutex::new(()) }
+        let has_given = AtomicBool::new(false);
+        Self { listed, resolved: Mutex::new(None), renewing: tokio::sync::Mutex::new(()), has_given }
     }
 
     fn resolved(&self) -> Option<Resolved> {
@@ -78,6 +82,10 @@ impl Source {
 
     fn keep(&self, resolved: Resolved) {
         *self.resolved.lock().unwrap_or_else(PoisonError::into_inner) = Some(resolved);
+    }
+
+    pub(crate) fn has_given(&self) -> bool {
+        self.has_given.load(Relaxed)
     }
 
     /// Who answers for this source, for error messages.
@@ -196,6 +204,7 @@ impl Web {
             source.keep(Resolved { url, facts: facts.clone() });
         }
         answer::final_facts(response.headers(), &body, &mut facts);
+        source.has_given.store(true, Relaxed);
         Ok(Opened { response, body, facts })
     }
 

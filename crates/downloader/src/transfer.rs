@@ -1,6 +1,7 @@
 //! One file, from its sources to its final name. The steps are here in order; `start`, `fetching` and `finish` are what
 //! each consists of.
 
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -26,7 +27,8 @@ use crate::space::{Shortage, SpaceLedger, TransferKey};
 use crate::start::{self, Beginning};
 use crate::world::Threads;
 use crate::{
-    Facts, FileJob, FileOutcome, FileState, JobEvent, RestartReason, Settings, TransferError, local_copy, part, probe,
+    Facts, FileJob, FileOutcome, FileState, JobEvent, RestartReason, Settings, SourceUrl, TransferError, local_copy,
+    part, probe,
 };
 
 /// How often a partial file may be taken away before it is given up.
@@ -172,9 +174,10 @@ impl Transfer {
         if let Some(outcome) = self.already_here(part).await? {
             return Ok(Some(outcome));
         }
-        let mut wrong_hash_seen = false;
+        let mut left_to_try: Option<VecDeque<SourceUrl>> = None;
         loop {
             let (incoming, arrived) = self.arrive(slot, part).await?;
+            let givers = arrived.givers.clone();
             let finished = match finish::finish(self, &incoming, arrived).await {
                 // It appeared meanwhile, and this job takes what is there.
                 Err(Halt::Failed(TransferError::DestinationExists { .. })) if self.file.existing == Existing::Share => {
@@ -187,18 +190,16 @@ impl Transfer {
                 Finish::Whole(outcome) => return Ok(Some(outcome)),
                 Finish::PartRemoved => return Ok(None),
                 Finish::WrongBytes(error) => {
-                    // The bad bytes are thrown away; one full retry, then it is final.
+                    // The bad bytes are thrown away.
                     self.engine
                         .blocking({
                             let part = Arc::clone(part);
                             move || start::throw_away(&part)
                         })
                         .await?;
-                    if std::mem::replace(&mut wrong_hash_seen, true) {
-                        return Err(Halt::Failed(error));
-                    }
-                    self.file.sources.rotate_left(1);
-                    self.may_mix = false;
+                    let left = left_to_try.get_or_insert_with(|| full_retries(&self.file.sources, &givers));
+                    let Some(source) = left.pop_front() else { return Err(Halt::Failed(error)) };
+                    self.file.sources = vec![source];
                     self.restarted(RestartReason::HashMismatch).await;
                 }
             }
@@ -325,4 +326,15 @@ impl Transfer {
         }
         Ok(found)
     }
+}
+
+/// The sources that are asked for the whole file, each alone, after bytes came that are not the ones asked for: first those that
+/// gave none of them. Where one gave them all, one retry is enough; where several did, nothing tells whose were wrong.
+fn full_retries(sources: &[SourceUrl], givers: &[SourceUrl]) -> VecDeque<SourceUrl> {
+    let (gave, others): (Vec<_>, Vec<_>) = sources.iter().cloned().partition(|source| givers.contains(source));
+    let mut retries: VecDeque<_> = others.into_iter().chain(gave).collect();
+    if givers.len() < 2 {
+        retries.truncate(1);
+    }
+    retries
 }

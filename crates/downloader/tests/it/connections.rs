@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use downloader::{JobEvent, Settings, TransferError};
+use downloader::{JobEvent, RestartReason, Settings, TransferError};
 use test_support::file_server::{
     Content, FileServer, OverLimit, Reply, RetryAfter, Route,
     When::{self, Always, Nth, Times},
@@ -94,11 +94,12 @@ async fn a_job_that_receives_nothing_is_shown_as_stalled() {
 #[tokio::test]
 async fn silence_for_ever_fails_in_words() {
     let route = served(|route| route.stall_after(0, Always));
-    let mut rig = Rig::with(Settings { stall_timeout: Duration::from_millis(20), ..settings() });
+    let mut rig = Rig::with(Settings { stall_timeout: Duration::from_millis(100), ..settings() });
     let story = rig.fetch(rig.file("f.bin", &route.url())).await;
     assert!(matches!(story.error(), TransferError::Stalled { .. }), "{}", story.error());
-    assert!(story.error().to_string().contains("sent nothing for 0.02 s"), "{}", story.error());
+    assert!(story.error().to_string().contains("sent nothing for 0.1 s"), "{}", story.error());
     assert_eq!(route.requests().len(), 6, "five tries beyond the first");
+    rig.assert_absent("f.bin");
 }
 
 #[tokio::test]
@@ -239,17 +240,46 @@ async fn a_source_that_keeps_failing_is_left_for_one_that_does_not() {
 }
 
 #[tokio::test]
-async fn a_mirror_that_holds_something_else_costs_one_retry_from_one_source() {
-    let flaky = served(|route| route.cut_after(2 * MIB, Times(1)));
-    let wrong = FileServer::start().file("/f.bin", Content::pattern(17, SIZE));
-    let mut rig = Rig::start();
-    let mut file = rig.known("f.bin", &flaky);
-    file.sources.insert(1, wrong.url().parse().unwrap());
-    file.sources.push(flaky.url().parse().unwrap());
-    let story = rig.fetch(file).await;
-    let restarts = story.restarts();
-    assert!(matches!(story.error(), TransferError::HashMismatch { .. }) || story.completed(), "{:#?}", story.told());
-    assert_eq!(restarts, [downloader::RestartReason::HashMismatch]);
+async fn a_mirror_that_holds_something_else_does_not_spoil_the_file_while_another_one_is_right() {
+    /// Whether a source is right, and whether it is cut.
+    type Sources<'a> = &'a [(bool, bool)];
+    let right = Content::pattern(11, SIZE);
+    // Which sources there are, and how often the file begins again.
+    let table: [(&str, Sources<'_>, usize); 6] = [
+        ("a right one is cut, a wrong one goes on", &[(true, true), (false, false)], 1),
+        ("a wrong one is cut, a right one goes on", &[(false, true), (true, false)], 2),
+        ("the first one is wrong", &[(false, false), (true, false)], 1),
+        ("a third one gave none of the wrong bytes", &[(false, true), (false, false), (true, false)], 1),
+        ("the retry is cut too", &[(true, true), (false, true)], 1),
+        ("none is right", &[(false, false), (false, false)], 1),
+    ];
+    for (name, sources, restarts) in table {
+        let routes: Vec<_> = sources
+            .iter()
+            .map(|(is_right, cut)| {
+                let content = if *is_right { right.clone() } else { Content::pattern(17, SIZE) };
+                let route = FileServer::start().file("/f.bin", content);
+                if *cut {
+                    route.cut_after(2 * MIB, Times(1 + usize::from(name.starts_with("the retry"))))
+                } else {
+                    route
+                }
+            })
+            .collect();
+        let mut rig = Rig::start();
+        let mut file = rig.file("f.bin", &routes[0].url());
+        file.sha256 = Some(right.sha256().parse().unwrap());
+        file.sources.extend(routes[1..].iter().map(|route| route.url().parse().unwrap()));
+        let story = rig.fetch(file).await;
+        assert_eq!(story.restarts(), vec![RestartReason::HashMismatch; restarts], "{name}: {:#?}", story.told());
+        if sources.iter().any(|(is_right, _)| *is_right) {
+            assert!(story.completed(), "{name}: {:#?}", story.told());
+            rig.assert_whole("f.bin", &right);
+        } else {
+            assert!(matches!(story.error(), TransferError::HashMismatch { .. }), "{name}: {}", story.error());
+            rig.assert_absent("f.bin");
+        }
+    }
 }
 
 #[tokio::test]
