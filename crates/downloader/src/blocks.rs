@@ -9,9 +9,13 @@ use crc32fast::Hasher;
 
 use crate::BlockChecksums;
 
+/// Sizes are so much smaller in the tests that see the inside of this crate, where the simulation runs a thousand
+/// transfers in seconds.
+pub(crate) const SCALE: u64 = if cfg!(test) { 256 } else { 1 };
+
 /// Bytes in a block. One is written, checked and journalled as a whole, so this is also what a kill can cost for each
 /// connection.
-pub(crate) const BLOCK: u64 = 1 << 20;
+pub(crate) const BLOCK: u64 = (1 << 20) / SCALE;
 
 /// What is here of one block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

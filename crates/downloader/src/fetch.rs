@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::answer::{self, Body};
 use crate::bandwidth::Bandwidth;
-use crate::blocks::{BLOCK, ClaimId, Span};
+use crate::blocks::{BLOCK, ClaimId, SCALE, Span};
 use crate::identity::Identity;
 use crate::incoming::Incoming;
 use crate::refusal::{self, OpenError};
@@ -22,7 +22,7 @@ use crate::{TokenHint, TransferError};
 
 /// Bytes that are written at once. A fast connection brings that much in one frame, which is then given back before the
 /// next is read, so that its buffer is used again while it is in the processor's cache.
-const WORTH_WRITING: usize = 256 << 10;
+const WORTH_WRITING: usize = (256 << 10) / SCALE as usize;
 
 /// Frames that are collected before they are copied together: a server that drips would fill memory with them.
 const MOST_FRAMES: usize = 256;

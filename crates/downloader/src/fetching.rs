@@ -12,7 +12,7 @@ use tokio::task::{JoinError, JoinHandle, JoinSet};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::blocks::{ClaimId, Span};
+use crate::blocks::{ClaimId, SCALE, Span};
 use crate::connections::Connections;
 use crate::fetch::{FetchEnd, Fetcher};
 use crate::finish::Arrived;
@@ -26,17 +26,17 @@ use crate::verify::PrefixHash;
 use crate::{Backoff, Facts, RestartReason, SourceUrl, TransferError};
 
 /// What the first connection asks for, before anything is known.
-pub(crate) const FIRST_STRETCH: u64 = 16 << 20;
+pub(crate) const FIRST_STRETCH: u64 = (16 << 20) / SCALE;
 /// Files up to this size are fetched by one connection.
-pub(crate) const SMALL_FILE: u64 = 32 << 20;
+pub(crate) const SMALL_FILE: u64 = (32 << 20) / SCALE;
 /// A thread is not worth it below this; the hash is computed at the end.
-pub(crate) const HASHED_AT_THE_END: u64 = 4 << 20;
+pub(crate) const HASHED_AT_THE_END: u64 = (4 << 20) / SCALE;
 /// A connection gets as much as it fetches in this time, so that the hash never waits long for a gap to fill.
 const STRETCH: Duration = Duration::from_secs(4);
 /// Least that a connection is asked to fetch while there is more.
-const LEAST_STRETCH: u64 = 4 << 20;
+const LEAST_STRETCH: u64 = (4 << 20) / SCALE;
 /// Least that is taken from another connection at the tail.
-const LEAST_STOLEN: u64 = 2 << 20;
+const LEAST_STOLEN: u64 = (2 << 20) / SCALE;
 const TICK: Duration = Duration::from_millis(50);
 
 pub(crate) struct Fetching<'a> {
@@ -246,7 +246,7 @@ impl<'a> Fetching<'a> {
         }
         let by_time = (self.connections.rate_of_one() * STRETCH.as_secs_f64()) as u64;
         let fair = self.incoming.map().missing() / (2 * target);
-        by_time.max(8 << 20).min(fair).max(LEAST_STRETCH)
+        by_time.max((8 << 20) / SCALE).min(fair).max(LEAST_STRETCH)
     }
 
     fn start_fetcher(&mut self, claim: ClaimId, span: Span, permit: OwnedSemaphorePermit) {

@@ -22,8 +22,9 @@ pub(crate) struct Incoming {
     unsynced: Mutex<Unsynced>,
 }
 
-/// Written since the last sync that succeeded.
-#[derive(Debug, Default)]
+/// Written since the last sync that succeeded. What an earlier process left belongs to it: whether that was ever on the
+/// disk is known only when a sync of this one has succeeded.
+#[derive(Debug)]
 struct Unsynced {
     blocks: BTreeSet<usize>,
     bytes: u64,
@@ -32,7 +33,8 @@ struct Unsynced {
 impl Incoming {
     pub(crate) fn new(part: Arc<Part>, meter: Arc<Meter>, map: BlockMap) -> Self {
         meter.set_present(map.present());
-        Self { part, meter, map: Mutex::new(map), hash: Mutex::default(), unsynced: Mutex::default() }
+        let unsynced = Unsynced { blocks: map.blocks().map(|(index, _)| index).collect(), bytes: map.present() };
+        Self { part, meter, map: Mutex::new(map), hash: Mutex::default(), unsynced: Mutex::new(unsynced) }
     }
 
     pub(crate) fn map(&self) -> MutexGuard<'_, BlockMap> {
@@ -89,7 +91,8 @@ impl Incoming {
     /// Brings what was written to the disk, then the journal. Blocks. A sync that fails is never tried again: `Err`
     /// holds the blocks that it covered, which may be anything now.
     pub(crate) fn sync(&self) -> Result<(), (io::Error, BTreeSet<usize>)> {
-        let covered = std::mem::take(&mut *self.unsynced()).blocks;
+        let none = Unsynced { blocks: BTreeSet::new(), bytes: 0 };
+        let covered = std::mem::replace(&mut *self.unsynced(), none).blocks;
         if let Err(error) = self.part.file.sync() {
             return Err((error, covered));
         }
@@ -112,7 +115,7 @@ impl Incoming {
         self.sync()
     }
 
-    /// Believes these blocks no longer. Blocks.
+    /// Believes these blocks no longer, and where that cannot be noted, none of the file. Blocks.
     pub(crate) fn void(&self, blocks: impl IntoIterator<Item = usize>) -> io::Result<()> {
         let mut records = Vec::new();
         let end = {
@@ -127,6 +130,6 @@ impl Incoming {
         if let Some(hash) = self.hash() {
             hash.rewind(end);
         }
-        self.part.note(&records)
+        self.part.note(&records).or_else(|error| self.part.remove_journal().and(Err(error)))
     }
 }

@@ -95,6 +95,8 @@ mod retry;
 mod salvage;
 mod scheduler;
 mod settings;
+#[cfg(test)]
+mod simulation;
 mod source;
 mod source_url;
 mod space;

@@ -99,7 +99,6 @@ fn link(part: &Part, copy: &Path, inode: u64) -> Result<bool, TransferError> {
         part.folder.remove(name).map_err(failed)?;
         return Ok(false);
     }
-    part.folder.sync().map_err(failed)?;
     part.discard().map_err(failed)?;
     Ok(true)
 }

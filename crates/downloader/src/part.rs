@@ -180,6 +180,9 @@ impl Part {
 
     /// Appends records, if there is a journal. A small file has none.
     pub(crate) fn note(&self, records: &[Record]) -> io::Result<()> {
+        if records.is_empty() {
+            return Ok(());
+        }
         let mut bytes = Vec::new();
         records.iter().for_each(|record| record.write_to(&mut bytes));
         if let JournalFile::Open { file, end } = &mut *self.journal() {
@@ -221,8 +224,8 @@ impl Part {
                 _ => self.error("renaming", error),
             });
         }
-        self.folder.sync().map_err(|error| self.error("syncing the folder of", error))?;
         self.remove_journal().map_err(|error| self.error("removing the journal of", error))?;
+        self.folder.sync().map_err(|error| self.error("syncing the folder of", error))?;
         Ok(true)
     }
 
@@ -234,10 +237,12 @@ impl Part {
         }
     }
 
-    /// Removes both files.
-    pub(crate) fn discard(&self) -> io::Result<bool> {
+    /// Removes both files, for good: a power cut does not bring them back.
+    pub(crate) fn discard(&self) -> io::Result<()> {
         let journal = self.remove_journal();
-        Ok(self.folder.remove(&self.name)? || journal?)
+        self.folder.remove(&self.name)?;
+        self.folder.sync()?;
+        journal.map(drop)
     }
 }
 
@@ -255,6 +260,9 @@ pub(crate) fn discard(disk: &dyn Disk, destination: &Destination) -> Result<bool
     }
     let part = folder.remove(&part_name).map_err(failed)?;
     let journal = folder.remove(&format!("{}{JOURNAL_SUFFIX}", destination.name())).map_err(failed)?;
+    if part || journal {
+        folder.sync().map_err(failed)?;
+    }
     Ok(part || journal)
 }
 

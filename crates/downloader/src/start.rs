@@ -135,8 +135,7 @@ pub(crate) fn look_at_destination(
         let opened = part.folder.open(name, Access::Read).map_err(failed)?;
         let Some(content) = content_of(opened.as_ref(), stop).map_err(failed)? else { return Ok(None) };
         if expected.is_none_or(|expected| expected == content.sha256) {
-            // A kill may have come between the rename and this.
-            part.folder.sync().map_err(failed)?;
+            // A kill may have come between the rename and its sync: this syncs the folder.
             part.discard().map_err(failed)?;
             return Ok(Some(outcome_of(content, file, Arrival::AlreadyWhole)));
         }

@@ -10,7 +10,7 @@ use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::blocks::{BLOCK, Block};
+use crate::blocks::{BLOCK, Block, SCALE};
 use crate::disk::{self, OpenFile};
 use crate::part::Part;
 use crate::world::Threads;
@@ -18,13 +18,13 @@ use crate::{BlockChecksums, Sha256Digest};
 
 /// Bytes read back at once. They come from the page cache, where they have just been put, and stay in the processor's.
 /// (Handing the received buffers over instead was slower: the HTTP client then has to allocate new ones all the time.)
-const READ: usize = 256 << 10;
+const READ: usize = (256 << 10) / SCALE as usize;
 
 /// The hash is woken for so many new bytes at least.
-const WORTH_WAKING: u64 = 1 << 20;
+const WORTH_WAKING: u64 = (1 << 20) / SCALE;
 
 /// Bytes after which the state is published for the journal.
-const CHECKPOINT: u64 = 32 << 20;
+const CHECKPOINT: u64 = (32 << 20) / SCALE;
 
 /// The hash of a file that is still arriving.
 #[derive(Debug)]

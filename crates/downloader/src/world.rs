@@ -8,6 +8,8 @@ use tokio::task::JoinHandle;
 
 use crate::disk::Disk;
 use crate::refusal::{self, OpenError};
+#[cfg(test)]
+use crate::simulation;
 use crate::source::host_of;
 use crate::unix_disk::UnixDisk;
 use crate::{Settings, StartError, client};
@@ -34,6 +36,8 @@ impl World {
 #[derive(Debug)]
 pub(crate) enum Network {
     Http(reqwest::Client),
+    #[cfg(test)]
+    Simulated(Arc<simulation::Internet>),
 }
 
 impl Network {
@@ -44,6 +48,8 @@ impl Network {
                 let host = host_of(request.url());
                 client.execute(request).await.map_err(|error| refusal::of_network(&error, host))
             }
+            #[cfg(test)]
+            Self::Simulated(internet) => internet.send(request).await,
         }
     }
 }
@@ -53,6 +59,8 @@ impl Network {
 pub(crate) enum Threads {
     /// The threads that tokio keeps for it.
     Pool,
+    #[cfg(test)]
+    Simulated(Arc<simulation::Delays>),
 }
 
 impl Threads {
@@ -60,6 +68,8 @@ impl Threads {
     pub(crate) fn spawn<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> JoinHandle<T> {
         match self {
             Self::Pool => tokio::task::spawn_blocking(work),
+            #[cfg(test)]
+            Self::Simulated(delays) => delays.spawn(work),
         }
     }
 }

@@ -3,6 +3,7 @@
 
 mod disk_full;
 mod random_kills;
+mod simulation;
 mod strace;
 mod subject;
 mod sweeps;
@@ -22,7 +23,10 @@ pub(crate) struct Options {
     /// How many times the engine is killed at a random moment; the product a quarter as often.
     #[arg(long, default_value_t = 200)]
     random_kills: usize,
-    /// Seed of the random moments.
+    /// How many seeds the simulation plays.
+    #[arg(long, default_value_t = 20_000)]
+    simulations: usize,
+    /// Seed of the random moments, and the first one of the simulation.
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// Fail each single call in the sweeps. Without it the later calls are thinned out: 1 to 16, then every eighth part on.
@@ -59,7 +63,8 @@ impl Tally {
 
 type Ordeal = fn(&Subject<'_>, &Options) -> Result<Outcome>;
 
-const ORDEALS: [(&str, Ordeal); 6] = [
+const ORDEALS: [(&str, Ordeal); 7] = [
+    ("simulation", simulation::run),
     ("kill at the n-th call", sweeps::kill),
     ("kill at a random moment", random_kills::engine),
     ("kill the product at a random moment", random_kills::product),

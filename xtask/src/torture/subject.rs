@@ -15,7 +15,7 @@ use crate::workspace::{Workspace, run};
 
 /// The release programs and a folder under target/ to work in.
 pub(super) struct Subject<'a> {
-    workspace: &'a Workspace,
+    pub(super) workspace: &'a Workspace,
     fetch: PathBuf,
     file_server: PathBuf,
     folder: PathBuf,

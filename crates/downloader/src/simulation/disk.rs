@@ -1,0 +1,341 @@
+//! A disk in memory for the engine: it dies at an operation that was chosen, fills up, and fails to sync on order. What it
+//! holds is in `storage`.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use rustix::io::Errno;
+use tokio::sync::Notify;
+
+use super::chance::Chance;
+use super::storage::{Content, Directory, Inode, Spared};
+use super::trace::Trace;
+use crate::Destination;
+use crate::disk::{Access, Disk, Folder, OpenFile, Room, Standing, Status};
+
+/// Cheap to clone; all clones are the same disk.
+#[derive(Debug, Clone)]
+pub(crate) struct MemoryDisk {
+    state: Arc<Mutex<State>>,
+    trace: Arc<Trace>,
+    chance: Chance,
+    died: Arc<Notify>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    contents: Vec<Content>,
+    folders: BTreeMap<String, Directory>,
+    troubles: Troubles,
+    dead: bool,
+}
+
+/// What the disk does to the engine.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Troubles {
+    /// Operations after which the process is no more.
+    pub(crate) operations_left: Option<u64>,
+    pub(crate) capacity: Option<u64>,
+    /// How often a sync fails.
+    pub(crate) failing_syncs: f64,
+}
+
+#[derive(Debug)]
+struct MemoryFolder {
+    disk: MemoryDisk,
+    path: String,
+}
+
+#[derive(Debug)]
+struct MemoryFile {
+    disk: MemoryDisk,
+    inode: Inode,
+    label: String,
+    locks: AtomicBool,
+}
+
+impl MemoryDisk {
+    pub(crate) fn new(chance: Chance, trace: Arc<Trace>) -> Self {
+        Self { state: Arc::default(), trace, chance, died: Arc::default() }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A new process finds the disk; the locks of the old one are gone with it.
+    pub(crate) fn begin_life(&self, troubles: Troubles) {
+        let mut state = self.state();
+        (state.troubles, state.dead) = (troubles, false);
+        state.contents.iter_mut().for_each(|content| content.locked = false);
+    }
+
+    /// Room is made, and everything works from now on.
+    pub(crate) fn recover(&self) {
+        self.state().troubles = Troubles::default();
+    }
+
+    /// Returns when the process has been killed.
+    pub(crate) async fn death(&self) {
+        while !self.state().dead {
+            self.died.notified().await;
+        }
+    }
+
+    /// The power fails: what was not synced is as chance will have it.
+    pub(crate) fn power_cut(&self) {
+        let mut state = self.state();
+        let spared = self.chance.one_of(&[Spared::Nothing, Spared::Everything, Spared::Some, Spared::Some]);
+        state.contents.iter_mut().for_each(|content| content.power_cut(spared, &self.chance));
+        state.folders.values_mut().for_each(|folder| folder.power_cut(spared, &self.chance));
+        self.trace.line(format!("power cut, {spared:?} spared"));
+    }
+
+    /// Every name with what it holds, as a reader would find it.
+    pub(crate) fn files(&self) -> BTreeMap<String, Vec<u8>> {
+        let state = self.state();
+        let names = state.folders.iter().flat_map(|(path, folder)| {
+            folder.cached.iter().map(move |(name, inode)| (format!("{path}/{name}"), *inode))
+        });
+        names.map(|(name, inode)| (name, state.contents[inode].cached.clone())).collect()
+    }
+
+    pub(crate) fn is_unreliable(&self, path: &str) -> bool {
+        let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
+        self.state().folders.get(folder).is_some_and(|folder| folder.is_unreliable)
+    }
+
+    pub(crate) fn locks(&self) -> usize {
+        self.state().contents.iter().filter(|content| content.locked).count()
+    }
+
+    /// Puts a file there before anything begins, durable with its name.
+    pub(crate) fn place(&self, path: &str, bytes: Vec<u8>) {
+        let (folder, name) = path.rsplit_once('/').expect("a path with a folder");
+        let mut state = self.state();
+        let inode = state.contents.len();
+        let mut content = Content::default();
+        content.tamper(|all| *all = bytes);
+        state.contents.push(content);
+        let folder = state.folders.entry(folder.to_owned()).or_default();
+        folder.change(vec![(name.to_owned(), Some(inode))]);
+        folder.sync();
+    }
+
+    /// Somebody else changes or removes a file.
+    pub(crate) fn tamper(&self, path: &str, change: Option<impl FnOnce(&mut Vec<u8>)>) {
+        let (folder, name) = path.rsplit_once('/').expect("a path with a folder");
+        let mut state = self.state();
+        let State { contents, folders, .. } = &mut *state;
+        let Some(folder) = folders.get_mut(folder) else { return };
+        let Some(inode) = folder.cached.get(name).copied() else { return };
+        match change {
+            Some(change) => contents[inode].tamper(change),
+            None => {
+                folder.change(vec![(name.to_owned(), None)]);
+                folder.sync();
+            }
+        }
+    }
+
+    /// Each operation that changes something passes here, unless the process is dead by then.
+    fn change(&self, what: impl FnOnce() -> String) -> io::Result<MutexGuard<'_, State>> {
+        let mut state = self.state();
+        if state.dead {
+            return Err(Errno::IO.into());
+        }
+        if let Some(left) = &mut state.troubles.operations_left {
+            if *left == 0 {
+                (state.dead, state.troubles.operations_left) = (true, None);
+                self.trace.line(format!("killed before: {}", what()));
+                self.died.notify_one();
+                return Err(Errno::IO.into());
+            }
+            *left -= 1;
+        }
+        self.trace.line(what());
+        Ok(state)
+    }
+
+    fn sync_fails(&self, state: &State) -> bool {
+        state.troubles.failing_syncs > 0.0 && self.chance.happens(state.troubles.failing_syncs)
+    }
+}
+
+impl State {
+    fn used(&self) -> u64 {
+        let named = self.folders.values().flat_map(|folder| folder.cached.values());
+        named.map(|inode| (self.contents[*inode].cached.len() as u64).max(self.contents[*inode].aside)).sum()
+    }
+
+    fn free(&self) -> u64 {
+        self.troubles.capacity.map_or(1 << 40, |capacity| capacity.saturating_sub(self.used()))
+    }
+
+    fn folder(&mut self, path: &str) -> &mut Directory {
+        self.folders.entry(path.to_owned()).or_default()
+    }
+}
+
+impl Disk for MemoryDisk {
+    /// Folders stand as soon as they are asked for: the engine syncs each one that it makes.
+    fn open_parent(&self, destination: &Destination, _make: bool) -> io::Result<Box<dyn Folder>> {
+        let path = destination.to_string();
+        let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
+        Ok(Box::new(MemoryFolder { disk: self.clone(), path: folder.to_owned() }))
+    }
+
+    fn open_anywhere(&self, _path: &Path) -> io::Result<Box<dyn OpenFile>> {
+        Err(Errno::NOENT.into())
+    }
+}
+
+impl Folder for MemoryFolder {
+    fn standing(&self, name: &str) -> io::Result<Standing> {
+        let mut state = self.disk.state();
+        let Some(inode) = state.folder(&self.path).cached.get(name).copied() else { return Ok(Standing::Nothing) };
+        Ok(Standing::File { size: state.contents[inode].cached.len() as u64, inode: inode as u64 })
+    }
+
+    fn open(&self, name: &str, access: Access) -> io::Result<Box<dyn OpenFile>> {
+        let found = self.disk.state().folder(&self.path).cached.get(name).copied();
+        let inode = match found {
+            Some(inode) => inode,
+            None if access == Access::Create => {
+                let mut state = self.disk.change(|| format!("create {}/{name}", self.path))?;
+                state.contents.push(Content::default());
+                let inode = state.contents.len() - 1;
+                state.folder(&self.path).change(vec![(name.to_owned(), Some(inode))]);
+                inode
+            }
+            None => return Err(Errno::NOENT.into()),
+        };
+        let label = format!("{}/{name}", self.path);
+        Ok(Box::new(MemoryFile { disk: self.disk.clone(), inode, label, locks: AtomicBool::new(false) }))
+    }
+
+    fn remove(&self, name: &str) -> io::Result<bool> {
+        let mut state = self.disk.change(|| format!("remove {}/{name}", self.path))?;
+        let folder = state.folder(&self.path);
+        let there = folder.cached.contains_key(name);
+        if there {
+            folder.change(vec![(name.to_owned(), None)]);
+        }
+        Ok(there)
+    }
+
+    fn rename(&self, from: &str, to: &str, replace: bool) -> io::Result<()> {
+        let mut state = self.disk.change(|| format!("rename {}/{from} to {to}", self.path))?;
+        let folder = state.folder(&self.path);
+        let inode = *folder.cached.get(from).ok_or(Errno::NOENT)?;
+        if folder.cached.contains_key(to) && !replace {
+            return Err(Errno::EXIST.into());
+        }
+        folder.change(vec![(from.to_owned(), None), (to.to_owned(), Some(inode))]);
+        Ok(())
+    }
+
+    fn link(&self, _file: &Path, _name: &str) -> io::Result<()> {
+        Err(Errno::XDEV.into())
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        let mut state = self.disk.change(|| format!("sync folder {}", self.path))?;
+        if self.disk.sync_fails(&state) {
+            self.disk.trace.line("  fails".to_owned());
+            state.folder(&self.path).is_unreliable = true;
+            return Err(Errno::IO.into());
+        }
+        state.folder(&self.path).sync();
+        Ok(())
+    }
+
+    fn room(&self) -> io::Result<Room> {
+        Ok(Room { device: 1, free: self.disk.state().free() })
+    }
+}
+
+impl OpenFile for MemoryFile {
+    fn status(&self) -> io::Result<Status> {
+        let size = self.disk.state().contents[self.inode].cached.len() as u64;
+        Ok(Status { size, inode: self.inode as u64, has_other_names: false, is_file: true })
+    }
+
+    fn lock(&self) -> bool {
+        let mut state = self.disk.state();
+        let free = !std::mem::replace(&mut state.contents[self.inode].locked, true);
+        self.locks.fetch_or(free, Relaxed);
+        free
+    }
+
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        let state = self.disk.state();
+        let cached = &state.contents[self.inode].cached;
+        let rest = cached.get(offset as usize..).unwrap_or_default();
+        let length = rest.len().min(buffer.len());
+        buffer[..length].copy_from_slice(&rest[..length]);
+        Ok(length)
+    }
+
+    fn write_at(&self, offset: u64, frames: &[Bytes]) -> io::Result<()> {
+        let mut bytes = frames.concat();
+        let whole = bytes.len();
+        if self.disk.state().troubles.operations_left == Some(0) {
+            // A process that is killed may have written a part of it.
+            let kept = self.disk.chance.index(whole.max(1));
+            self.disk.state().contents[self.inode].write(offset as usize, &bytes[..kept]);
+        }
+        let mut state = self.disk.change(|| format!("write {} {offset}+{whole}", self.label))?;
+        let content = &state.contents[self.inode];
+        let covered = (content.cached.len() as u64).max(content.aside);
+        let room = (covered + state.free()).saturating_sub(offset);
+        bytes.truncate(usize::try_from(room).unwrap_or(usize::MAX));
+        state.contents[self.inode].write(offset as usize, &bytes);
+        if bytes.len() < whole { Err(Errno::NOSPC.into()) } else { Ok(()) }
+    }
+
+    fn set_size(&self, size: u64) -> io::Result<()> {
+        let mut state = self.disk.change(|| format!("size {} {size}", self.label))?;
+        state.contents[self.inode].set_size(size as usize);
+        Ok(())
+    }
+
+    fn set_aside(&self, bytes: u64) -> io::Result<bool> {
+        let mut state = self.disk.change(|| format!("set aside {} {bytes}", self.label))?;
+        let content = &state.contents[self.inode];
+        let has = (content.cached.len() as u64).max(content.aside);
+        if bytes.saturating_sub(has) > state.free() {
+            return Err(Errno::NOSPC.into());
+        }
+        state.contents[self.inode].aside = bytes.max(has);
+        Ok(true)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        let mut state = self.disk.change(|| format!("sync {}", self.label))?;
+        if self.disk.sync_fails(&state) {
+            self.disk.trace.line("  fails".to_owned());
+            state.contents[self.inode].fail_to_sync(&self.disk.chance);
+            return Err(Errno::IO.into());
+        }
+        state.contents[self.inode].sync();
+        Ok(())
+    }
+
+    fn as_file(&self) -> Option<&File> {
+        None
+    }
+}
+
+impl Drop for MemoryFile {
+    fn drop(&mut self) {
+        if *self.locks.get_mut() {
+            self.disk.state().contents[self.inode].locked = false;
+        }
+    }
+}
