@@ -44,6 +44,7 @@
 //! | A full disk pauses the job, which goes on by itself when there is room | `space`, `scheduler` |
 //! | A path never leaves its root, whatever is swapped meanwhile | `confined`, `destination` |
 //! | Content that is on this machine already is linked, not fetched | `local_copy` |
+//! | All of this holds through kills, power cuts, full disks and bad networks, in any combination | `simulation` |
 //!
 //! # Which content is the same
 //!
