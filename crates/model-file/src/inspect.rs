@@ -4,6 +4,7 @@ use crate::archive::{self, Directory};
 use crate::cursor::Stop;
 use crate::damage::Damage;
 use crate::error::Error;
+use crate::estimate::Weights;
 use crate::gguf;
 use crate::header::Header;
 use crate::kind::{HEAD_BYTES, Kind, Promise, WrongFormat};
@@ -64,28 +65,38 @@ pub fn inspect(source: &dyn ReadAt, file_name: &str) -> Result<Report, Error> {
     Ok(report)
 }
 
-/// The cheap part of [`inspect`]: does the structure account for every byte? `None` where the format cannot say (a bare pickle, an
-/// unknown file); `Some(false)` for an empty file, and for a page or pointer under a weight file's name.
+/// What a [`glance`] at a file tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Glance {
+    /// Whether the structure accounts for every byte. `None` where the format cannot say (a bare pickle, an unknown file); `Some(false)`
+    /// for an empty file, and for a page or pointer under a weight file's name.
+    pub whole: Option<bool>,
+    /// What the head says of the weights; only of a file that is whole, since a damaged head says anything.
+    pub weights: Option<Weights>,
+}
+
+/// The cheap part of [`inspect`].
 ///
 /// # Errors
 /// [`Error::Read`] when the file cannot be read.
-pub fn whole_by_structure(source: &dyn ReadAt, file_name: &str) -> Result<Option<bool>, Error> {
+pub fn glance(source: &dyn ReadAt, file_name: &str) -> Result<Glance, Error> {
     let (kind, length) = kind_of(source)?;
-    let structure = match kind {
-        Kind::Safetensors => safetensors::examine(source, length)?.0,
-        Kind::Gguf => gguf::examine(source, length)?.0,
+    let (structure, header) = match kind {
+        Kind::Safetensors => safetensors::examine(source, length)?,
+        Kind::Gguf => gguf::examine(source, length)?,
         Kind::Zip | Kind::TorchZip => match Directory::read(source, length) {
-            Ok(directory) => archive::structure(source, &directory)?,
-            Err(stop) => stop.into_structure("zip directory")?,
+            Ok(directory) => (archive::structure(source, &directory)?, None),
+            Err(stop) => (stop.into_structure("zip directory")?, None),
         },
-        Kind::Pickle => Structure::NotJudged,
-        _ => structure_of_others(source, length, kind, Promise::of_name(file_name))?,
+        Kind::Pickle => (Structure::NotJudged, None),
+        _ => (structure_of_others(source, length, kind, Promise::of_name(file_name))?, None),
     };
-    Ok(match structure {
+    let whole = match structure {
         Structure::Whole => Some(true),
         Structure::Damaged { .. } => Some(false),
         Structure::NotJudged => None,
-    })
+    };
+    Ok(Glance { whole, weights: header.filter(|_| whole == Some(true)).map(|header| Weights::of_header(&header)) })
 }
 
 fn kind_of(source: &dyn ReadAt) -> Result<(Kind, u64), Error> {

@@ -5,7 +5,7 @@
 //!
 //! | module | owns |
 //! |---|---|
-//! | `inspect` | the one entry: [`inspect`] and its cheap sister [`whole_by_structure`] |
+//! | `inspect` | the one entry: [`inspect`] and its cheap sister [`glance`] |
 //! | `kind` | telling formats apart by their first bytes, and what a file name promises |
 //! | `safetensors`, `gguf`, `archive` | whether a structure accounts for every byte of the file |
 //! | `pickle` | which imports a pickle asks for, judged by an allow-list |
@@ -28,9 +28,9 @@ mod seen_names;
 pub use archive::{Contents, check_zip_contents};
 pub use damage::{Damage, GgufDamage, SafetensorsDamage, ZipDamage};
 pub use error::Error;
-pub use estimate::{BytesKnownFrom, Estimate, Precision, Role, WeightPart, estimate_vram};
+pub use estimate::{BytesKnownFrom, Estimate, Precision, Role, WeightPart, Weights, estimate_vram};
 pub use header::Header;
-pub use inspect::{Report, Structure, inspect, whole_by_structure};
+pub use inspect::{Glance, Report, Structure, glance, inspect};
 pub use kind::{Kind, WrongFormat};
 pub use pickle::Verdict;
 pub use read_at::ReadAt;

@@ -17,7 +17,7 @@ use crate::{
     live::Live,
     logs::Logs,
     model_dir::ModelDir,
-    models::{self, ModelIndex, Models},
+    models::{self, ModelIndex, Models, Remembered},
     outputs::Outputs,
     presets::{Catalogue, InstallOptions, Presets},
     prompts::Prompts,
@@ -251,7 +251,12 @@ async fn index_over(settings: &Settings, store: &Store) -> Result<ModelIndex, Er
         Error::invalid("MODEL_BASE_PATH", format!("{} cannot be used: {cause}", settings.models.display()))
     })?;
     let extra = models::extra::read(&settings.extra_models)?;
-    Ok(ModelIndex::new(folder, extra, store.file_records().await?, store.source_facts().await?))
+    let remembered = Remembered {
+        records: store.file_records().await?,
+        validations: store.validations().await?,
+        facts: store.source_facts().await?,
+    };
+    Ok(ModelIndex::new(folder, extra, remembered))
 }
 
 fn downloads_over(

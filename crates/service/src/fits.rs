@@ -3,6 +3,7 @@
 //! The first that applies decides: the hash, where both are known; the exact size; the file's own structure; else any
 //! file that is not empty will do, unproven. A registry's stated size never decides.
 
+use model_file::Weights;
 use registry::ConfinedPath;
 
 use crate::model_dir::ModelDir;
@@ -37,8 +38,8 @@ impl Fit {
 /// What a file says of itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Structure {
-    /// Its own head accounts for every byte.
-    Whole,
+    /// Its own head accounts for every byte, and of some formats it tells of the weights.
+    Whole(Option<Weights>),
     /// Its head promises other bytes than are there.
     Damaged,
     /// It is of no format that tells.
@@ -49,10 +50,11 @@ impl Structure {
     /// Reads a file's head. Blocks.
     pub(crate) fn read(folder: &ModelDir, path: &ConfinedPath) -> Self {
         let Ok(file) = folder.open_file(path) else { return Self::Silent };
-        match model_file::whole_by_structure(&file, path.file_name()) {
-            Ok(Some(true)) => Self::Whole,
-            Ok(Some(false)) => Self::Damaged,
-            Ok(None) | Err(_) => Self::Silent,
+        let Ok(seen) = model_file::glance(&file, path.file_name()) else { return Self::Silent };
+        match seen.whole {
+            Some(true) => Self::Whole(seen.weights),
+            Some(false) => Self::Damaged,
+            None => Self::Silent,
         }
     }
 }
@@ -68,7 +70,7 @@ pub(crate) fn judge(size: u64, sha256: Option<&str>, structure: Option<Structure
     }
     match structure {
         _ if size == 0 => Fit::Wrong,
-        Some(Structure::Whole) => Fit::Proven,
+        Some(Structure::Whole(_)) => Fit::Proven,
         Some(Structure::Damaged) => Fit::Wrong,
         Some(Structure::Silent) | None => Fit::Unproven,
     }
@@ -87,10 +89,10 @@ mod tests {
         let table = [
             // size, hash on disk, structure, expected -> fit
             (10, Some("aa"), Some(Structure::Damaged), expected(Some("aa"), Some(99)), Fit::Proven),
-            (10, Some("bb"), Some(Structure::Whole), expected(Some("aa"), Some(10)), Fit::Wrong),
+            (10, Some("bb"), Some(Structure::Whole(None)), expected(Some("aa"), Some(10)), Fit::Wrong),
             (10, None, Some(Structure::Damaged), expected(Some("aa"), Some(10)), Fit::Proven),
-            (10, Some("bb"), Some(Structure::Whole), expected(None, Some(11)), Fit::Wrong),
-            (10, None, Some(Structure::Whole), expected(Some("aa"), None), Fit::Proven),
+            (10, Some("bb"), Some(Structure::Whole(None)), expected(None, Some(11)), Fit::Wrong),
+            (10, None, Some(Structure::Whole(None)), expected(Some("aa"), None), Fit::Proven),
             (10, None, Some(Structure::Damaged), expected(None, None), Fit::Wrong),
             (10, None, Some(Structure::Silent), expected(None, None), Fit::Unproven),
             (10, None, None, expected(None, None), Fit::Unproven),

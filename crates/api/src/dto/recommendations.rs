@@ -58,6 +58,28 @@ impl LargestGpu {
     }
 }
 
+/// What an estimate of video memory rests on.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum EstimateSource {
+    /// What the installed files say of their own weights.
+    Headers,
+    /// Sizes of files, here or on their servers, and number types in their names.
+    FileSizes,
+    /// Sizes that the registry states, and number types in the names of its files.
+    StatedSizes,
+}
+
+impl From<view::BytesKnownFrom> for EstimateSource {
+    fn from(known_from: view::BytesKnownFrom) -> Self {
+        match known_from {
+            view::BytesKnownFrom::Header => Self::Headers,
+            view::BytesKnownFrom::FileSize => Self::FileSizes,
+            view::BytesKnownFrom::Statement => Self::StatedSizes,
+        }
+    }
+}
+
 /// A preset held against a card.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct Recommendation {
@@ -77,7 +99,9 @@ pub struct Recommendation {
     pub r#type: String,
     /// What its weights suggest, in GB; never mixed up with what it declares.
     pub estimated_vram_gb: Option<f64>,
-    /// What the estimate was computed from.
+    /// What the estimate rests on: where its files are known differently well, how the worst known one is.
+    pub estimate_from: Option<EstimateSource>,
+    /// How the estimate was computed, as a sentence.
     pub estimate_basis: Option<String>,
     /// The size of its files.
     pub download_size: Option<String>,
@@ -87,8 +111,7 @@ pub struct Recommendation {
 
 impl Recommendation {
     fn of(found: view::Recommendation, compatible: Option<bool>) -> Self {
-        let (estimated_vram_gb, estimate_basis) =
-            found.estimated.map(|estimate| (estimate.vram_gb, estimate.basis)).unzip();
+        let estimate = found.estimated.as_ref();
         Self {
             id: found.id.to_string(),
             name: found.name,
@@ -97,8 +120,9 @@ impl Recommendation {
             installed: found.installed,
             category: found.category,
             r#type: found.kind,
-            estimated_vram_gb,
-            estimate_basis,
+            estimated_vram_gb: estimate.map(|estimate| estimate.vram_gb),
+            estimate_from: estimate.map(|estimate| estimate.known_from.into()),
+            estimate_basis: found.estimated.map(|estimate| estimate.basis),
             download_size: found.size_bytes.map(size_text),
             size_bytes: found.size_bytes,
         }

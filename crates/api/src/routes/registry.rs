@@ -116,8 +116,9 @@ fn recommendations_example() -> serde_json::Value {
     let preset = |id: &str, vram_gb: Option<f64>, compatible: Option<bool>| {
         serde_json::json!({
             "id": id, "name": id, "vram_gb": vram_gb, "compatible": compatible, "installed": false,
-            "category": "Image Generation", "type": "image", "estimated_vram_gb": 14.5,
-            "estimate_basis": "flux1-dev.safetensors 11.1 GiB; from file sizes", "download_size": "14.5GB",
+            "category": "Image Generation", "type": "image", "estimated_vram_gb": 14.5, "estimate_from": "headers",
+            "estimate_basis": "flux1-dev.safetensors 11.1 GiB, 8-bit + VAE 0.3 GiB + 2.6 GiB for the numbers in flight; \
+                encoders before that 9.2 GiB; from headers of the installed files", "download_size": "14.5GB",
             "size_bytes": 15_569_256_448_u64
         })
     };

@@ -13,6 +13,8 @@ mod role;
 
 use std::collections::BTreeMap;
 
+use crate::header::Header;
+
 pub use precision::Precision;
 pub use role::Role;
 
@@ -40,8 +42,36 @@ pub struct WeightPart<'a> {
     pub bytes: u64,
     /// How `bytes` is known.
     pub known_from: BytesKnownFrom,
-    /// The element type, where a head tells it ([`Precision::of_header`]); else the file name is asked.
+    /// The element type, where a head tells it; else the file name is asked.
     pub precision: Option<Precision>,
+}
+
+/// What the head of a file says of its tensors.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Weights {
+    /// Their bytes, without head and padding.
+    pub bytes: u64,
+    /// The element type of most of these bytes; `None` for a head without tensors or of unknown types.
+    pub precision: Option<Precision>,
+}
+
+impl Weights {
+    pub(crate) fn of_header(header: &Header) -> Self {
+        Self { bytes: header.data_bytes, precision: Precision::of_header(header) }
+    }
+}
+
+impl<'a> WeightPart<'a> {
+    /// A file by the best that is known of it: its head, the size of a file, a registry's word. `None` where nothing is.
+    #[must_use]
+    pub fn by_the_best(path: &'a str, head: Option<Weights>, file: Option<u64>, stated: Option<u64>) -> Option<Self> {
+        let (bytes, known_from) = match (head, file, stated) {
+            (Some(weights), ..) => (weights.bytes, BytesKnownFrom::Header),
+            (_, Some(bytes), _) => (bytes, BytesKnownFrom::FileSize),
+            (.., stated) => (stated?, BytesKnownFrom::Statement),
+        };
+        Some(Self { path, bytes, known_from, precision: head.and_then(|weights| weights.precision) })
+    }
 }
 
 /// The answer.
@@ -49,6 +79,8 @@ pub struct WeightPart<'a> {
 pub struct Estimate {
     /// GiB of video memory, a multiple of 0.5.
     pub vram_gb: f64,
+    /// What the figure rests on: how the worst known part is known.
+    pub known_from: BytesKnownFrom,
     /// What the figure was computed from, as a sentence for people.
     pub basis: String,
 }
@@ -75,6 +107,7 @@ pub fn estimate_vram(parts: &[WeightPart<'_>]) -> Option<Estimate> {
     let known_from = parts.iter().map(|part| part.known_from).max().unwrap_or(BytesKnownFrom::Header);
     Some(Estimate {
         vram_gb: (needed * 2.0).ceil() / 2.0,
+        known_from,
         basis: basis(main, vae, conditioning, in_flight, known_from),
     })
 }
@@ -97,8 +130,8 @@ fn basis(
     terms.push(format!("{in_flight:.1} GiB for the numbers in flight"));
     let source = match known_from {
         BytesKnownFrom::Header => "headers of the installed files",
-        BytesKnownFrom::FileSize => "file sizes",
-        BytesKnownFrom::Statement => "sizes that the registry states",
+        BytesKnownFrom::FileSize => "file sizes and names",
+        BytesKnownFrom::Statement => "sizes that the registry states and file names",
     };
     format!("{}; encoders before that {conditioning:.1} GiB; from {source}", terms.join(" + "))
 }

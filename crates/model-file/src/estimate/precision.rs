@@ -21,8 +21,7 @@ pub enum Precision {
 
 impl Precision {
     /// The type that holds most of the bytes which a head declares; `None` for a head without tensors or of unknown types.
-    #[must_use]
-    pub fn of_header(header: &Header) -> Option<Self> {
+    pub(crate) fn of_header(header: &Header) -> Option<Self> {
         let (dtype, _) = header.dtypes.iter().max_by_key(|(_, bytes)| **bytes)?;
         Some(match dtype.as_str() {
             "F64" | "I64" | "C64" => Self::Float64,

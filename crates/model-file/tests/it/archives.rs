@@ -2,9 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use model_file::{
-    Contents, Damage, Kind, Structure, Verdict, ZipDamage, check_zip_contents, inspect, whole_by_structure,
-};
+use model_file::{Contents, Damage, Kind, Structure, Verdict, ZipDamage, check_zip_contents, glance, inspect};
 
 use crate::build::pickle::state_dict;
 use crate::build::zip::{Member, file, member, torch, torch_members, wide_file};
@@ -46,11 +44,11 @@ fn a_zip_without_its_tail_is_cut_short() {
 fn bytes_between_members_or_a_missing_front_are_found() {
     let mut bytes = torch();
     bytes.drain(..1);
-    assert_eq!(whole_by_structure(&[b"PK\x03\x04".as_slice(), &bytes[4..]].concat(), "a.pt").unwrap(), Some(false));
+    assert_eq!(glance(&[b"PK\x03\x04".as_slice(), &bytes[4..]].concat(), "a.pt").unwrap().whole, Some(false));
     let whole = torch();
     let middle = whole.windows(4).rposition(|bytes| bytes == b"PK\x03\x04").unwrap();
     let with_gap = [&whole[..middle], b"gap", &whole[middle..]].concat();
-    assert_eq!(whole_by_structure(&with_gap, "a.pt").unwrap(), Some(false));
+    assert_eq!(glance(&with_gap, "a.pt").unwrap().whole, Some(false));
 }
 
 #[test]
@@ -68,7 +66,7 @@ fn a_flipped_byte_in_a_tensor_is_found_by_its_checksum_only_when_all_is_read() {
     let mut members = torch_members(&state_dict());
     members[2].forged_crc = Some(1);
     let bytes = file(&members);
-    assert_eq!(whole_by_structure(&bytes, "a.pt").unwrap(), Some(true));
+    assert_eq!(glance(&bytes, "a.pt").unwrap().whole, Some(true));
     let reason = ZipDamage::Checksum { name: "archive/data/0".into() }.into();
     assert_eq!(contents(&bytes), Contents::Damaged { reason });
 }

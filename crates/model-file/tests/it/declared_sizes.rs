@@ -1,6 +1,6 @@
 //! Heads that declare what the file does not have: refused, with the reason.
 
-use model_file::{Damage, GgufDamage, ReadAt, SafetensorsDamage as Tensors, Structure, inspect, whole_by_structure};
+use model_file::{Damage, GgufDamage, ReadAt, SafetensorsDamage as Tensors, Structure, glance, inspect};
 
 use crate::build::{gguf, safetensors};
 
@@ -82,7 +82,7 @@ fn a_safetensors_header_that_is_no_header_is_refused() {
         &one(&many_dimensions, "[0,2]"),
     ];
     for header in headers {
-        let found = whole_by_structure(&safetensors::file(header, 1), "a.safetensors").unwrap();
+        let found = glance(&safetensors::file(header, 1), "a.safetensors").unwrap().whole;
         assert_eq!(found, Some(false), "{}", &header[..header.len().min(80)]);
     }
 }

@@ -1,6 +1,6 @@
 //! Estimates of video memory, worked out by hand.
 
-use model_file::{BytesKnownFrom, Estimate, Precision, WeightPart, estimate_vram, inspect};
+use model_file::{BytesKnownFrom, Estimate, Precision, WeightPart, Weights, estimate_vram, glance};
 
 use crate::build::{gguf, safetensors};
 
@@ -23,12 +23,12 @@ fn the_model_its_vae_and_the_numbers_in_flight_add_up_and_encoders_do_not() {
         part("vae/ae.safetensors", 0.3),
     ];
     // 11 + 0.3 + 1.5 + 1.1 = 13.9; the encoders need 9.2 + 1.5 before that.
-    let Estimate { vram_gb, basis } = estimate_vram(&flux).unwrap();
-    assert_eq!(vram_gb, 14.0);
+    let Estimate { vram_gb, known_from, basis } = estimate_vram(&flux).unwrap();
+    assert_eq!((vram_gb, known_from), (14.0, BytesKnownFrom::FileSize));
     assert_eq!(
         basis,
         "flux1-dev-fp8.safetensors 11.0 GiB, 8-bit + VAE 0.3 GiB + 2.6 GiB for the numbers in flight; \
-         encoders before that 9.2 GiB; from file sizes"
+         encoders before that 9.2 GiB; from file sizes and names"
     );
 }
 
@@ -67,10 +67,10 @@ fn a_set_that_runs_nothing_has_no_estimate() {
 
 #[test]
 fn the_precision_comes_from_the_head_or_from_the_name() {
-    let header = inspect(&safetensors::whole(), "a.safetensors").unwrap().header.unwrap();
-    assert_eq!(Precision::of_header(&header), Some(Precision::Float16));
-    let header = inspect(&gguf::whole(), "a.gguf").unwrap().header.unwrap();
-    assert_eq!(Precision::of_header(&header), Some(Precision::Quantised));
+    let weights = glance(&safetensors::whole(), "a.safetensors").unwrap().weights.unwrap();
+    assert_eq!(weights.precision, Some(Precision::Float16));
+    let weights = glance(&gguf::whole(), "a.gguf").unwrap().weights.unwrap();
+    assert_eq!(weights, Weights { bytes: 288 + 12, precision: Some(Precision::Quantised) });
     for (name, precision) in [
         ("qwen_image_fp8_e4m3fn.safetensors", Some(Precision::Float8)),
         ("t5xxl_fp16.safetensors", Some(Precision::Float16)),
@@ -81,4 +81,28 @@ fn the_precision_comes_from_the_head_or_from_the_name() {
     ] {
         assert_eq!(Precision::of_file_name(name), precision, "{name}");
     }
+}
+
+#[test]
+fn the_best_that_is_known_of_a_file_counts_and_the_worst_known_file_names_the_basis() {
+    let head = Weights { bytes: 3 << 30, precision: Some(Precision::Float32) };
+    let part = |head, file, stated| WeightPart::by_the_best("unet/a_fp8.safetensors", head, file, stated);
+    let known = |part: Option<WeightPart<'_>>| part.map(|part| (part.bytes, part.known_from, part.precision));
+    let precision = head.precision;
+    assert_eq!(known(part(Some(head), Some(2), Some(1))), Some((3 << 30, BytesKnownFrom::Header, precision)));
+    assert_eq!(known(part(None, Some(2), Some(1))), Some((2, BytesKnownFrom::FileSize, None)));
+    assert_eq!(known(part(None, None, Some(1))), Some((1, BytesKnownFrom::Statement, None)));
+    assert_eq!(part(None, None, None), None);
+    let basis = |parts: &[Option<WeightPart<'static>>]| {
+        estimate_vram(&parts.iter().flatten().cloned().collect::<Vec<_>>()).map(|estimate| estimate.known_from)
+    };
+    assert_eq!(basis(&[part(Some(head), None, None)]), Some(BytesKnownFrom::Header));
+    assert_eq!(basis(&[part(Some(head), None, None), part(None, None, Some(1))]), Some(BytesKnownFrom::Statement));
+}
+
+#[test]
+fn the_head_of_a_damaged_file_says_nothing_of_its_weights() {
+    let mut cut = safetensors::whole();
+    cut.pop();
+    assert_eq!(glance(&cut, "a.safetensors").unwrap().weights, None);
 }

@@ -1,6 +1,6 @@
 //! Which format a file is, whatever it is called.
 
-use model_file::{Kind, Structure, Verdict, inspect, whole_by_structure};
+use model_file::{Kind, Structure, Verdict, glance, inspect};
 
 use crate::build::{gguf, pickle, safetensors, zip};
 
@@ -11,7 +11,7 @@ fn a_clean_pickle_saved_as_safetensors_is_reported_and_not_failed() {
     assert_eq!((report.structure, report.pickle), (Structure::Whole, Some(Verdict::Clean)));
     let bare = pickle::old_torch(&pickle::state_dict());
     assert_eq!(inspect(&bare, "sd15.safetensors").unwrap().wrong_format.unwrap().found, Kind::Pickle);
-    assert_eq!(whole_by_structure(&bare, "sd15.safetensors").unwrap(), None);
+    assert_eq!(glance(&bare, "sd15.safetensors").unwrap().whole, None);
 }
 
 #[test]
@@ -20,17 +20,17 @@ fn pages_and_pointers_under_a_weight_files_name_are_not_whole() {
     let pointer = b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 9\n".to_vec();
     for bytes in [page, pointer] {
         for name in ["a.safetensors", "a.gguf", "a.ckpt", "a.bin"] {
-            assert_eq!(whole_by_structure(&bytes, name).unwrap(), Some(false), "{name}");
+            assert_eq!(glance(&bytes, name).unwrap().whole, Some(false), "{name}");
             assert!(inspect(&bytes, name).unwrap().wrong_format.is_some());
         }
-        assert_eq!(whole_by_structure(&bytes, "readme.html").unwrap(), None);
+        assert_eq!(glance(&bytes, "readme.html").unwrap().whole, None);
     }
 }
 
 #[test]
 fn an_empty_file_is_damaged_under_any_name() {
     for name in ["a.safetensors", "a.pth", "config.json"] {
-        assert_eq!(whole_by_structure(&Vec::new(), name).unwrap(), Some(false));
+        assert_eq!(glance(&Vec::new(), name).unwrap().whole, Some(false));
         assert_eq!(inspect(&Vec::new(), name).unwrap().kind, Kind::Empty);
     }
 }
@@ -41,7 +41,7 @@ fn other_files_of_a_models_folder_are_left_alone() {
     {
         let report = inspect(&bytes, name).unwrap();
         assert_eq!((report.structure, report.pickle, report.wrong_format), (Structure::NotJudged, None, None));
-        assert_eq!(whole_by_structure(&bytes, name).unwrap(), None);
+        assert_eq!(glance(&bytes, name).unwrap().whole, None);
     }
 }
 

@@ -1,6 +1,6 @@
 //! GGUF files that are as the format asks for.
 
-use model_file::{Kind, Structure, inspect, whole_by_structure};
+use model_file::{Kind, Structure, glance, inspect};
 
 use crate::build::gguf::{file, head, whole};
 
@@ -20,7 +20,7 @@ fn the_last_tensor_may_be_bare_and_a_head_may_stand_alone() {
     let bare = file(&[("a", &[3], 0, 0)], 12);
     let padded = file(&[("a", &[3], 0, 0)], 32);
     for bytes in [bare, padded, head(&[]), file(&[], 0)] {
-        assert_eq!(whole_by_structure(&bytes, "a.gguf").unwrap(), Some(true));
+        assert_eq!(glance(&bytes, "a.gguf").unwrap().whole, Some(true));
     }
 }
 
@@ -32,6 +32,6 @@ fn what_is_not_known_here_is_not_judged() {
     let mut other_byte_order = whole();
     other_byte_order[4..8].copy_from_slice(&3_u32.to_be_bytes());
     for bytes in [unknown_type, first_version, other_byte_order] {
-        assert_eq!(whole_by_structure(&bytes, "a.gguf").unwrap(), None);
+        assert_eq!(glance(&bytes, "a.gguf").unwrap().whole, None);
     }
 }

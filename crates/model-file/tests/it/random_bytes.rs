@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use model_file::{Structure, Verdict, check_zip_contents, inspect, whole_by_structure};
+use model_file::{Structure, Verdict, check_zip_contents, glance, inspect};
 use proptest::prelude::*;
 
 use crate::build::{gguf, pickle, safetensors, zip};
@@ -60,7 +60,7 @@ proptest! {
         let at = at.index(bytes.len());
         bytes[at] = byte;
         let report = inspect(&bytes, name).unwrap();
-        let whole = whole_by_structure(&bytes, name).unwrap();
+        let whole = glance(&bytes, name).unwrap().whole;
         if report.structure == Structure::Whole {
             prop_assert_eq!(whole, Some(true));
         }

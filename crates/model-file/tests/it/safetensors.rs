@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use model_file::{Kind, Structure, inspect, whole_by_structure};
+use model_file::{Kind, Structure, glance, inspect};
 
 use crate::build::safetensors::{file, whole};
 
@@ -24,7 +24,7 @@ fn a_file_on_disk_reads_like_its_bytes() {
     let mut on_disk = tempfile::tempfile().unwrap();
     on_disk.write_all(&whole()).unwrap();
     assert_eq!(inspect(&on_disk, "a.safetensors").unwrap(), inspect(&whole(), "a.safetensors").unwrap());
-    assert_eq!(whole_by_structure(&on_disk, "a.safetensors").unwrap(), Some(true));
+    assert_eq!(glance(&on_disk, "a.safetensors").unwrap().whole, Some(true));
 }
 
 #[test]
@@ -45,14 +45,14 @@ fn files_at_the_edges_of_the_format_are_whole() {
         ),
     ];
     for (header, data) in headers {
-        assert_eq!(whole_by_structure(&file(header, data), "a.safetensors").unwrap(), Some(true), "{header}");
+        assert_eq!(glance(&file(header, data), "a.safetensors").unwrap().whole, Some(true), "{header}");
     }
 }
 
 #[test]
 fn an_element_type_of_the_future_is_not_judged() {
     let bytes = file(r#"{"a":{"dtype":"F2","shape":[8],"data_offsets":[0,2]}}"#, 2);
-    assert_eq!(whole_by_structure(&bytes, "a.safetensors").unwrap(), None);
+    assert_eq!(glance(&bytes, "a.safetensors").unwrap().whole, None);
 }
 
 #[test]

@@ -16,6 +16,7 @@ mod view;
 use std::sync::Arc;
 
 use downloader::{BlockChecksums, Downloader};
+use registry::ConfinedPath;
 
 pub use add::{DownloadAdded, NewDownload, Place};
 pub use change::DownloadChange;
@@ -31,7 +32,8 @@ use crate::{
     live::Live,
     models::ModelIndex,
     space::Space,
-    store::{DownloadInsert, Existing, FileRow, Store, StoredDownload},
+    store::{DownloadInsert, Existing, FileRecord, FileRow, Store, StoredDownload},
+    tasks::blocking,
 };
 
 /// Every download there is and was. Cheap to clone.
@@ -108,6 +110,13 @@ impl Downloads {
         let blocks =
             record.filter(|record| Some(&record.sha256) == row.sha256.as_ref()).and_then(|record| record.blocks);
         Ok(blocks.and_then(|(size, sums)| jobs::block_checksums(size, &sums)))
+    }
+
+    /// Takes a file that has just arrived into the index, and looks into its head.
+    pub(crate) async fn take_in(&self, record: FileRecord) -> Result<(), Error> {
+        let (index, path) = (self.index.clone(), ConfinedPath::parse(&record.path).ok());
+        index.arrived(record);
+        blocking(move || index.refresh(&path)).await
     }
 
     pub(crate) async fn stored(&self, id: &str) -> Result<StoredDownload, Error> {

@@ -37,7 +37,7 @@ impl Downloads {
                 self.store.forget_file(&record.path).await?;
                 record.path = to.as_str().to_owned();
                 self.store.save_file_record(&record).await?;
-                self.index.arrived(record);
+                self.take_in(record).await?;
             }
         }
         self.clear_staging(&stored.row.id).await

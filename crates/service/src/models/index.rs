@@ -7,6 +7,7 @@ use std::{
     sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
 };
 
+use model_file::Weights;
 use registry::{ConfinedPath, ModelFile};
 
 use crate::{
@@ -17,7 +18,7 @@ use crate::{
         Rescanned,
         extra::{self, ExtraFile, ExtraRoot},
     },
-    store::{FileRecord, SourceFacts},
+    store::{FileRecord, SourceFacts, ValidationRow},
 };
 
 /// The index. Cheap to clone.
@@ -42,7 +43,20 @@ struct Known {
     on_disk: BTreeMap<String, Seen>,
     extra: BTreeMap<String, ExtraFile>,
     records: HashMap<String, FileRecord>,
+    /// Hashes that a validation computed, and the state of the file that each is of.
+    validated: HashMap<String, (Stamp, String)>,
     facts: HashMap<String, SourceFacts>,
+}
+
+/// What the database remembers of files.
+#[derive(Debug, Default)]
+pub(crate) struct Remembered {
+    /// Those that arrived.
+    pub(crate) records: Vec<FileRecord>,
+    /// Those that were validated.
+    pub(crate) validations: HashMap<String, ValidationRow>,
+    /// What servers said.
+    pub(crate) facts: HashMap<String, SourceFacts>,
 }
 
 /// A file as it was last seen. Its structure is read only when somebody needs to know it.
@@ -54,14 +68,14 @@ struct Seen {
 
 impl ModelIndex {
     /// An index over `folder` that begins with what the database remembers. Nothing is seen before the first `rescan`.
-    pub(crate) fn new(
-        folder: ModelDir,
-        extra: Vec<ExtraRoot>,
-        records: Vec<FileRecord>,
-        facts: HashMap<String, SourceFacts>,
-    ) -> Self {
-        let records = records.into_iter().map(|record| (record.path.clone(), record)).collect();
-        let known = Known { records, facts, ..Known::default() };
+    pub(crate) fn new(folder: ModelDir, extra: Vec<ExtraRoot>, remembered: Remembered) -> Self {
+        let records = remembered.records.into_iter().map(|record| (record.path.clone(), record)).collect();
+        let validated = remembered
+            .validations
+            .into_values()
+            .filter(|row| !row.sha256.is_empty())
+            .map(|row| (row.path, (row.stamp, row.sha256)));
+        let known = Known { records, validated: validated.collect(), facts: remembered.facts, ..Known::default() };
         Self { folder, extra: extra.into(), known: Arc::new(RwLock::new(known)) }
     }
 
@@ -108,7 +122,7 @@ impl ModelIndex {
     pub(crate) fn fit(&self, file: &ModelFile) -> Fit {
         let known = self.read();
         let Some(seen) = known.on_disk.get(file.path.as_str()) else { return Fit::Missing };
-        let sha256 = known.record(file.path.as_str(), seen.stamp).map(|record| record.sha256.as_str());
+        let sha256 = known.sha256(file.path.as_str(), seen.stamp);
         judge(seen.stamp.size, sha256, seen.structure, &known.expected(file))
     }
 
@@ -147,11 +161,19 @@ impl ModelIndex {
         self.read().on_disk.get(path).map(|seen| seen.stamp.size)
     }
 
+    /// What the head of a file says of its weights, where it was read and accounts for every byte.
+    pub(crate) fn weights(&self, path: &str) -> Option<Weights> {
+        match self.read().on_disk.get(path)?.structure? {
+            Structure::Whole(weights) => weights,
+            Structure::Damaged | Structure::Silent => None,
+        }
+    }
+
     /// A file as last seen, with its hash where it is known.
     pub(crate) fn seen(&self, path: &str) -> Option<(Stamp, Option<String>)> {
         let known = self.read();
         let stamp = known.on_disk.get(path)?.stamp;
-        Some((stamp, known.record(path, stamp).map(|record| record.sha256.clone())))
+        Some((stamp, known.sha256(path, stamp).map(str::to_owned)))
     }
 
     /// A file in another folder, as last seen, by its whole path.
@@ -177,8 +199,7 @@ impl ModelIndex {
     pub(crate) fn snapshot(&self, wanted: impl Fn(&str) -> bool) -> Vec<(String, Stamp, Option<String>)> {
         let known = self.read();
         let row = |(path, seen): (&String, &Seen)| {
-            let sha256 = known.record(path, seen.stamp).map(|record| record.sha256.clone());
-            (path.clone(), seen.stamp, sha256)
+            (path.clone(), seen.stamp, known.sha256(path, seen.stamp).map(str::to_owned))
         };
         known.on_disk.iter().filter(|(path, _)| wanted(path)).map(row).collect()
     }
@@ -187,7 +208,7 @@ impl ModelIndex {
     pub(crate) fn copies_of(&self, sha256: &str) -> Vec<String> {
         let known = self.read();
         let same = |(path, seen): (&String, &Seen)| {
-            known.record(path, seen.stamp).filter(|record| record.sha256 == sha256).map(|_| path.clone())
+            known.sha256(path, seen.stamp).filter(|known| *known == sha256).map(|_| path.clone())
         };
         known.on_disk.iter().filter_map(same).collect()
     }
@@ -200,6 +221,11 @@ impl ModelIndex {
         known.records.insert(record.path.clone(), record);
     }
 
+    /// Takes in the hash of a file in this state.
+    pub(crate) fn validated(&self, path: &str, stamp: Stamp, sha256: &str) {
+        self.write().validated.insert(path.to_owned(), (stamp, sha256.to_owned()));
+    }
+
     /// Takes in what a server said.
     pub(crate) fn learned(&self, address: String, facts: SourceFacts) {
         self.write().facts.insert(address, facts);
@@ -210,6 +236,7 @@ impl ModelIndex {
         let mut known = self.write();
         known.on_disk.remove(path);
         known.records.remove(path);
+        known.validated.remove(path);
     }
 
     /// Takes out a file of another folder that was removed.
@@ -238,6 +265,12 @@ impl ModelIndex {
 }
 
 impl Known {
+    /// The hash of a file in this state: as it was validated, else as it arrived. A disk may lose bits and leave the stamp.
+    fn sha256(&self, path: &str, stamp: Stamp) -> Option<&str> {
+        let validated = self.validated.get(path).filter(|(at, _)| *at == stamp).map(|(_, sha256)| sha256.as_str());
+        validated.or_else(|| self.record(path, stamp).map(|record| record.sha256.as_str()))
+    }
+
     fn record(&self, path: &str, stamp: Stamp) -> Option<&FileRecord> {
         self.records.get(path).filter(|record| record.stamp == stamp)
     }
@@ -269,7 +302,7 @@ mod tests {
     #[test]
     fn a_page_of_a_hundred_thousand_files_copies_that_page_alone_and_touches_no_disk() {
         let folder = tempfile::tempdir().unwrap();
-        let index = ModelIndex::new(ModelDir::open(folder.path()).unwrap(), Vec::new(), Vec::new(), HashMap::new());
+        let index = ModelIndex::new(ModelDir::open(folder.path()).unwrap(), Vec::new(), Remembered::default());
         for number in 0..100_000_u64 {
             let stamp = Stamp { size: number, mtime_ns: 0, inode: number };
             let seen = Seen { stamp, structure: None };

@@ -13,9 +13,10 @@ use crate::{
 };
 
 /// Folders that ComfyUI knows and what people call them (folder_paths.py of ComfyUI 0.3.64).
-const FOLDERS: [(&str, &str); 22] = [
+const FOLDERS: [(&str, &str); 23] = [
     ("audio_encoders", "Audio Encoders"),
     ("checkpoints", "Checkpoints"),
+    ("classifiers", "Classifiers"),
     ("clip", "CLIP"),
     ("clip_vision", "CLIP Vision"),
     ("configs", "Configs"),

@@ -10,7 +10,7 @@ mod view;
 
 pub use detail::{ModelDetail, ModelFormat, ModelHeader, PickleVerdict};
 pub use extra::ExtraModelPaths;
-pub(crate) use index::{ModelIndex, folder_of};
+pub(crate) use index::{ModelIndex, Remembered, folder_of};
 pub use validation::{Finding, FindingCode, ValidateOptions, ValidationReport};
 pub use view::{ModelList, ModelQuery, ModelSort, ModelType, ModelView, ModelsDeleted, NotDeleted, Rescanned};
 

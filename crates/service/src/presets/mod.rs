@@ -17,8 +17,9 @@ mod view;
 pub(crate) use catalogue::with_causes;
 pub use catalogue::{Catalogue, Origin};
 pub(crate) use completion::{install_rows, replaced_by};
+pub use model_file::{BytesKnownFrom, Estimate};
 pub(crate) use recommendations::TOLERANCE;
-pub use recommendations::{EstimatedVram, Recommendation, Recommendations};
+pub use recommendations::{Recommendation, Recommendations};
 pub use updates::PresetUpdate;
 pub use view::{
     InstallOptions, InstallStarted, PresetDetail, PresetFileView, PresetQuery, PresetSort, PresetState, PresetStatus,

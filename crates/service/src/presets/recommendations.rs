@@ -1,7 +1,7 @@
 //! Which presets fit which card: by the video memory that they declare, and apart from that by what their weights suggest.
 
-use model_file::{BytesKnownFrom, WeightPart, estimate_vram};
-use registry::{Preset, PresetId};
+use model_file::{Estimate, WeightPart, estimate_vram};
+use registry::{ModelFile, Preset, PresetId};
 
 use super::{Presets, situation::Situation};
 use crate::Error;
@@ -23,20 +23,11 @@ pub struct Recommendation {
     /// What it declares, in GB as cards are sold.
     pub vram_gb: Option<f64>,
     /// What its weights suggest, and from what; never mixed up with the declared figure.
-    pub estimated: Option<EstimatedVram>,
+    pub estimated: Option<Estimate>,
     /// Whether it is installed.
     pub installed: bool,
     /// Bytes of its files.
     pub size_bytes: Option<u64>,
-}
-
-/// An estimate and its basis.
-#[derive(Debug, Clone, PartialEq)]
-pub struct EstimatedVram {
-    /// GiB.
-    pub vram_gb: f64,
-    /// What it was computed from, as a sentence.
-    pub basis: String,
 }
 
 /// The presets, by whether they fit.
@@ -82,23 +73,19 @@ impl Presets {
         }
     }
 
-    /// From the sizes of the files on the disk, else of those on the servers, else as stated.
-    pub(crate) fn estimate(&self, preset: &Preset) -> Option<EstimatedVram> {
-        let part = |file| -> Option<WeightPart<'_>> {
-            let file: &registry::ModelFile = file;
-            let on_disk = self.index.size(file.path.as_str()).filter(|_| self.index.fit(file).is_here());
-            let exact = on_disk.or(self.index.expected(file).size_bytes);
-            let known_from = if exact.is_some() { BytesKnownFrom::FileSize } else { BytesKnownFrom::Statement };
-            Some(WeightPart {
-                path: file.path.as_str(),
-                bytes: exact.or(file.stated_size)?,
-                known_from,
-                precision: None,
-            })
-        };
-        let parts: Option<Vec<WeightPart<'_>>> = preset.files.iter().map(part).collect();
-        let estimate = estimate_vram(&parts?)?;
-        Some(EstimatedVram { vram_gb: estimate.vram_gb, basis: estimate.basis })
+    /// From the heads of the files that are here, as the last scan read them; else from their sizes, here or on the servers; else
+    /// from what the registry states.
+    fn estimate(&self, preset: &Preset) -> Option<Estimate> {
+        let parts: Option<Vec<WeightPart<'_>>> = preset.files.iter().map(|file| self.weight_part(file)).collect();
+        estimate_vram(&parts?)
+    }
+
+    fn weight_part<'a>(&self, file: &'a ModelFile) -> Option<WeightPart<'a>> {
+        let path = file.path.as_str();
+        let is_here = self.index.fit(file).is_here();
+        let head = self.index.weights(path).filter(|_| is_here);
+        let size = self.index.size(path).filter(|_| is_here).or_else(|| self.index.expected(file).size_bytes);
+        WeightPart::by_the_best(path, head, size, file.stated_size)
     }
 }
 

@@ -135,7 +135,7 @@ impl Transfers {
             };
             self.downloads.store.complete_file(&stored.row.id, file, &record).await?;
             if !row.staged {
-                self.downloads.index.arrived(record);
+                self.downloads.take_in(record).await?;
             }
         }
         let message = format!("{}: {} bytes, SHA-256 {}", row.path, outcome.size, outcome.sha256);

@@ -23,6 +23,7 @@ impl Workflows {
             name: need.name,
             size_bytes: None,
             size_exact: false,
+            weights: None,
             is_pinned: need.sha256.is_some(),
             sha256: need.sha256,
             sources: Vec::new(),
@@ -80,9 +81,10 @@ impl Workflows {
         }
     }
 
-    /// Its size and hash, as the disk or a server tells.
+    /// Its weights, size and hash, as the disk or a server tells.
     pub(super) fn add_size(&self, model: &mut ModelRequirement) {
         let index = &self.presets.index;
+        model.weights = places_of(model).into_iter().find_map(|path| index.weights(path.as_str()));
         let on_disk = places_of(model).into_iter().find_map(|path| index.size(path.as_str()));
         let said = model.file().and_then(|file| {
             let facts = index.facts(&full_address(&file.url))?;

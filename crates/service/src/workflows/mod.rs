@@ -20,7 +20,7 @@ use sha2::{Digest, Sha256};
 
 pub use comfy_client::Fault;
 pub use install::RequirementsInstalled;
-pub use needs::{ModelRequirement, ModelSource, NodeRequirement, WorkflowRequirements};
+pub use needs::{ModelRequirement, ModelSource, NeededVram, NodeRequirement, WorkflowRequirements};
 pub use view::{
     NewWorkflow, WorkflowChange, WorkflowDetail, WorkflowFormat, WorkflowOrigin, WorkflowQuery, WorkflowSaved,
     WorkflowSort, WorkflowView,

@@ -8,11 +8,12 @@ use comfy_client::{
     requirements::{FolderLists, ModelUse, UnknownNode, requirements},
 };
 use futures_util::{StreamExt, stream};
+use model_file::{WeightPart, Weights, estimate_vram};
 use registry::{ConfinedPath, ModelFile, PresetId};
 use serde_json::Value;
 
 use super::Workflows;
-use crate::{Error, presets::EstimatedVram};
+use crate::Error;
 
 /// How many folders of ComfyUI are listed at once.
 const LISTED_AT_ONCE: usize = 8;
@@ -34,12 +35,21 @@ pub struct WorkflowRequirements {
     pub disk_available_bytes: u64,
     /// Whether what is missing fits the disk.
     pub fits_disk: bool,
-    /// Video memory that it asks for, in GB, and how that is known.
-    pub vram: Option<EstimatedVram>,
+    /// Video memory that it asks for.
+    pub vram: Option<NeededVram>,
     /// Video memory of the largest card, in GB.
     pub vram_available_gb: Option<f64>,
     /// Whether it fits the card; `None` where either figure is not known.
     pub fits_vram: Option<bool>,
+}
+
+/// Video memory that a workflow asks for, declared or estimated: the basis says which.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NeededVram {
+    /// In GB.
+    pub vram_gb: f64,
+    /// How that is known, as a sentence.
+    pub basis: String,
 }
 
 /// One model file.
@@ -57,6 +67,8 @@ pub struct ModelRequirement {
     pub size_bytes: Option<u64>,
     /// Whether the size is known to the byte.
     pub size_exact: bool,
+    /// What its own head says, where it is here.
+    pub(super) weights: Option<Weights>,
     /// Its SHA-256, where known.
     pub sha256: Option<String>,
     /// The hash is demanded, by the registry or the graph; else it is what a server said.
@@ -184,11 +196,11 @@ impl Workflows {
     }
 
     /// What the workflow's own preset declares, or the one that has all its models; else what the weights suggest.
-    fn vram_of(&self, models: &[ModelRequirement], preset: Option<&PresetId>) -> Option<EstimatedVram> {
+    fn vram_of(&self, models: &[ModelRequirement], preset: Option<&PresetId>) -> Option<NeededVram> {
         let catalog = self.presets.catalogue.current();
         let declares = |id: &PresetId| {
             let vram_gb = catalog.get(id)?.vram_gb?;
-            Some(EstimatedVram { vram_gb, basis: format!("declared by preset {id}") })
+            Some(NeededVram { vram_gb, basis: format!("declared by preset {id}") })
         };
         if let Some(declared) = preset.and_then(declares) {
             return Some(declared);
@@ -199,31 +211,21 @@ impl Workflows {
                 *having.entry(id).or_default() += 1;
             }
         }
-        let mut complete: Vec<EstimatedVram> =
+        let mut complete: Vec<NeededVram> =
             having.into_iter().filter(|(_, count)| *count == models.len()).filter_map(|(id, _)| declares(id)).collect();
         complete.sort_by(|one, other| one.vram_gb.total_cmp(&other.vram_gb).then_with(|| one.basis.cmp(&other.basis)));
         complete.into_iter().next().or_else(|| estimate(models))
     }
 }
 
-/// From the sizes of all the files.
-fn estimate(models: &[ModelRequirement]) -> Option<EstimatedVram> {
-    use model_file::{BytesKnownFrom, WeightPart};
-    let paths: Vec<String> =
-        models.iter().map(|model| format!("{}/{}", model.folder.as_deref().unwrap_or("other"), model.name)).collect();
-    let part = |(model, path): (&ModelRequirement, &'_ String)| -> Option<(String, u64, bool)> {
-        Some((path.clone(), model.size_bytes?, model.size_exact))
-    };
-    let parts: Vec<(String, u64, bool)> = models.iter().zip(&paths).map(part).collect::<Option<_>>()?;
-    let weights: Vec<WeightPart<'_>> = parts
-        .iter()
-        .map(|(path, bytes, exact)| WeightPart {
-            path,
-            bytes: *bytes,
-            known_from: if *exact { BytesKnownFrom::FileSize } else { BytesKnownFrom::Statement },
-            precision: None,
-        })
-        .collect();
-    let found = model_file::estimate_vram(&weights)?;
-    Some(EstimatedVram { vram_gb: found.vram_gb, basis: found.basis })
+/// From the heads of the files that are here, and the sizes of the others.
+fn estimate(models: &[ModelRequirement]) -> Option<NeededVram> {
+    let folder = |model: &ModelRequirement| model.folder.clone().unwrap_or_else(|| "other".to_owned());
+    let paths: Vec<String> = models.iter().map(|model| format!("{}/{}", folder(model), model.name)).collect();
+    let parts = models.iter().zip(&paths).map(|(model, path)| {
+        let exact = model.size_bytes.filter(|_| model.size_exact);
+        WeightPart::by_the_best(path, model.weights, exact, model.size_bytes)
+    });
+    let found = estimate_vram(&parts.collect::<Option<Vec<_>>>()?)?;
+    Some(NeededVram { vram_gb: found.vram_gb, basis: found.basis })
 }

@@ -4,8 +4,9 @@ use service::{
     Error,
     models::{FindingCode, ModelQuery, ValidateOptions},
 };
+use sha2::Digest;
 
-use crate::world::{World, content};
+use crate::world::{Running, World, content};
 
 /// A whole safetensors file of one tensor of `n` bytes.
 fn safetensors(n: usize) -> Vec<u8> {
@@ -101,5 +102,49 @@ async fn a_flipped_byte_a_cut_tail_and_a_foreign_pickle_are_found_and_the_byte_i
     assert!(world.holds("vae/a.bin", &model));
     let fetched = world.hub.cdn().total_body_bytes_sent() - sent;
     assert!(fetched <= 1 << 20, "only the damaged block was fetched, not {fetched} bytes");
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_validated_file_is_known_by_its_hash_and_read_again_only_when_it_changed_or_that_is_forced() {
+    let world = World::new();
+    let bytes = safetensors(5_000);
+    world.place("loras/one.safetensors", &bytes);
+    world.place("vae/copy.safetensors", &bytes);
+    let mut running = world.start().await;
+    let hashes = async |running: &Running| {
+        let list = running.dashboard.models.list(&ModelQuery::default()).await.unwrap();
+        list.page.items.into_iter().map(|model| model.sha256).collect::<Vec<_>>()
+    };
+    let copies = async |running: &Running| {
+        let detail = running.dashboard.storage.detail().await.unwrap();
+        detail.duplicates.into_iter().map(|(_, _, paths)| paths).collect::<Vec<_>>()
+    };
+    let validate = async |running: &Running, force| {
+        let options = ValidateOptions { force, ..ValidateOptions::default() };
+        running.dashboard.models.validate(options).await.unwrap()
+    };
+    assert_eq!((hashes(&running).await, copies(&running).await.len()), (vec![None, None], 0));
+    validate(&running, false).await;
+    let sha256 = Some(hex::encode(sha2::Sha256::digest(&bytes)));
+    assert_eq!(hashes(&running).await, [sha256.clone(), sha256.clone()]);
+    let both = vec![vec!["loras/one.safetensors".to_owned(), "vae/copy.safetensors".to_owned()]];
+    assert_eq!(copies(&running).await, both);
+
+    // What was found outlives a restart, and as long as size, time and inode stay, nobody reads the file.
+    running.stop().await;
+    let path = world.path("vae/copy.safetensors");
+    let modified = std::fs::metadata(&path).unwrap().modified().unwrap();
+    let mut flipped = bytes.clone();
+    *flipped.last_mut().unwrap() ^= 1;
+    world.place("vae/copy.safetensors", &flipped);
+    std::fs::File::options().write(true).open(&path).unwrap().set_modified(modified).unwrap();
+    running = world.start().await;
+    validate(&running, false).await;
+    assert_eq!((hashes(&running).await, copies(&running).await), (vec![sha256.clone(), sha256.clone()], both));
+    validate(&running, true).await;
+    let after = hashes(&running).await;
+    assert_eq!((&after[0], copies(&running).await.len()), (&sha256, 0));
+    assert_eq!(after[1], Some(hex::encode(sha2::Sha256::digest(&flipped))));
     running.stop().await;
 }

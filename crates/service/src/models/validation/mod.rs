@@ -150,6 +150,10 @@ impl Models {
             checked_at: self.clock.now(),
         };
         self.store.save_validation(&row).await?;
+        // A file that could not be read has none.
+        if !row.sha256.is_empty() {
+            self.index.validated(path.as_str(), stamp, &row.sha256);
+        }
         Ok(Some(row))
     }
 
