@@ -7,8 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt, stream};
-use service::logs::{LogFilter, LogLine};
-use tokio::sync::broadcast::{Receiver, error::RecvError};
+use service::logs::{LogFollower, LogLine, LogNews};
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
 use crate::dto::logs::LogLine as Line;
@@ -17,48 +16,42 @@ use crate::ws::Hub;
 /// How long the stream may say nothing.
 const HEARTBEAT: Duration = Duration::from_secs(15);
 
-/// The lines of before, then every new one that is wanted, until the server closes. `news` was subscribed before the look
-/// back: a line between the two comes twice rather than never.
+/// The lines of before, then every new one that is wanted, until the server closes.
 pub(crate) fn follow(
     before: Vec<LogLine>,
-    news: Receiver<LogLine>,
-    filter: LogFilter,
+    news: LogFollower,
     hub: Arc<Hub>,
 ) -> impl Stream<Item = Result<Bytes, Infallible>> + 'static {
     let mut heartbeats = interval(HEARTBEAT);
     heartbeats.reset();
     heartbeats.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let follower = Follower { news, heartbeats, filter, hub };
+    let follower = Follower { news, heartbeats, hub };
     let after = stream::unfold(follower, |mut follower| async move { Some((follower.next().await?, follower)) });
-    stream::iter(before.into_iter().map(event)).chain(after).map(Ok)
+    stream::iter(before.into_iter().map(event).map(Bytes::from)).chain(after).map(Ok)
 }
 
 struct Follower {
-    news: Receiver<LogLine>,
+    news: LogFollower,
     heartbeats: Interval,
-    filter: LogFilter,
     hub: Arc<Hub>,
 }
 
 impl Follower {
     async fn next(&mut self) -> Option<Bytes> {
-        loop {
-            let heard = tokio::select! {
-                heard = self.news.recv() => heard,
-                _ = self.heartbeats.tick() => return Some(Bytes::from_static(b": alive\n\n")),
-                () = self.hub.closing() => return None,
-            };
-            match heard {
-                Ok(line) if self.filter.takes(&line) => return Some(event(line)),
-                Ok(_) => {}
-                Err(RecvError::Lagged(missed)) => return Some(format!(": {missed} lines were missed\n\n").into()),
-                Err(RecvError::Closed) => return None,
-            }
+        tokio::select! {
+            news = self.news.next() => Some(events(news)),
+            _ = self.heartbeats.tick() => Some(Bytes::from_static(b": alive\n\n")),
+            () = self.hub.closing() => None,
         }
     }
 }
 
-fn event(line: LogLine) -> Bytes {
+fn events(news: LogNews) -> Bytes {
+    let missed = (news.missed > 0).then(|| format!(": {} lines were missed\n\n", news.missed));
+    missed.into_iter().chain(news.lines.into_iter().map(event)).collect::<String>().into()
+}
+
+fn event(line: LogLine) -> String {
     let json = serde_json::to_string(&Line::from(line)).unwrap_or_default();
-    format!("data: {json}\n\n").into()
+    format!("data: {json}\n\n")
 }

@@ -131,7 +131,7 @@ impl Dashboard {
         let (bus, started_at) = (downloads.bus.clone(), clock.now());
         let jobs = jobs(bus.clone(), Arc::clone(&clock));
         let (system, comfy) = (System::new(), Comfy::new(&settings.comfy)?);
-        let logs = Logs { ring: settings.logs.clone(), comfy: comfy.clone() };
+        let logs = Logs::new(settings.logs.clone(), comfy.clone());
         let workflows = Workflows::new(&settings.workflows, comfy.clone(), presets.clone(), system.clone());
         let prompts = Prompts::new(store.clone(), comfy.clone(), workflows.clone(), bus.clone(), Arc::clone(&clock));
         let storage = Storage {
@@ -174,6 +174,8 @@ impl Dashboard {
         };
         supervisor.spawn("ComfyUI's health", self.comfy.clone().look_after(stop.clone()));
         supervisor.spawn("ComfyUI's socket", socket);
+        let (logs, log_interval) = (self.logs.clone(), settings.log_interval);
+        supervisor.spawn("ComfyUI's log", logs.hear_comfyui_for_followers(log_interval, stop.clone()));
         supervisor.spawn("prompts", tasks::comfy::run(self.prompts.clone(), events, stop.clone()));
         Ok(())
     }

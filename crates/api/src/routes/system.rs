@@ -108,15 +108,14 @@ pub(super) async fn logs(
         let lines = dashboard.logs.tail(count, &filter).await?;
         return Ok(HttpResponse::Ok().json(LogLines::from(lines)));
     }
-    let news = dashboard.logs.follow();
-    let before = dashboard.logs.tail(count, &filter).await?;
+    let (before, news) = dashboard.logs.follow(count, filter).await?;
     Ok(HttpResponse::Ok()
         .content_type("text/event-stream")
         .insert_header((header::CACHE_CONTROL, "no-store"))
         // A compressor would hold lines back until its block is full.
         .insert_header((header::CONTENT_ENCODING, "identity"))
         .insert_header(("x-accel-buffering", "no"))
-        .streaming(log_stream::follow(before, news, filter, hub.into_inner())))
+        .streaming(log_stream::follow(before, news, hub.into_inner())))
 }
 
 fn resources_example() -> serde_json::Value {

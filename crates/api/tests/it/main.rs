@@ -3,6 +3,7 @@
 
 mod access;
 mod comfyui;
+mod comfyui_logs;
 mod conformance;
 mod errors;
 mod installs;

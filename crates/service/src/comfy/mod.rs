@@ -3,6 +3,7 @@
 //! Prompts go through `prompts`, files through `outputs`. Nothing here knows what a workflow is.
 
 mod health;
+mod log_file;
 mod logs;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
@@ -12,6 +13,7 @@ use tokio::sync::watch;
 use url::Url;
 
 pub use health::ComfyHealth;
+pub(crate) use logs::ComfyLog;
 
 use crate::{Error, system::ServiceState};
 
@@ -30,6 +32,8 @@ pub struct ComfySettings {
     pub timeout: Duration,
     /// How often it is looked after.
     pub probe_interval: Duration,
+    /// How often its log is read while somebody follows.
+    pub log_interval: Duration,
     /// How often the queue is looked at while prompts of ours are in it.
     pub look_interval: Duration,
     /// How long a prompt has to be missing in ComfyUI until that is believed.
@@ -47,6 +51,7 @@ impl Default for ComfySettings {
             ahead: 2,
             timeout: Duration::from_secs(5),
             probe_interval: Duration::from_secs(5),
+            log_interval: Duration::from_secs(2),
             look_interval: Duration::from_secs(2),
             missing_for: Duration::from_secs(1),
             backoff: Backoff::default(),
@@ -77,11 +82,6 @@ impl Comfy {
     /// Asks ComfyUI to let go of models, and of all memory it can, once nothing runs.
     pub async fn free(&self, unload_models: bool, free_memory: bool) -> Result<(), Error> {
         Ok(self.client.free(unload_models, free_memory).await?)
-    }
-
-    /// Whether its log can be read at once: from its file, or because it answers.
-    pub(crate) fn has_log_at_hand(&self) -> bool {
-        self.settings.log_file.is_some() || self.last_seen().state == ServiceState::Running
     }
 
     /// How it was when it was last looked at.

@@ -54,6 +54,7 @@ impl World {
                 ahead: self.ahead,
                 timeout: milliseconds(500),
                 probe_interval: milliseconds(100),
+                log_interval: milliseconds(20),
                 look_interval: milliseconds(50),
                 missing_for: milliseconds(100),
                 backoff: Backoff {

@@ -1,21 +1,20 @@
-//! The last lines that the product logged, in memory and bounded, for those who ask and those who follow.
+//! What the product and ComfyUI logged last, for those who ask and those who follow.
 //!
-//! The layer that collects them is the binary's; nothing here knows tracing.
+//! The layer that collects our own lines is the binary's; nothing here knows tracing.
 
-use std::{
-    collections::VecDeque,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-};
+mod ring;
+
+use std::time::Duration;
 
 use jiff::Timestamp;
-use tokio::sync::broadcast;
+use tokio_util::sync::CancellationToken;
 
-use crate::{Error, comfy::Comfy};
+pub use ring::{LogFollower, LogNews, LogRing};
 
-/// How many lines are kept.
-const CAPACITY: usize = 5000;
-/// Bytes of a message that are kept.
-const LONGEST_MESSAGE: usize = 8 * 1024;
+use crate::{
+    Error,
+    comfy::{Comfy, ComfyLog},
+};
 
 /// How much a line matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -123,72 +122,54 @@ impl LogFilter {
 /// The log of this server and that of ComfyUI. Cheap to clone.
 #[derive(Clone)]
 pub struct Logs {
-    pub(crate) ring: LogRing,
-    pub(crate) comfy: Comfy,
+    ring: LogRing,
+    comfyui: ComfyLog,
 }
 
 impl Logs {
+    pub(crate) fn new(ring: LogRing, comfy: Comfy) -> Self {
+        Self { comfyui: ComfyLog::new(comfy, ring.clone()), ring }
+    }
+
     /// The last `count` lines that are wanted, oldest first. Those of ComfyUI are among them as long as it can be asked;
     /// where nothing else is wanted, it is a failure that it cannot.
     pub async fn tail(&self, count: usize, filter: &LogFilter) -> Result<Vec<LogLine>, Error> {
+        self.hear_comfyui(filter).await?;
+        Ok(self.ring.tail(count, filter))
+    }
+
+    /// The same, and every line that comes after them.
+    pub async fn follow(&self, count: usize, filter: LogFilter) -> Result<(Vec<LogLine>, LogFollower), Error> {
+        self.hear_comfyui(&filter).await?;
+        Ok(self.ring.follow(count, filter))
+    }
+
+    async fn hear_comfyui(&self, filter: &LogFilter) -> Result<(), Error> {
         match filter.service {
-            Some(LogService::Comfyui) => self.comfy.log_tail(count, filter).await,
-            Some(_) => Ok(self.ring.tail(count, filter)),
-            None => {
-                let mut lines = self.ring.tail(count, filter);
-                if self.comfy.has_log_at_hand() {
-                    lines.extend(self.comfy.log_tail(count, filter).await.unwrap_or_default());
-                    lines.sort_by_key(|line| line.at);
-                }
-                Ok(lines.split_off(lines.len().saturating_sub(count)))
+            Some(LogService::Comfyui) => self.comfyui.read_on().await,
+            None if self.comfyui.is_at_hand() => {
+                // The other lines are worth an answer without these.
+                let _ = self.comfyui.read_on().await;
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Reads on in ComfyUI's log for as long as somebody follows, until the token is cancelled.
+    pub(crate) async fn hear_comfyui_for_followers(
+        self,
+        interval: Duration,
+        stop: CancellationToken,
+    ) -> Result<(), Error> {
+        let any = LogFilter::default();
+        let mut ticks = tokio::time::interval(interval);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        while stop.run_until_cancelled(ticks.tick()).await.is_some() {
+            if self.ring.is_followed() && stop.run_until_cancelled(self.hear_comfyui(&any)).await.is_none() {
+                break;
             }
         }
-    }
-
-    /// Every line of this server from now on.
-    pub fn follow(&self) -> broadcast::Receiver<LogLine> {
-        self.ring.follow.subscribe()
-    }
-}
-
-/// The last lines of this server. Cheap to clone.
-#[derive(Debug, Clone)]
-pub struct LogRing {
-    lines: Arc<Mutex<VecDeque<LogLine>>>,
-    follow: broadcast::Sender<LogLine>,
-}
-
-impl Default for LogRing {
-    fn default() -> Self {
-        Self { lines: Arc::default(), follow: broadcast::channel(1024).0 }
-    }
-}
-
-impl LogRing {
-    /// Takes in a line; the oldest makes room.
-    pub fn push(&self, mut line: LogLine) {
-        if line.message.len() > LONGEST_MESSAGE {
-            let end = (0..=LONGEST_MESSAGE).rev().find(|at| line.message.is_char_boundary(*at)).unwrap_or(0);
-            line.message.truncate(end);
-        }
-        let _ = self.follow.send(line.clone());
-        let mut lines = self.lock();
-        if lines.len() == CAPACITY {
-            lines.pop_front();
-        }
-        lines.push_back(line);
-    }
-
-    /// The last `count` lines that are wanted, oldest first.
-    pub fn tail(&self, count: usize, filter: &LogFilter) -> Vec<LogLine> {
-        let lines = self.lock();
-        let mut wanted: Vec<LogLine> =
-            lines.iter().rev().filter(|line| filter.takes(line)).take(count).cloned().collect();
-        wanted.reverse();
-        wanted
-    }
-
-    fn lock(&self) -> MutexGuard<'_, VecDeque<LogLine>> {
-        self.lines.lock().unwrap_or_else(PoisonError::into_inner)
+        Ok(())
     }
 }
