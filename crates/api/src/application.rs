@@ -193,7 +193,7 @@ fn serve(
             .into_utoipa_app()
             .configure(routes::register)
             .into_app()
-            .default_service(web::to(routes::unrouted::answer))
+            .wrap(actix_middleware::from_fn(routes::unrouted::keep_out))
             .wrap(actix_middleware::from_fn(head::as_get))
             .wrap(actix_middleware::from_fn(envelope::wrap))
             .wrap(actix_middleware::from_fn(entity_tag::tag))

@@ -36,9 +36,6 @@ impl Measures {
         gauge!("comfyui_up").set(f64::from(comfyui.state == ServiceState::Running));
         gauge!("comfyui_queue_pending").set(comfyui.pending as f64);
         gauge!("comfyui_queue_running").set(comfyui.running as f64);
-        let database = dashboard.database_bytes().await;
-        gauge!("database_up").set(f64::from(database.is_some()));
-        gauge!("database_size_bytes").set(database.unwrap_or(0) as f64);
         let running = dashboard.jobs.list().into_iter().filter(|job| job.state == JobState::Running);
         gauge!("jobs_running").set(running.count() as f64);
         self.0.as_ref().map(PrometheusHandle::render).unwrap_or_default()
@@ -86,6 +83,10 @@ fn show_machine(sample: &Sample) {
     if let Some(disk) = sample.disk {
         gauge!("disk_used_bytes").set(disk.used_bytes as f64);
         gauge!("disk_total_bytes").set(disk.total_bytes as f64);
+    }
+    gauge!("database_up").set(f64::from(sample.database == ServiceState::Running));
+    if let Some(bytes) = sample.database_bytes {
+        gauge!("database_size_bytes").set(bytes as f64);
     }
     gauge!("gpus").set(sample.gpus.len() as f64);
     for gpu in &sample.gpus {

@@ -154,29 +154,29 @@ pub struct Operation {
 pub struct Operations(Vec<Operation>);
 
 impl Operations {
-    /// The operations of the document, those without a parameter in their address first, as the router has them.
+    /// The operations of the document.
     pub fn of(document: &OpenApi) -> Self {
-        let mut operations: Vec<Operation> =
-            document.paths.paths.iter().flat_map(|(path, item)| of_path(path, item)).collect();
-        operations.sort_by_key(|operation| !operation.is_literal());
-        Self(operations)
+        Self(document.paths.paths.iter().flat_map(|(path, item)| of_path(path, item)).collect())
     }
 
     /// The operation of a request. `HEAD` is `GET` without its body.
     pub fn find(&self, method: &Method, path: &str) -> Option<&Operation> {
         let method = if method == Method::HEAD { &Method::GET } else { method };
-        self.0.iter().find(|operation| operation.method == method && operation.pattern.is_match(path))
+        self.at(path).find(|operation| operation.method == method)
     }
 
-    /// The methods of an address; none where there is no such address. An address of its own is no value of a parameter:
-    /// `/api/presets/updates` is no preset.
+    /// The methods of an address; none where there is no such address.
     pub fn methods(&self, path: &str) -> Vec<Method> {
-        let here = || self.0.iter().filter(|operation| operation.pattern.is_match(path));
-        let has_own = here().any(Operation::is_literal);
-        here()
-            .filter(|operation| !has_own || operation.is_literal())
-            .map(|operation| operation.method.clone())
-            .collect()
+        self.at(path).map(|operation| operation.method.clone()).collect()
+    }
+
+    /// The operations of an address. An address of its own is no value of a parameter: `/api/presets/updates` is no preset.
+    fn at<'a>(&'a self, path: &str) -> impl Iterator<Item = &'a Operation> {
+        let is_own = |operation: &Operation| operation.is_literal() && operation.pattern.is_match(path);
+        let has_own = self.0.iter().any(is_own);
+        let is_here =
+            move |operation: &&Operation| operation.is_literal() == has_own && operation.pattern.is_match(path);
+        self.0.iter().filter(is_here)
     }
 
     /// Every operation.

@@ -212,11 +212,6 @@ impl Dashboard {
         self.store.ping().await.is_ok()
     }
 
-    /// Bytes of the database file; `None` where it does not answer.
-    pub async fn database_bytes(&self) -> Option<u64> {
-        self.store.size_bytes().await.ok()
-    }
-
     /// The rows are the queue: what a stop or a crash left unfinished goes back to the engine, paused ones paused.
     async fn take_up_unfinished(&self) -> Result<(), Error> {
         self.downloads.clear_abandoned_staging().await?;

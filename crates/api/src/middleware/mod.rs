@@ -1,6 +1,6 @@
 //! What happens to every request around its route, outermost first: `request` (id, log line, measures), `security_headers`,
-//! `error_envelope`, `api_version`, `cors`, `admit` (by `authenticate` and `rate_limit`), `envelope`, `head`. They know
-//! operations, never their content.
+//! `error_envelope`, `api_version`, `cors`, `admit` (by `authenticate` and `rate_limit`), `envelope`, `head`, and
+//! `routes::unrouted`. They know operations, never their content.
 
 pub mod admit;
 pub mod api_version;

@@ -1,19 +1,38 @@
-//! What is answered where no route fits: a static file, the methods that an address has, or that there is nothing.
+//! What is answered where a request is no operation: a static file, the methods that an address has, or that there is nothing.
 
 use actix_web::{
-    HttpRequest, HttpResponse,
+    Error, HttpMessage, HttpRequest, HttpResponse,
+    body::{BoxBody, MessageBody},
+    dev::{ServiceRequest, ServiceResponse},
     http::{Method, StatusCode, header},
+    middleware::Next,
     web::Data,
 };
 
 use crate::error::{ApiError, ErrorCode};
+use crate::middleware::request::Asked;
 use crate::operations::Operations;
 use crate::static_files;
 
-/// The last resort of the router.
-pub async fn answer(request: HttpRequest, operations: Data<Operations>) -> Result<HttpResponse, ApiError> {
-    let file = static_files::find(&request);
-    let mut methods = operations.methods(request.path());
+/// Lets operations alone reach the router. It tries one address after the other: `rescan` with a method that it does not take
+/// would be taken for the path of a model.
+pub async fn keep_out<B: MessageBody + 'static>(
+    request: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    let is_operation = request.extensions().get::<Asked>().is_some_and(|asked| asked.operation.is_some());
+    if is_operation {
+        return Ok(next.call(request).await?.map_into_boxed_body());
+    }
+    let (request, _) = request.into_parts();
+    let answer = answer(&request).unwrap_or_else(HttpResponse::from_error);
+    Ok(ServiceResponse::new(request, answer))
+}
+
+fn answer(request: &HttpRequest) -> Result<HttpResponse, ApiError> {
+    let file = static_files::find(request);
+    let operations = request.app_data::<Data<Operations>>();
+    let mut methods = operations.map(|all| all.methods(request.match_info().as_str())).unwrap_or_default();
     if file.is_some() {
         methods.push(Method::GET);
     }

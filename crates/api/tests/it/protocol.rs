@@ -78,8 +78,34 @@ async fn head_is_get_without_its_body_and_options_names_the_methods() {
     let answer = options.send().await.unwrap();
     assert_eq!(answer.status(), 204);
     assert_eq!(answer.headers()["allow"], "DELETE, GET, HEAD, OPTIONS, PATCH");
-    let options = server.client.request(reqwest::Method::OPTIONS, server.url("/api/presets/updates"));
-    assert_eq!(options.send().await.unwrap().headers()["allow"], "GET, HEAD, OPTIONS", "no preset is called so");
+}
+
+/// Every address without a parameter, with its methods and those that the document gives to other addresses.
+fn addresses_of_their_own(document: &serde_json::Value) -> Vec<(&str, Vec<String>)> {
+    let items = document["paths"].as_object().unwrap().iter().filter(|(path, _)| !path.contains('{'));
+    items.map(|(path, item)| (path.as_str(), item.as_object().unwrap().keys().cloned().collect())).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_address_of_its_own_is_never_taken_for_the_value_of_a_parameter() {
+    let server = World::new().serve().await;
+    let document = server.get("/api/openapi.json").await;
+    for (path, methods) in addresses_of_their_own(&document) {
+        let mut allow: Vec<String> = methods.iter().map(|method| method.to_uppercase()).collect();
+        allow.extend(methods.iter().any(|method| method == "get").then(|| "HEAD".to_owned()));
+        allow.push("OPTIONS".to_owned());
+        allow.sort();
+        for method in
+            ["get", "put", "post", "patch", "delete"].into_iter().filter(|m| !methods.iter().any(|own| own == m))
+        {
+            let request = server.client.request(method.to_uppercase().parse().unwrap(), server.url(path));
+            let answer = request.send().await.unwrap();
+            assert_eq!(answer.status(), 405, "{method} {path}");
+            assert_eq!(answer.headers()["allow"], allow.join(", "), "{method} {path}");
+            let body: serde_json::Value = answer.json().await.unwrap();
+            assert_eq!(body["error"]["code"], "METHOD_NOT_ALLOWED", "{method} {path}");
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -123,4 +149,10 @@ async fn measures_count_what_was_answered() {
     let text = answer.text().await.unwrap();
     assert!(text.contains("http_requests_total{operation=\"list_model_types\",status=\"200\"}"), "{text}");
     assert!(text.contains("downloads_active 0"), "{text}");
+    let figure = |name: &str| {
+        let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        line.unwrap_or_else(|| panic!("{name} in {text}")).parse::<f64>().unwrap()
+    };
+    assert_eq!(figure("database_up"), 1.0);
+    assert!(figure("database_size_bytes") > 4096.0);
 }

@@ -56,6 +56,8 @@ pub struct Sample {
     pub disk: Option<Filesystem>,
     /// Whether the database answers.
     pub database: ServiceState,
+    /// Bytes of its file; `None` where it does not answer.
+    pub database_bytes: Option<u64>,
     /// Whether the catalogue is loaded and the transfers are taken in.
     pub preset_manager: ServiceState,
     /// Whether ComfyUI answers.

@@ -65,14 +65,14 @@ impl Sampler {
             (host, cpu, memory, gpus, no_gpu_because, filesystem_of(&workspace).ok())
         };
         let (host, cpu, memory, gpus, no_gpu_because, disk) = blocking(read).await?;
-        let database = match self.store.ping().await {
-            Ok(()) => ServiceState::Running,
-            Err(_) => ServiceState::Stopped,
-        };
+        let database_bytes = self.store.size_bytes().await.ok();
+        let database = if database_bytes.is_some() { ServiceState::Running } else { ServiceState::Stopped };
         // The supervisor ends the process when the transfers end: while this runs, they run, and only the database can fail.
         let preset_manager = if database == ServiceState::Running { database } else { ServiceState::Degraded };
         let (at, comfyui) = (self.clock.now(), self.comfy.last_seen().state);
-        Ok((Sample { at, cpu, memory, gpus, no_gpu_because, disk, database, preset_manager, comfyui }, host))
+        let sample =
+            Sample { at, cpu, memory, gpus, no_gpu_because, disk, database, database_bytes, preset_manager, comfyui };
+        Ok((sample, host))
     }
 }
 
