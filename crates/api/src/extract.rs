@@ -7,6 +7,7 @@ use actix_web::{FromRequest, HttpRequest, dev::Payload, http::header, web, web::
 use futures_util::StreamExt;
 use serde::de::DeserializeOwned;
 
+use crate::dto::page::{ListQuery, PartQuery};
 use crate::error::{ApiError, ErrorCode};
 
 /// Most bytes of a JSON body.
@@ -69,19 +70,21 @@ impl<T: DeserializeOwned> FromRequest for Query<T> {
     }
 }
 
+impl<T: DeserializeOwned> FromRequest for ListQuery<T> {
+    type Error = ApiError;
+    type Future = std::future::Ready<Result<Self, ApiError>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        std::future::ready(parse_list_query(request.query_string()))
+    }
+}
+
 impl<T: DeserializeOwned + 'static> FromRequest for Body<T> {
     type Error = ApiError;
     type Future = Extracting<Self>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let (request, payload) = (request.clone(), payload.take());
-        Box::pin(async move {
-            let body = read_body(&request, payload, MOST_BODY_BYTES).await?;
-            if body.is_empty() {
-                return Err(ApiError::invalid("body", "a JSON object is needed and none was sent"));
-            }
-            parse_json(&request, &body).map(Self)
-        })
+        of_body(request, payload, MOST_BODY_BYTES, |request, body| parse_needed(request, body).map(Self))
     }
 }
 
@@ -90,14 +93,7 @@ impl<T: DeserializeOwned + 'static> FromRequest for GraphBody<T> {
     type Future = Extracting<Self>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let (request, payload) = (request.clone(), payload.take());
-        Box::pin(async move {
-            let body = read_body(&request, payload, MOST_GRAPH_BODY_BYTES).await?;
-            if body.is_empty() {
-                return Err(ApiError::invalid("body", "a JSON object is needed and none was sent"));
-            }
-            parse_json(&request, &body).map(Self)
-        })
+        of_body(request, payload, MOST_GRAPH_BODY_BYTES, |request, body| parse_needed(request, body).map(Self))
     }
 }
 
@@ -106,10 +102,8 @@ impl<T: DeserializeOwned + Default + 'static> FromRequest for OptionalBody<T> {
     type Future = Extracting<Self>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let (request, payload) = (request.clone(), payload.take());
-        Box::pin(async move {
-            let body = read_body(&request, payload, MOST_BODY_BYTES).await?;
-            if is_absent(&body) { Ok(Self(T::default())) } else { parse_json(&request, &body).map(Self) }
+        of_body(request, payload, MOST_BODY_BYTES, |request, body| {
+            if is_absent(body) { Ok(Self(T::default())) } else { parse_json(request, body).map(Self) }
         })
     }
 }
@@ -119,14 +113,31 @@ impl<T: DeserializeOwned + 'static> FromRequest for BodyOrQuery<T> {
     type Future = Extracting<Self>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let (request, payload) = (request.clone(), payload.take());
-        Box::pin(async move {
-            let body = read_body(&request, payload, MOST_BODY_BYTES).await?;
-            let value =
-                if is_absent(&body) { parse_query(request.query_string())? } else { parse_json(&request, &body)? };
-            Ok(Self(value))
+        of_body(request, payload, MOST_BODY_BYTES, |request, body| {
+            if is_absent(body) { parse_query(request.query_string()) } else { parse_json(request, body) }.map(Self)
         })
     }
+}
+
+/// Reads the body to its end and makes a value of it.
+fn of_body<T: 'static>(
+    request: &HttpRequest,
+    payload: &mut Payload,
+    limit: usize,
+    make: impl FnOnce(&HttpRequest, &[u8]) -> Result<T, ApiError> + 'static,
+) -> Extracting<T> {
+    let (request, payload) = (request.clone(), payload.take());
+    Box::pin(async move {
+        let body = read_body(&request, payload, limit).await?;
+        make(&request, &body)
+    })
+}
+
+fn parse_needed<T: DeserializeOwned>(request: &HttpRequest, body: &[u8]) -> Result<T, ApiError> {
+    if body.is_empty() {
+        return Err(ApiError::invalid("body", "a JSON object is needed and none was sent"));
+    }
+    parse_json(request, body)
 }
 
 /// `null` is how some clients write that they have nothing to say.
@@ -134,13 +145,17 @@ fn is_absent(body: &[u8]) -> bool {
     matches!(body.trim_ascii(), b"" | b"null")
 }
 
-pub(crate) fn parse_query<T: DeserializeOwned>(query: &str) -> Result<T, ApiError> {
+fn parse_query<T: DeserializeOwned>(query: &str) -> Result<T, ApiError> {
     if query.len() > MOST_QUERY_BYTES {
         return Err(ApiError::invalid("query", format!("more than {MOST_QUERY_BYTES} bytes")));
     }
     let pairs = url::form_urlencoded::parse(query.as_bytes());
     serde_path_to_error::deserialize(serde_html_form::Deserializer::new(pairs))
         .map_err(|refused| named(&refused.path().to_string(), refused.inner()))
+}
+
+pub(crate) fn parse_list_query<T: DeserializeOwned>(query: &str) -> Result<ListQuery<T>, ApiError> {
+    Ok(ListQuery(parse_query(query)?, parse_query::<PartQuery>(query)?.into()))
 }
 
 fn parse_json<T: DeserializeOwned>(request: &HttpRequest, body: &[u8]) -> Result<T, ApiError> {

@@ -12,6 +12,7 @@ use crate::dto::{
     installs::{InstallRequest, InstallStarted},
     presets::{PresetList, PresetListQuery},
 };
+use crate::extract::parse_list_query;
 use crate::routes::presets::known_form;
 
 /// Who does the work.
@@ -46,7 +47,7 @@ impl Backend {
         match self {
             Self::Server(remote) => remote.ask(Method::GET, &format!("/api/presets?{query}"), None::<&()>).await,
             Self::Here(here) => {
-                let query: PresetListQuery = crate::extract::parse_query(query)?;
+                let query = parse_list_query::<PresetListQuery>(query)?;
                 Ok(here.0.presets.list(&query.into()).await?.into())
             }
         }

@@ -62,7 +62,7 @@ async fn list(backend: &Backend, arguments: &ListArguments) -> Result<Vec<Preset
     for page in 1.. {
         let found = backend.list_presets(&query(arguments, page)).await?;
         presets.extend(found.presets);
-        if !found.has_next {
+        if !found.part.has_next {
             break;
         }
     }

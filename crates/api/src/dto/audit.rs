@@ -5,6 +5,8 @@ use serde::{Deserialize, Serialize};
 use service::{access::AuditRecord, page::Page};
 use utoipa::ToSchema;
 
+use super::page::ListPart;
+
 /// Something that was done or refused.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct AuditLine {
@@ -38,16 +40,9 @@ pub struct AuditLine {
 pub struct AuditList {
     /// The lines of this page.
     pub entries: Vec<AuditLine>,
-    /// How many there are.
-    pub total: u64,
-    /// Which page this is.
-    pub page: u32,
-    /// How many items a page has.
-    pub per_page: u32,
-    /// There is a later page.
-    pub has_next: bool,
-    /// There is an earlier page.
-    pub has_prev: bool,
+    /// Which part of it this is.
+    #[serde(flatten)]
+    pub part: ListPart,
 }
 
 impl From<AuditRecord> for AuditLine {
@@ -69,13 +64,6 @@ impl From<AuditRecord> for AuditLine {
 
 impl From<Page<AuditRecord>> for AuditList {
     fn from(page: Page<AuditRecord>) -> Self {
-        Self {
-            total: page.total,
-            page: page.request.page,
-            per_page: page.request.per_page,
-            has_next: page.has_next(),
-            has_prev: page.has_prev(),
-            entries: page.items.into_iter().map(AuditLine::from).collect(),
-        }
+        Self { part: ListPart::from(&page), entries: page.items.into_iter().map(AuditLine::from).collect() }
     }
 }

@@ -7,7 +7,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::Priority;
 use super::downloads::DownloadState;
-use super::page::{PageNumber, PerPage, SortOrder, order_or, page_request};
+use super::page::{ListQuery, SortOrder, order_or};
 use crate::error::ApiError;
 
 /// Which downloads are wanted.
@@ -23,12 +23,6 @@ pub struct DownloadListQuery {
     /// Which way to sort.
     #[param(inline)]
     order: Option<SortOrder>,
-    /// Which part of the list, from 1.
-    #[param(value_type = Option<u32>, minimum = 1, example = 1)]
-    page: Option<PageNumber>,
-    /// How many items a part has.
-    #[param(value_type = Option<u32>, minimum = 1, maximum = 100, example = 20)]
-    per_page: Option<PerPage>,
 }
 
 /// What a list of downloads can be sorted by.
@@ -45,8 +39,8 @@ pub enum DownloadSort {
     Progress,
 }
 
-impl From<DownloadListQuery> for view::DownloadQuery {
-    fn from(query: DownloadListQuery) -> Self {
+impl From<ListQuery<DownloadListQuery>> for view::DownloadQuery {
+    fn from(ListQuery(query, page): ListQuery<DownloadListQuery>) -> Self {
         Self {
             state: query.status.map(Into::into),
             sort: match query.sort {
@@ -56,7 +50,7 @@ impl From<DownloadListQuery> for view::DownloadQuery {
                 Some(DownloadSort::Progress) => view::DownloadSort::Progress,
             },
             order: order_or(query.order, Order::Ascending),
-            page: page_request(query.page, query.per_page),
+            page,
         }
     }
 }
@@ -73,24 +67,18 @@ pub struct HistoryListQuery {
     /// Sorted by when they ended; without it, the latest first.
     #[param(inline)]
     order: Option<SortOrder>,
-    /// Which part of the list, from 1.
-    #[param(value_type = Option<u32>, minimum = 1, example = 1)]
-    page: Option<PageNumber>,
-    /// How many items a part has.
-    #[param(value_type = Option<u32>, minimum = 1, maximum = 100, example = 20)]
-    per_page: Option<PerPage>,
 }
 
-impl TryFrom<HistoryListQuery> for view::HistoryQuery {
+impl TryFrom<ListQuery<HistoryListQuery>> for view::HistoryQuery {
     type Error = ApiError;
 
-    fn try_from(query: HistoryListQuery) -> Result<Self, ApiError> {
+    fn try_from(ListQuery(query, page): ListQuery<HistoryListQuery>) -> Result<Self, ApiError> {
         let preset = query.preset.map(|text| service::PresetId::parse(&text)).transpose();
         Ok(Self {
             state: query.status.map(Into::into),
             preset: preset.map_err(|refused| ApiError::invalid("preset", refused))?,
             order: order_or(query.order, Order::Descending),
-            page: page_request(query.page, query.per_page),
+            page,
         })
     }
 }

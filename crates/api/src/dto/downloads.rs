@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use service::downloads as view;
 use utoipa::ToSchema;
 
+use super::page::ListPart;
 use super::units::{megabytes_per_second, percent};
 use super::{Failure, FileCounts, Priority};
 
@@ -160,16 +161,9 @@ pub struct DownloadList {
     pub downloads: Vec<Download>,
     /// How many are queued, downloading or verifying.
     pub active: u64,
-    /// How many there are in all.
-    pub total: u64,
-    /// Which page this is.
-    pub page: u32,
-    /// How many items a page has.
-    pub per_page: u32,
-    /// There is a later page.
-    pub has_next: bool,
-    /// There is an earlier page.
-    pub has_prev: bool,
+    /// Which part of it this is.
+    #[serde(flatten)]
+    pub part: ListPart,
 }
 
 impl From<view::DownloadList> for DownloadList {
@@ -177,11 +171,7 @@ impl From<view::DownloadList> for DownloadList {
         let page = list.page;
         Self {
             active: list.active,
-            total: page.total,
-            page: page.request.page,
-            per_page: page.request.per_page,
-            has_next: page.has_next(),
-            has_prev: page.has_prev(),
+            part: ListPart::from(&page),
             downloads: page.items.iter().map(Download::from).collect(),
         }
     }
@@ -192,28 +182,14 @@ impl From<view::DownloadList> for DownloadList {
 pub struct DownloadHistory {
     /// The downloads of this page.
     pub downloads: Vec<Download>,
-    /// How many there are in all.
-    pub total: u64,
-    /// Which page this is.
-    pub page: u32,
-    /// How many items a page has.
-    pub per_page: u32,
-    /// There is a later page.
-    pub has_next: bool,
-    /// There is an earlier page.
-    pub has_prev: bool,
+    /// Which part of it this is.
+    #[serde(flatten)]
+    pub part: ListPart,
 }
 
 impl From<service::page::Page<view::DownloadView>> for DownloadHistory {
     fn from(page: service::page::Page<view::DownloadView>) -> Self {
-        Self {
-            total: page.total,
-            page: page.request.page,
-            per_page: page.request.per_page,
-            has_next: page.has_next(),
-            has_prev: page.has_prev(),
-            downloads: page.items.iter().map(Download::from).collect(),
-        }
+        Self { part: ListPart::from(&page), downloads: page.items.iter().map(Download::from).collect() }
     }
 }
 

@@ -9,6 +9,7 @@ use service::{
 use utoipa::{IntoParams, ToSchema};
 
 use super::auth::AccessRole;
+use super::page::ListPart;
 
 /// A key, without its secret.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
@@ -70,16 +71,9 @@ pub struct KeyNamed {
 pub struct KeyList {
     /// The keys of this page.
     pub keys: Vec<Key>,
-    /// How many there are.
-    pub total: u64,
-    /// Which page this is.
-    pub page: u32,
-    /// How many items a page has.
-    pub per_page: u32,
-    /// There is a later page.
-    pub has_next: bool,
-    /// There is an earlier page.
-    pub has_prev: bool,
+    /// Which part of it this is.
+    #[serde(flatten)]
+    pub part: ListPart,
 }
 
 /// A key ended.
@@ -115,13 +109,6 @@ impl KeyRequest {
 
 impl From<Page<KeyView>> for KeyList {
     fn from(page: Page<KeyView>) -> Self {
-        Self {
-            total: page.total,
-            page: page.request.page,
-            per_page: page.request.per_page,
-            has_next: page.has_next(),
-            has_prev: page.has_prev(),
-            keys: page.items.into_iter().map(Key::from).collect(),
-        }
+        Self { part: ListPart::from(&page), keys: page.items.into_iter().map(Key::from).collect() }
     }
 }

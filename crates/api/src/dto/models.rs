@@ -6,7 +6,7 @@ use service::models as view;
 use service::page::Order;
 use utoipa::{IntoParams, ToSchema};
 
-use super::page::{PageNumber, PerPage, SortOrder, order_or, page_request};
+use super::page::{ListPart, ListQuery, SortOrder, order_or};
 use super::units::gigabytes;
 
 /// Which models are wanted.
@@ -24,12 +24,6 @@ pub struct ModelListQuery {
     /// Which way to sort.
     #[param(inline)]
     order: Option<SortOrder>,
-    /// Which part of the list, from 1.
-    #[param(value_type = Option<u32>, minimum = 1, example = 1)]
-    page: Option<PageNumber>,
-    /// How many items a part has.
-    #[param(value_type = Option<u32>, minimum = 1, maximum = 100, example = 20)]
-    per_page: Option<PerPage>,
 }
 
 /// What a list of models can be sorted by.
@@ -46,8 +40,8 @@ pub enum ModelSort {
     Type,
 }
 
-impl From<ModelListQuery> for view::ModelQuery {
-    fn from(query: ModelListQuery) -> Self {
+impl From<ListQuery<ModelListQuery>> for view::ModelQuery {
+    fn from(ListQuery(query, page): ListQuery<ModelListQuery>) -> Self {
         Self {
             kind: query.r#type,
             search: query.search,
@@ -58,7 +52,7 @@ impl From<ModelListQuery> for view::ModelQuery {
                 Some(ModelSort::Type) => view::ModelSort::Kind,
             },
             order: order_or(query.order, Order::Ascending),
-            page: page_request(query.page, query.per_page),
+            page,
         }
     }
 }
@@ -105,33 +99,22 @@ impl From<view::ModelView> for Model {
 pub struct ModelList {
     /// The models of this page.
     pub models: Vec<Model>,
-    /// How many match in all.
-    pub total: u64,
     /// Size of all that match, in units of 2^30 bytes.
     pub total_size_gb: f64,
     /// Size of all that match.
     pub total_size_bytes: u64,
-    /// Which page this is.
-    pub page: u32,
-    /// How many items a page has.
-    pub per_page: u32,
-    /// There is a later page.
-    pub has_next: bool,
-    /// There is an earlier page.
-    pub has_prev: bool,
+    /// Which part of it this is.
+    #[serde(flatten)]
+    pub part: ListPart,
 }
 
 impl From<view::ModelList> for ModelList {
     fn from(list: view::ModelList) -> Self {
         let page = list.page;
         Self {
-            total: page.total,
             total_size_gb: gigabytes(list.total_size_bytes),
             total_size_bytes: list.total_size_bytes,
-            page: page.request.page,
-            per_page: page.request.per_page,
-            has_next: page.has_next(),
-            has_prev: page.has_prev(),
+            part: ListPart::from(&page),
             models: page.items.into_iter().map(Model::from).collect(),
         }
     }
@@ -253,8 +236,8 @@ impl From<view::Rescanned> for Rescanned {
 /// Which files to repair.
 #[derive(Debug, Deserialize, ToSchema)]
 pub struct ModelsRepairRequest {
-    /// Below the models folder.
-    #[serde(default)]
+    /// Below the models folder; at least one.
+    #[schema(min_items = 1)]
     pub paths: Vec<String>,
 }
 

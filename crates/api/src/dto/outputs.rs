@@ -6,7 +6,7 @@ use service::outputs as view;
 use service::page::Order;
 use utoipa::{IntoParams, ToSchema};
 
-use super::page::{PageNumber, PerPage, SortOrder, order_or, page_request};
+use super::page::{ListPart, ListQuery, SortOrder, order_or};
 use super::units::{gigabytes, size_text};
 
 /// Which outputs are wanted.
@@ -23,12 +23,6 @@ pub struct OutputListQuery {
     /// Which way to sort.
     #[param(inline)]
     order: Option<SortOrder>,
-    /// Which part of the list, from 1.
-    #[param(value_type = Option<u32>, minimum = 1, example = 1)]
-    page: Option<PageNumber>,
-    /// How many items a part has.
-    #[param(value_type = Option<u32>, minimum = 1, maximum = 100, example = 20)]
-    per_page: Option<PerPage>,
 }
 
 /// What a list of outputs can be sorted by.
@@ -43,8 +37,8 @@ pub enum OutputSort {
     Path,
 }
 
-impl From<OutputListQuery> for view::OutputQuery {
-    fn from(query: OutputListQuery) -> Self {
+impl From<ListQuery<OutputListQuery>> for view::OutputQuery {
+    fn from(ListQuery(query, page): ListQuery<OutputListQuery>) -> Self {
         let own = if query.sort.is_none() { Order::Descending } else { Order::Ascending };
         Self {
             prompt_id: query.prompt_id,
@@ -55,7 +49,7 @@ impl From<OutputListQuery> for view::OutputQuery {
                 Some(OutputSort::Path) => view::OutputSort::Path,
             },
             order: order_or(query.order, own),
-            page: page_request(query.page, query.per_page),
+            page,
         }
     }
 }
@@ -99,36 +93,25 @@ impl From<view::OutputFile> for Output {
 pub struct OutputList {
     /// The outputs of this page.
     pub outputs: Vec<Output>,
-    /// How many match in all.
-    pub total: u64,
     /// Size of all that match, in units of 2^30 bytes.
     pub total_size_gb: f64,
     /// Size of all that match; where ComfyUI is on another machine, of this page.
     pub total_size_bytes: u64,
     /// The folder was looked at itself; else these are the outputs of our own prompts.
     pub complete: bool,
-    /// Which page this is.
-    pub page: u32,
-    /// How many items a page has.
-    pub per_page: u32,
-    /// There is a later page.
-    pub has_next: bool,
-    /// There is an earlier page.
-    pub has_prev: bool,
+    /// Which part of it this is.
+    #[serde(flatten)]
+    pub part: ListPart,
 }
 
 impl From<view::OutputList> for OutputList {
     fn from(list: view::OutputList) -> Self {
         let page = list.page;
         Self {
-            total: page.total,
             total_size_gb: gigabytes(list.total_size_bytes),
             total_size_bytes: list.total_size_bytes,
             complete: list.is_complete,
-            page: page.request.page,
-            per_page: page.request.per_page,
-            has_next: page.has_next(),
-            has_prev: page.has_prev(),
+            part: ListPart::from(&page),
             outputs: page.items.into_iter().map(Output::from).collect(),
         }
     }

@@ -1,7 +1,7 @@
 //! Paging and sorting as query parameters and as the keys beside a list. Limits live here and nowhere else.
 
-use serde::{Deserialize, Deserializer, de::Error as _};
-use service::page::{Order, PageRequest};
+use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
+use service::page::{Order, Page, PageRequest};
 use utoipa::{IntoParams, ToSchema};
 
 /// Most items that a page may have.
@@ -11,11 +11,11 @@ const LAST_PAGE: u32 = i32::MAX as u32;
 
 /// `page`: which part of a list, from 1.
 #[derive(Debug, Clone, Copy)]
-pub struct PageNumber(u32);
+struct PageNumber(u32);
 
 /// `per_page`: how many items a part has.
 #[derive(Debug, Clone, Copy)]
-pub struct PerPage(u32);
+struct PerPage(u32);
 
 /// `order`: which way a list is sorted.
 #[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
@@ -27,7 +27,7 @@ pub enum SortOrder {
     Desc,
 }
 
-/// Which part of a list is wanted, of one that has an order of its own.
+/// Which part of a list is wanted.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct PartQuery {
@@ -38,6 +38,10 @@ pub struct PartQuery {
     #[param(value_type = Option<u32>, minimum = 1, maximum = 100, example = 20)]
     per_page: Option<PerPage>,
 }
+
+/// What is asked of a list: which items are wanted, and which part of them.
+#[derive(Debug)]
+pub struct ListQuery<T>(pub T, pub PageRequest);
 
 impl<'de> Deserialize<'de> for PageNumber {
     fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
@@ -59,18 +63,41 @@ impl<'de> Deserialize<'de> for PerPage {
     }
 }
 
+/// The first twenty where nothing is said.
 impl From<PartQuery> for PageRequest {
     fn from(query: PartQuery) -> Self {
-        page_request(query.page, query.per_page)
+        let default = Self::default();
+        Self {
+            page: query.page.map_or(default.page, |page| page.0),
+            per_page: query.per_page.map_or(default.per_page, |per_page| per_page.0),
+        }
     }
 }
 
-/// The page that the parameters ask for: the first twenty where they say nothing.
-pub fn page_request(page: Option<PageNumber>, per_page: Option<PerPage>) -> PageRequest {
-    let default = PageRequest::default();
-    PageRequest {
-        page: page.map_or(default.page, |page| page.0),
-        per_page: per_page.map_or(default.per_page, |per_page| per_page.0),
+/// Which part of a list an answer has.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize, ToSchema)]
+pub struct ListPart {
+    /// How many items the whole list has.
+    pub total: u64,
+    /// Which page this is.
+    pub page: u32,
+    /// How many items a page has.
+    pub per_page: u32,
+    /// There is a later page.
+    pub has_next: bool,
+    /// There is an earlier page.
+    pub has_prev: bool,
+}
+
+impl<T> From<&Page<T>> for ListPart {
+    fn from(page: &Page<T>) -> Self {
+        Self {
+            total: page.total,
+            page: page.request.page,
+            per_page: page.request.per_page,
+            has_next: page.has_next(),
+            has_prev: page.has_prev(),
+        }
     }
 }
 

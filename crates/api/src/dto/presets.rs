@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use service::presets as view;
 use utoipa::{IntoParams, ToSchema};
 
-use super::page::{PageNumber, PerPage, SortOrder, order_or, page_request};
+use super::page::{ListPart, ListQuery, SortOrder, order_or};
 use super::units::{megabytes_per_second, percent, said, size_text};
 use super::{Failure, FileCounts};
 
@@ -29,12 +29,6 @@ pub struct PresetListQuery {
     /// Which way to sort.
     #[param(inline)]
     order: Option<SortOrder>,
-    /// Which part of the list, from 1.
-    #[param(value_type = Option<u32>, minimum = 1, example = 1)]
-    page: Option<PageNumber>,
-    /// How many items a part has.
-    #[param(value_type = Option<u32>, minimum = 1, maximum = 100, example = 20)]
-    per_page: Option<PerPage>,
 }
 
 /// What a list of presets can be sorted by.
@@ -55,8 +49,8 @@ pub enum PresetSort {
     InstallDate,
 }
 
-impl From<PresetListQuery> for view::PresetQuery {
-    fn from(query: PresetListQuery) -> Self {
+impl From<ListQuery<PresetListQuery>> for view::PresetQuery {
+    fn from(ListQuery(query, page): ListQuery<PresetListQuery>) -> Self {
         Self {
             category: query.category,
             kind: query.r#type,
@@ -72,7 +66,7 @@ impl From<PresetListQuery> for view::PresetQuery {
                 Some(PresetSort::InstallDate) => view::PresetSort::InstallDate,
             },
             order: order_or(query.order, service::page::Order::Ascending),
-            page: page_request(query.page, query.per_page),
+            page,
         }
     }
 }
@@ -190,28 +184,14 @@ impl From<view::PresetView> for Preset {
 pub struct PresetList {
     /// The presets of this page.
     pub presets: Vec<Preset>,
-    /// How many presets match in all.
-    pub total: u64,
-    /// Which page this is.
-    pub page: u32,
-    /// How many items a page has.
-    pub per_page: u32,
-    /// There is a later page.
-    pub has_next: bool,
-    /// There is an earlier page.
-    pub has_prev: bool,
+    /// Which part of it this is.
+    #[serde(flatten)]
+    pub part: ListPart,
 }
 
 impl From<service::page::Page<view::PresetView>> for PresetList {
     fn from(page: service::page::Page<view::PresetView>) -> Self {
-        Self {
-            total: page.total,
-            page: page.request.page,
-            per_page: page.request.per_page,
-            has_next: page.has_next(),
-            has_prev: page.has_prev(),
-            presets: page.items.into_iter().map(Preset::from).collect(),
-        }
+        Self { part: ListPart::from(&page), presets: page.items.into_iter().map(Preset::from).collect() }
     }
 }
 

@@ -7,7 +7,7 @@ use service::page::{Order, Page};
 use service::prompts as view;
 use utoipa::{IntoParams, ToSchema};
 
-use super::page::{PageNumber, PerPage, SortOrder, order_or, page_request};
+use super::page::{ListPart, ListQuery, SortOrder, order_or};
 use crate::error::ApiError;
 
 /// A workflow to run: the graph itself, or a stored one by its id.
@@ -210,12 +210,6 @@ pub struct PromptListQuery {
     /// By their end; without it the latest come first.
     #[param(inline)]
     order: Option<SortOrder>,
-    /// Which part of the list, from 1.
-    #[param(value_type = Option<u32>, minimum = 1, example = 1)]
-    page: Option<PageNumber>,
-    /// How many items a part has.
-    #[param(value_type = Option<u32>, minimum = 1, maximum = 100, example = 20)]
-    per_page: Option<PerPage>,
 }
 
 /// How a prompt ended.
@@ -230,8 +224,8 @@ pub enum EndedStatus {
     Interrupted,
 }
 
-impl From<PromptListQuery> for view::PromptHistoryQuery {
-    fn from(query: PromptListQuery) -> Self {
+impl From<ListQuery<PromptListQuery>> for view::PromptHistoryQuery {
+    fn from(ListQuery(query, page): ListQuery<PromptListQuery>) -> Self {
         Self {
             state: query.status.map(|status| match status {
                 EndedStatus::Completed => view::PromptState::Completed,
@@ -239,7 +233,7 @@ impl From<PromptListQuery> for view::PromptHistoryQuery {
                 EndedStatus::Interrupted => view::PromptState::Interrupted,
             }),
             order: order_or(query.order, Order::Descending),
-            page: page_request(query.page, query.per_page),
+            page,
         }
     }
 }
@@ -249,27 +243,13 @@ impl From<PromptListQuery> for view::PromptHistoryQuery {
 pub struct PromptList {
     /// The prompts of this page.
     pub history: Vec<Prompt>,
-    /// How many there are in all.
-    pub total: u64,
-    /// Which page this is.
-    pub page: u32,
-    /// How many items a page has.
-    pub per_page: u32,
-    /// There is a later page.
-    pub has_next: bool,
-    /// There is an earlier page.
-    pub has_prev: bool,
+    /// Which part of it this is.
+    #[serde(flatten)]
+    pub part: ListPart,
 }
 
 impl From<Page<view::PromptRecord>> for PromptList {
     fn from(page: Page<view::PromptRecord>) -> Self {
-        Self {
-            total: page.total,
-            page: page.request.page,
-            per_page: page.request.per_page,
-            has_next: page.has_next(),
-            has_prev: page.has_prev(),
-            history: page.items.into_iter().map(Prompt::from).collect(),
-        }
+        Self { part: ListPart::from(&page), history: page.items.into_iter().map(Prompt::from).collect() }
     }
 }

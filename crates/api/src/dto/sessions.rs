@@ -5,6 +5,8 @@ use serde::{Deserialize, Serialize};
 use service::{access::SessionView, page::Page};
 use utoipa::ToSchema;
 
+use super::page::ListPart;
+
 /// A session.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct Session {
@@ -27,16 +29,9 @@ pub struct Session {
 pub struct SessionList {
     /// The sessions of this page.
     pub sessions: Vec<Session>,
-    /// How many there are.
-    pub total: u64,
-    /// Which page this is.
-    pub page: u32,
-    /// How many items a page has.
-    pub per_page: u32,
-    /// There is a later page.
-    pub has_next: bool,
-    /// There is an earlier page.
-    pub has_prev: bool,
+    /// Which part of it this is.
+    #[serde(flatten)]
+    pub part: ListPart,
 }
 
 /// Sessions ended.
@@ -58,13 +53,6 @@ impl SessionList {
             created_at: view.created_at,
             last_used_at: view.last_used_at,
         };
-        Self {
-            total: page.total,
-            page: page.request.page,
-            per_page: page.request.per_page,
-            has_next: page.has_next(),
-            has_prev: page.has_prev(),
-            sessions: page.items.into_iter().map(convert).collect(),
-        }
+        Self { part: ListPart::from(&page), sessions: page.items.into_iter().map(convert).collect() }
     }
 }

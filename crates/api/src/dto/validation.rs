@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use service::{PresetId, jobs as view, models as models_view, page::Page};
 use utoipa::{IntoParams, ToSchema};
 
-use super::page::{PageNumber, PerPage, page_request};
+use super::page::ListPart;
 use super::units::percent;
 
 /// Which models are validated, and how.
@@ -157,45 +157,18 @@ impl From<view::Job> for Job {
 }
 
 /// Which part of the list of jobs is wanted.
-#[derive(Debug, Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-pub struct JobListQuery {
-    /// Which part of the list, from 1.
-    #[param(value_type = Option<u32>, minimum = 1, example = 1)]
-    page: Option<PageNumber>,
-    /// How many items a part has.
-    #[param(value_type = Option<u32>, minimum = 1, maximum = 100, example = 20)]
-    per_page: Option<PerPage>,
-}
-
 /// A part of the list of jobs, the latest first.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct JobList {
     /// The jobs of this page.
     pub jobs: Vec<Job>,
-    /// How many are remembered.
-    pub total: u64,
-    /// Which page this is.
-    pub page: u32,
-    /// How many items a page has.
-    pub per_page: u32,
-    /// There is a later page.
-    pub has_next: bool,
-    /// There is an earlier page.
-    pub has_prev: bool,
+    /// Which part of it this is.
+    #[serde(flatten)]
+    pub part: ListPart,
 }
 
-impl JobList {
-    /// The part that is asked for.
-    pub fn new(all: Vec<view::Job>, query: &JobListQuery) -> Self {
-        let page = Page::cut(all, page_request(query.page, query.per_page));
-        Self {
-            total: page.total,
-            page: page.request.page,
-            per_page: page.request.per_page,
-            has_next: page.has_next(),
-            has_prev: page.has_prev(),
-            jobs: page.items.into_iter().map(Job::from).collect(),
-        }
+impl From<Page<view::Job>> for JobList {
+    fn from(page: Page<view::Job>) -> Self {
+        Self { part: ListPart::from(&page), jobs: page.items.into_iter().map(Job::from).collect() }
     }
 }

@@ -7,7 +7,7 @@ use service::page::{Order, Page};
 use service::workflows as view;
 use utoipa::{IntoParams, ToSchema};
 
-use super::page::{PageNumber, PerPage, SortOrder, order_or, page_request};
+use super::page::{ListPart, ListQuery, SortOrder, order_or};
 use crate::error::{ApiError, ErrorCode};
 
 /// Which workflows are wanted.
@@ -25,12 +25,6 @@ pub struct WorkflowListQuery {
     /// Which way to sort.
     #[param(inline)]
     order: Option<SortOrder>,
-    /// Which part of the list, from 1.
-    #[param(value_type = Option<u32>, minimum = 1, example = 1)]
-    page: Option<PageNumber>,
-    /// How many items a part has.
-    #[param(value_type = Option<u32>, minimum = 1, maximum = 100, example = 20)]
-    per_page: Option<PerPage>,
 }
 
 /// What a list of workflows can be sorted by.
@@ -47,8 +41,8 @@ pub enum WorkflowSort {
     Source,
 }
 
-impl From<WorkflowListQuery> for view::WorkflowQuery {
-    fn from(query: WorkflowListQuery) -> Self {
+impl From<ListQuery<WorkflowListQuery>> for view::WorkflowQuery {
+    fn from(ListQuery(query, page): ListQuery<WorkflowListQuery>) -> Self {
         Self {
             category: query.category,
             search: query.search,
@@ -59,7 +53,7 @@ impl From<WorkflowListQuery> for view::WorkflowQuery {
                 Some(WorkflowSort::Source) => view::WorkflowSort::Source,
             },
             order: order_or(query.order, Order::Ascending),
-            page: page_request(query.page, query.per_page),
+            page,
         }
     }
 }
@@ -109,28 +103,14 @@ impl From<view::WorkflowView> for Workflow {
 pub struct WorkflowList {
     /// The workflows of this page.
     pub workflows: Vec<Workflow>,
-    /// How many match in all.
-    pub total: u64,
-    /// Which page this is.
-    pub page: u32,
-    /// How many items a page has.
-    pub per_page: u32,
-    /// There is a later page.
-    pub has_next: bool,
-    /// There is an earlier page.
-    pub has_prev: bool,
+    /// Which part of it this is.
+    #[serde(flatten)]
+    pub part: ListPart,
 }
 
 impl From<Page<view::WorkflowView>> for WorkflowList {
     fn from(page: Page<view::WorkflowView>) -> Self {
-        Self {
-            total: page.total,
-            page: page.request.page,
-            per_page: page.request.per_page,
-            has_next: page.has_next(),
-            has_prev: page.has_prev(),
-            workflows: page.items.into_iter().map(Workflow::from).collect(),
-        }
+        Self { part: ListPart::from(&page), workflows: page.items.into_iter().map(Workflow::from).collect() }
     }
 }
 

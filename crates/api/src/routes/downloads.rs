@@ -16,16 +16,17 @@ use crate::dto::{
     },
     downloads::{Download, DownloadDetail, DownloadHistory, DownloadList, DownloadState},
     error::ErrorEnvelope,
+    page::{ListQuery, PartQuery},
 };
 use crate::error::ApiError;
-use crate::extract::{Body, Query};
+use crate::extract::Body;
 
 /// List downloads
 ///
 /// The unfinished ones in the order in which they run, then those that ended in the last 24 hours.
 #[utoipa::path(
     tag = "downloads",
-    params(DownloadListQuery),
+    params(DownloadListQuery, PartQuery),
     responses((status = 200, description = "A part of the list", body = DownloadList, example = json!({
         "downloads": [download_example()], "active": 1, "total": 5, "page": 1, "per_page": 20,
         "has_next": false, "has_prev": false
@@ -34,9 +35,9 @@ use crate::extract::{Body, Query};
 #[get("/api/downloads")]
 pub(super) async fn list_downloads(
     dashboard: Data<Dashboard>,
-    query: Query<DownloadListQuery>,
+    query: ListQuery<DownloadListQuery>,
 ) -> Result<Json<DownloadList>, ApiError> {
-    let list = dashboard.downloads.list(&query.0.into()).await?;
+    let list = dashboard.downloads.list(&query.into()).await?;
     Ok(Json(list.into()))
 }
 
@@ -66,7 +67,7 @@ pub(super) async fn add_download(
 /// List ended downloads
 #[utoipa::path(
     tag = "downloads",
-    params(HistoryListQuery),
+    params(HistoryListQuery, PartQuery),
     responses((status = 200, description = "A part of the list", body = DownloadHistory, example = json!({
         "downloads": [ended_example()], "total": 1, "page": 1, "per_page": 20, "has_next": false, "has_prev": false
     })))
@@ -74,9 +75,9 @@ pub(super) async fn add_download(
 #[get("/api/downloads/history")]
 pub(super) async fn download_history(
     dashboard: Data<Dashboard>,
-    query: Query<HistoryListQuery>,
+    query: ListQuery<HistoryListQuery>,
 ) -> Result<Json<DownloadHistory>, ApiError> {
-    let page = dashboard.downloads.history(&query.0.try_into()?).await?;
+    let page = dashboard.downloads.history(&query.try_into()?).await?;
     Ok(Json(page.into()))
 }
 

@@ -4,12 +4,13 @@ use actix_web::{
     HttpResponse, delete, get,
     web::{Data, Json, Path},
 };
-use service::Dashboard;
+use service::{Dashboard, page::Page};
 
 use super::presets::known_form;
 use crate::dto::{
     error::ErrorEnvelope,
-    validation::{Job, JobList, JobListQuery, ValidateQuery, Validation},
+    page::PartQuery,
+    validation::{Job, JobList, ValidateQuery, Validation},
 };
 use crate::error::ApiError;
 use crate::extract::Query;
@@ -48,14 +49,14 @@ pub(super) async fn validate_models(
 /// Those that run and the latest that ended, the youngest first. A restart forgets them.
 #[utoipa::path(
     tag = "jobs",
-    params(JobListQuery),
+    params(PartQuery),
     responses((status = 200, description = "A part of the list", body = JobList, example = json!({
         "jobs": [running_example()], "total": 1, "page": 1, "per_page": 20, "has_next": false, "has_prev": false
     })))
 )]
 #[get("/api/jobs")]
-pub(super) async fn list_jobs(dashboard: Data<Dashboard>, query: Query<JobListQuery>) -> Json<JobList> {
-    Json(JobList::new(dashboard.jobs.list(), &query.0))
+pub(super) async fn list_jobs(dashboard: Data<Dashboard>, query: Query<PartQuery>) -> Json<JobList> {
+    Json(Page::cut(dashboard.jobs.list(), query.0.into()).into())
 }
 
 /// Show a job

@@ -16,14 +16,15 @@ use crate::dto::{
         ModelList, ModelListQuery, ModelTypes, ModelsDeleteRequest, ModelsDeleted, ModelsRepairRequest, RepairStarted,
         Rescanned,
     },
+    page::{ListQuery, PartQuery},
 };
 use crate::error::ApiError;
-use crate::extract::{Body, BodyOrQuery, Query};
+use crate::extract::{Body, BodyOrQuery};
 
 /// List models
 #[utoipa::path(
     tag = "models",
-    params(ModelListQuery),
+    params(ModelListQuery, PartQuery),
     responses((status = 200, description = "A part of the list", body = ModelList, example = json!({
         "models": [{
             "path": "checkpoints/wan21.safetensors", "type": "checkpoints", "size_gb": 4.8,
@@ -37,9 +38,9 @@ use crate::extract::{Body, BodyOrQuery, Query};
 #[get("/api/models")]
 pub(super) async fn list_models(
     dashboard: Data<Dashboard>,
-    query: Query<ModelListQuery>,
+    query: ListQuery<ModelListQuery>,
 ) -> Result<Json<ModelList>, ApiError> {
-    let list = dashboard.models.list(&query.0.into()).await?;
+    let list = dashboard.models.list(&query.into()).await?;
     Ok(Json(list.into()))
 }
 

@@ -20,6 +20,7 @@ use crate::dto::{
     error::ErrorEnvelope,
     models::{ModelsDeleteRequest, ModelsDeleted},
     outputs::{FileQuery, OutputList, OutputListQuery, UploadQuery, Uploaded},
+    page::{ListQuery, PartQuery},
 };
 use crate::error::{ApiError, ErrorCode};
 use crate::extract::{BodyOrQuery, Query};
@@ -34,7 +35,7 @@ const WAITING_PIECES: usize = 8;
 /// The files of ComfyUI's output folder with their sizes, or those of one prompt.
 #[utoipa::path(
     tag = "outputs",
-    params(OutputListQuery),
+    params(OutputListQuery, PartQuery),
     responses(
         (status = 200, description = "A part of the list", body = OutputList, example = json!({
             "outputs": [{
@@ -51,9 +52,9 @@ const WAITING_PIECES: usize = 8;
 #[get("/api/outputs")]
 pub(super) async fn list_outputs(
     dashboard: Data<Dashboard>,
-    query: Query<OutputListQuery>,
+    query: ListQuery<OutputListQuery>,
 ) -> Result<Json<OutputList>, ApiError> {
-    let list = dashboard.outputs.list(&query.0.into()).await?;
+    let list = dashboard.outputs.list(&query.into()).await?;
     Ok(Json(list.into()))
 }
 

@@ -11,17 +11,18 @@ use service::{Dashboard, PresetId};
 use crate::dto::{
     error::ErrorEnvelope,
     installs::{InstallRequest, InstallStarted, UninstallRequest, Uninstalled},
+    page::{ListQuery, PartQuery},
     presets::{PresetDetail, PresetList, PresetListQuery, PresetStatus},
 };
 use crate::error::{ApiError, ErrorCode};
-use crate::extract::{BodyOrQuery, OptionalBody, Query};
+use crate::extract::{BodyOrQuery, OptionalBody};
 
 /// List presets
 ///
 /// The catalogue in force and whatever is installed beyond it, with what the disk says about each.
 #[utoipa::path(
     tag = "presets",
-    params(PresetListQuery),
+    params(PresetListQuery, PartQuery),
     responses((status = 200, description = "A part of the list", body = PresetList, example = json!({
         "presets": [preset_example()],
         "total": 56, "page": 1, "per_page": 20, "has_next": true, "has_prev": false
@@ -30,9 +31,9 @@ use crate::extract::{BodyOrQuery, OptionalBody, Query};
 #[get("/api/presets")]
 pub(super) async fn list_presets(
     dashboard: Data<Dashboard>,
-    query: Query<PresetListQuery>,
+    query: ListQuery<PresetListQuery>,
 ) -> Result<Json<PresetList>, ApiError> {
-    let page = dashboard.presets.list(&query.0.into()).await?;
+    let page = dashboard.presets.list(&query.into()).await?;
     Ok(Json(page.into()))
 }
 

@@ -9,11 +9,12 @@ use service::Dashboard;
 
 use crate::dto::{
     error::ErrorEnvelope,
+    page::{ListQuery, PartQuery},
     prompts::{Prompt, PromptList, PromptListQuery},
     queue::{ClearRequest, Cleared, PromptChangeRequest, PromptStanding, Queue, QueueStanding},
 };
 use crate::error::ApiError;
-use crate::extract::{Body, BodyOrQuery, Query};
+use crate::extract::{Body, BodyOrQuery};
 
 /// Show the queue
 ///
@@ -131,7 +132,7 @@ pub(super) async fn cancel_prompt(
 /// Every one that ran here, however long ago, the latest first; other clients' too, where we saw them run.
 #[utoipa::path(
     tag = "comfyui",
-    params(PromptListQuery),
+    params(PromptListQuery, PartQuery),
     responses((status = 200, description = "A part of the list", body = PromptList, example = json!({
         "history": [prompt_example("completed")], "total": 1, "page": 1, "per_page": 20, "has_next": false, "has_prev": false
     })))
@@ -139,9 +140,9 @@ pub(super) async fn cancel_prompt(
 #[get("/api/comfyui/history")]
 pub(super) async fn list_prompts(
     dashboard: Data<Dashboard>,
-    query: Query<PromptListQuery>,
+    query: ListQuery<PromptListQuery>,
 ) -> Result<Json<PromptList>, ApiError> {
-    let page = dashboard.prompts.history(&query.0.into()).await?;
+    let page = dashboard.prompts.history(&query.into()).await?;
     Ok(Json(page.into()))
 }
 

@@ -11,20 +11,21 @@ use service::Dashboard;
 
 use crate::dto::{
     error::ErrorEnvelope,
+    page::{ListQuery, PartQuery},
     workflows::{
         WorkflowDeleted, WorkflowDetail, WorkflowList, WorkflowListQuery, WorkflowSaveRequest, WorkflowSaved,
         WorkflowUpdateRequest,
     },
 };
 use crate::error::ApiError;
-use crate::extract::{GraphBody, Query};
+use crate::extract::GraphBody;
 
 /// List workflows
 ///
 /// Templates, those that were saved here, and, while ComfyUI answers, those of its own page.
 #[utoipa::path(
     tag = "workflows",
-    params(WorkflowListQuery),
+    params(WorkflowListQuery, PartQuery),
     responses((status = 200, description = "A part of the list", body = WorkflowList, example = json!({
         "workflows": [workflow_example()], "total": 25, "page": 1, "per_page": 20, "has_next": true, "has_prev": false
     })))
@@ -32,9 +33,9 @@ use crate::extract::{GraphBody, Query};
 #[get("/api/workflows")]
 pub(super) async fn list_workflows(
     dashboard: Data<Dashboard>,
-    query: Query<WorkflowListQuery>,
+    query: ListQuery<WorkflowListQuery>,
 ) -> Result<Json<WorkflowList>, ApiError> {
-    let page = dashboard.workflows.list(&query.0.into()).await?;
+    let page = dashboard.workflows.list(&query.into()).await?;
     Ok(Json(page.into()))
 }
 

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use service::prompts::PromptState;
 
-use crate::world::{World, counting, eventually};
+use crate::world::{Running, World, counting, eventually};
 
 /// The steps of `counting(_, 3)`: each of three nodes begins, and one counts to three.
 const STEPS: usize = 6;
@@ -22,17 +22,22 @@ impl Ends {
     }
 }
 
+async fn three_of_which_comfyui_has_two(world: &World, running: &Running) -> Vec<String> {
+    let mut ids = Vec::new();
+    for color in 0..3 {
+        ids.push(running.execute(&counting(color, 3)).await.prompt_id);
+    }
+    world.comfy.wait_until(|comfy| comfy.queued().len() == 2).await;
+    ids
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn comfyui_restarts_at_each_step_of_a_run_and_every_prompt_ends_once() {
     for step in 0..=STEPS {
         let world = World::new();
         world.comfy.hold();
         let running = world.start().await;
-        let mut ids = Vec::new();
-        for color in 0..3 {
-            ids.push(running.execute(&counting(color, 3)).await.prompt_id);
-        }
-        world.comfy.wait_until(|comfy| comfy.queued().len() == 2).await;
+        let ids = three_of_which_comfyui_has_two(&world, &running).await;
         world.comfy.steps(step);
         if step == STEPS {
             world.comfy.wait_until(|comfy| !comfy.finished().is_empty()).await;
@@ -79,11 +84,7 @@ async fn ours_is_killed_at_each_step_and_finds_out_what_became_of_every_prompt()
         let world = World::new();
         world.comfy.hold();
         let running = world.start().await;
-        let mut ids = Vec::new();
-        for color in 0..3 {
-            ids.push(running.execute(&counting(color, 3)).await.prompt_id);
-        }
-        world.comfy.wait_until(|comfy| comfy.queued().len() == 2).await;
+        let ids = three_of_which_comfyui_has_two(&world, &running).await;
         world.comfy.steps(step);
         running.kill();
         world.comfy.go_on();
