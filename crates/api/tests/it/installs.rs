@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use test_support::file_server::{Always, Content, Times};
 
-use crate::world::{PATIENCE, World, program::Process};
+use crate::world::{PATIENCE, World, client, program::Process};
 
 /// The address of a file of `acme/<repo>`.
 fn url(repo: &str, name: &str) -> String {
@@ -181,7 +181,7 @@ async fn an_install_of_six_files_survives_twenty_kills() {
 
     let mut process = Process::serve(&world).await;
     let install = format!("http://{}/api/presets/KILLED/install", process.address);
-    let started: Value = reqwest::Client::new().post(install).send().await.unwrap().json().await.unwrap();
+    let started: Value = client().post(install).send().await.unwrap().json().await.unwrap();
     for kill in 0..KILLS {
         // A different share of the next bytes each time, and at times before the first one.
         let more = (kill * 7919) % 11 * 20_000;

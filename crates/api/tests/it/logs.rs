@@ -5,17 +5,10 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use serde_json::Value;
 
-use crate::world::{PATIENCE, World, program::Process};
+use crate::world::{PATIENCE, World, client, program::Process};
 
 async fn ask(process: &Process, path: &str) -> reqwest::Response {
-    reqwest::Client::builder()
-        .no_proxy()
-        .build()
-        .unwrap()
-        .get(format!("http://{}{path}", process.address))
-        .send()
-        .await
-        .unwrap()
+    client().get(format!("http://{}{path}", process.address)).send().await.unwrap()
 }
 
 async fn lines(process: &Process, query: &str) -> Vec<Value> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use service::models::ExtraModelPaths;
-use test_support::file_server::Content;
+use test_support::{fake_comfy::FakeComfy, file_server::Content};
 
 use crate::world::{PATIENCE, Server, World, socket::Client};
 
@@ -113,11 +113,51 @@ async fn a_job_tells_how_far_it_is_keeps_its_result_and_can_be_cancelled() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_validation_under_way_is_cancelled_in_the_middle_of_a_file() {
+    let world = World::new();
+    place(&world, "checkpoints/endless.ckpt", b"");
+    let file = fs::File::options().write(true).open(world.model("checkpoints/endless.ckpt")).unwrap();
+    file.set_len(1 << 40).unwrap();
+    let server = world.serve().await;
+    let (_, job) = server.json("GET", "/api/models/validate?background=true", None).await;
+    let path = format!("/api/jobs/{}", job["id"].as_str().unwrap());
+    until(&server, &path, |job| job["current"].is_string()).await;
+    let (status, cancelled) = server.json("DELETE", &path, None).await;
+    assert_eq!((status, &cancelled["status"]), (200, &json!("cancelled")), "{cancelled}");
+    assert!(server.get(&path).await["result"].is_null());
+    server.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_folder_that_comfyui_knows_has_a_readable_name_and_counts_what_lies_in_it() {
+    let comfy = FakeComfy::start();
+    let world = World::new().beside(&comfy);
+    place(&world, "loras/a.safetensors", &safetensors(10));
+    place(&world, "of_my_own/b.safetensors", &safetensors(20));
+    let server = world.serve().await;
+    let answer = server.get("/api/models/types").await;
+    let found = |id: &str| answer["types"].as_array().unwrap().iter().find(|kind| kind["id"] == id).cloned();
+    let known: Vec<String> = server.client.get(comfy.url() + "/models").send().await.unwrap().json().await.unwrap();
+    assert!(known.len() > 15, "{known:?}");
+    for folder in known.iter().filter(|folder| *folder != "custom_nodes") {
+        let kind = found(folder).unwrap_or_else(|| panic!("{folder} is missing"));
+        assert_ne!(kind["name"], json!(folder), "that is no readable name");
+    }
+    let loras = found("loras").unwrap();
+    assert_eq!((&loras["name"], &loras["count"]), (&json!("LoRAs"), &json!(1)));
+    assert_eq!(loras["size_bytes"], safetensors(10).len());
+    assert_eq!(found("of_my_own").unwrap()["name"], "of_my_own");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_has_not_changed_is_not_sent_again_and_what_has_is() {
     let world = World::new();
     place(&world, "loras/mine.safetensors", &safetensors(10));
     let server = world.serve().await;
-    for path in ["/api/models", "/api/presets", "/api/presets/registry/status", "/api/models/types"] {
+    let catalogue = ["/api/presets", "/api/presets/SMALL", "/api/presets/registry/status", "/api/presets/updates"];
+    let lists =
+        ["/api/models", "/api/models/types", "/api/downloads", "/api/downloads/history", "/api/workflows", "/api/jobs"];
+    for path in catalogue.into_iter().chain(lists) {
         let first = server.client.get(server.url(path)).send().await.unwrap();
         let tag = first.headers()["etag"].clone();
         let again = server.client.get(server.url(path)).header("If-None-Match", &tag).send().await.unwrap();

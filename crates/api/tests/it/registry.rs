@@ -1,9 +1,11 @@
 //! The registry and what it says about this machine: sync, updates, recommendations.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 use test_support::{fake_registry::FakeRegistry, file_server::Content};
 
-use crate::world::{Server, World};
+use crate::world::{PATIENCE, Server, World};
 
 const SHIPPED: &str = include_str!("../../../registry/data/presets.json");
 
@@ -77,6 +79,62 @@ async fn a_newer_version_of_what_is_installed_is_an_update_with_the_files_that_i
     assert!(update["download_bytes"].is_u64() && update["download_size"].is_string());
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn the_registry_is_synced_by_itself_and_its_copy_is_in_force_after_a_start_without_network() {
+    let world = World::new();
+    let url = world.file("new", "one.safetensors", &Content::pattern(3, 1000));
+    let registry = FakeRegistry::serving(&registry_of("FIRST", "1.0.0", &url));
+    let serve_with = async |interval| {
+        let change = |config: &mut api::Config| {
+            config.service.registry_url = registry.url();
+            config.service.registry_sync_interval = interval;
+        };
+        world.serve_with(change).await
+    };
+    let server = serve_with(Duration::from_millis(30)).await;
+    let appears = async |id: &str| {
+        let path = format!("/api/presets/{id}");
+        let watch = async { while server.json("GET", &path, None).await.0 != 200 {} };
+        tokio::time::timeout(PATIENCE, watch).await.unwrap_or_else(|_| panic!("{id} is synced in time"));
+    };
+    appears("FIRST").await;
+    registry.set(FakeRegistry::DOCUMENT, &registry_of("SECOND", "1.0.0", &url));
+    appears("SECOND").await;
+    server.stop().await.unwrap();
+
+    registry.fail_with(Some(503));
+    let server = serve_with(Duration::ZERO).await;
+    let status = server.get("/api/presets/registry/status").await;
+    assert_eq!((&status["origin"], &status["total_presets"]), (&json!("synced"), &json!(1)));
+    assert!(status["last_sync"].is_string());
+    assert_eq!(server.get("/api/presets/SECOND").await["in_registry"], true);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_fits_best_is_recommended_first_and_what_was_not_declared_is_unknown() {
+    let mut world = World::new();
+    let url = world.file("a", "a.safetensors", &Content::pattern(3, 1000));
+    for (id, vram_gb) in [("A8", 8.0), ("A26", 25.6), ("A16", 16.0), ("A48", 48.0), ("A27", 25.8), ("A24", 24.0)] {
+        let path = format!("unet/{id}.safetensors");
+        world.preset(id, &[(&path, &url)])["requirements"] = json!({"vram_gb": vram_gb});
+    }
+    let server = world.serve().await;
+    server.install("A16", json!({})).await;
+    let found = server.get("/api/presets/recommendations?vram_gb=24").await;
+    let ids = |list: &str| -> Vec<String> {
+        found[list].as_array().unwrap().iter().map(|preset| preset["id"].as_str().unwrap().to_owned()).collect()
+    };
+    // A card that is sold with 24 GB may say 22.5: up to 1.07 times 24 is 25.68.
+    assert_eq!(ids("compatible"), ["A26", "A24", "A16", "A8"]);
+    assert_eq!(ids("incompatible"), ["A27", "A48"]);
+    assert_eq!(ids("unknown"), ["SMALL"]);
+    let installed: Vec<bool> =
+        found["compatible"].as_array().unwrap().iter().map(|preset| preset["installed"] == true).collect();
+    assert_eq!(installed, [false, false, true, false]);
+    let smaller = server.get("/api/presets/recommendations?vram_gb=10").await;
+    assert_eq!(smaller["compatible"].as_array().unwrap().len(), 1);
+}
+
 /// A world of the catalogue that is shipped, whose smallest preset the hub has.
 fn shipped() -> (World, Value, String) {
     let world = World::new();
@@ -113,6 +171,10 @@ async fn on_the_shipped_catalogue_every_list_has_something_to_say() {
     }
     let unasked = server.get("/api/presets/recommendations").await;
     assert!(unasked["gpu"].is_object() || !unasked["unknown"].as_array().unwrap().is_empty());
+    let preset = server.get("/api/presets/SDXL_BASE_V1").await;
+    let workflows = server.get("/api/workflows?search=sdxl").await;
+    assert_eq!(preset["workflows"], json!(["sdxl_text_to_image.json"]));
+    assert_eq!(workflows["workflows"][0]["preset"], "SDXL_BASE_V1", "{workflows}");
 
     server.install(&id, json!({})).await;
     let models = server.get("/api/models").await;

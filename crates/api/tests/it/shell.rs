@@ -3,7 +3,7 @@
 use test_support::file_server::Content;
 
 use crate::world::{
-    World,
+    World, client,
     program::{Process, call, call_in, run},
 };
 
@@ -57,7 +57,7 @@ async fn a_secret_is_not_shown_by_help_and_an_empty_variable_is_unset() {
     let mut command = call_in(&world, &["serve", "--listen", "127.0.0.1:0"]);
     command.env("ACCESS_PASSWORD", "").env("HF_TOKEN", "").env("COMFYUI_MAX_QUEUE", "");
     let process = Process::started(command).await;
-    let presets = reqwest::get(format!("http://{}/api/presets", process.address)).await.unwrap();
+    let presets = client().get(format!("http://{}/api/presets", process.address)).send().await.unwrap();
     assert_eq!(presets.status(), 200);
 }
 
@@ -110,7 +110,7 @@ async fn a_running_server_does_the_work() {
     assert!(got.status.success(), "{}", String::from_utf8_lossy(&got.stderr));
     assert!(world.holds("loras/two.safetensors", &Content::pattern(2, 70_000)));
 
-    let history = reqwest::get(format!("http://{}/api/downloads/history", process.address)).await.unwrap();
+    let history = client().get(format!("http://{}/api/downloads/history", process.address)).send().await.unwrap();
     let history: serde_json::Value = history.json().await.unwrap();
     assert_eq!(history["total"], 2, "the server did both: {history}");
 }

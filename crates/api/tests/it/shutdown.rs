@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
-use crate::world::{World, program::Process, socket::Client};
+use crate::world::{World, client, program::Process, socket::Client};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn sockets_are_closed_with_1001_and_a_transfer_goes_on_at_the_next_start() {
@@ -34,7 +34,7 @@ async fn a_signal_ends_the_process_in_order() {
     for signal in ["-TERM", "-INT"] {
         let world = World::new();
         let process = Process::serve(&world).await;
-        let answer = reqwest::get(format!("http://{}/health", process.address)).await.unwrap();
+        let answer = client().get(format!("http://{}/health", process.address)).send().await.unwrap();
         assert_eq!(answer.status(), 200);
         process.signal(signal);
         assert!(process.end(Duration::from_secs(10)).await.success(), "{signal}");

@@ -1,15 +1,15 @@
 //! The socket: what a client can say, what it hears, and how it ends.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use api::ws::SocketPace;
-use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 use tokio::io::AsyncReadExt;
 use tokio_tungstenite::tungstenite::{Message, protocol::frame::coding::CloseCode};
 
-use crate::world::{World, socket::Client};
+use crate::world::{World, socket::Client, with_busy_processors};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_install_is_heard_from_its_queueing_to_its_end() {
@@ -73,6 +73,21 @@ async fn a_subscription_begins_with_how_things_stand() {
     }
     gate.open();
     client.hear_one_of(&["download_complete"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_machine_is_told_of_at_least_every_five_seconds_and_at_once_when_it_changes() {
+    let server = World::new().serve_with(|config| config.service.sample_interval = Duration::from_millis(50)).await;
+    let mut client = Client::connect(&server).await;
+    client.say(json!({"type": "subscribe", "channels": ["system"]})).await;
+    client.hear_one_of(&["system_status"]).await;
+    let last = std::time::Instant::now();
+    client.hear_one_of(&["system_status"]).await;
+    assert!(last.elapsed() < Duration::from_millis(5500), "{:?}", last.elapsed());
+
+    with_busy_processors(async {
+        while client.hear_one_of(&["system_status"]).await["data"]["cpu_usage"].as_f64().unwrap_or(0.0) < 60.0 {}
+    });
 }
 
 #[tokio::test(flavor = "multi_thread")]

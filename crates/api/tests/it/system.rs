@@ -1,6 +1,6 @@
 //! The machine as the interface shows it, when the machine changes.
 
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -10,8 +10,9 @@ use test_support::{
 };
 
 use crate::world::{
-    PATIENCE, Server, World,
+    PATIENCE, Server, World, client,
     program::{Process, call_in},
+    with_busy_processors,
 };
 
 /// A server that looks at the machine and at ComfyUI many times a second.
@@ -59,22 +60,9 @@ async fn comfyui_is_running_while_it_answers_and_stopped_when_it_does_not() {
 #[tokio::test(flavor = "multi_thread")]
 async fn processors_that_work_show_and_their_count_is_what_may_be_used() {
     let server = watchful(&World::new(), |_| {}).await;
-    let stop = AtomicBool::new(false);
-    let burn = || {
-        while !stop.load(Ordering::Relaxed) {
-            std::hint::spin_loop();
-        }
-    };
-    let resources = std::thread::scope(|scope| {
-        let threads = std::thread::available_parallelism().unwrap().get();
-        (0..threads).for_each(|_| drop(scope.spawn(burn)));
-        let busy = until(&server, "/api/system/resources", |resources| {
-            resources["cpu"]["percent"].as_f64().is_some_and(|percent| percent > 60.0)
-        });
-        let resources = tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on(busy));
-        stop.store(true, Ordering::Relaxed);
-        resources
-    });
+    let resources = with_busy_processors(until(&server, "/api/system/resources", |resources| {
+        resources["cpu"]["percent"].as_f64().is_some_and(|percent| percent > 60.0)
+    }));
     assert!(resources["cpu"]["count"].as_u64().unwrap() >= 1);
     let memory = &resources["memory"];
     assert!(memory["total_bytes"].as_u64() > memory["used_bytes"].as_u64(), "{memory}");
@@ -192,8 +180,7 @@ async fn the_program_itself_opens_the_driver_where_the_loader_finds_it() {
     let mut command = call_in(&world, &["serve", "--listen", "127.0.0.1:0"]);
     command.env("LD_LIBRARY_PATH", driver.folder());
     let process = Process::started(command).await;
-    let client = reqwest::Client::builder().no_proxy().build().unwrap();
-    let answer = client.get(format!("http://{}/api/system/resources", process.address)).send().await.unwrap();
+    let answer = client().get(format!("http://{}/api/system/resources", process.address)).send().await.unwrap();
     let resources: Value = answer.json().await.unwrap();
     assert_eq!(resources["gpu"]["count"], 2, "{resources}");
     assert_eq!(resources["gpu"]["devices"][1]["temperature_c"], json!(41.0));

@@ -8,7 +8,7 @@ use tokio::io::AsyncWriteExt;
 
 use super::callers::{PASSWORD, database, shell};
 use crate::world::{
-    World,
+    World, client,
     program::{Process, call_in, run},
 };
 
@@ -51,7 +51,7 @@ async fn the_shell_makes_keys_and_sets_the_password_while_the_server_runs() {
     let world = World::new();
     let server = Process::serve(&world).await;
     let status = async |key: &str| {
-        let request = reqwest::Client::new().get(format!("http://{}/api/downloads", server.address));
+        let request = client().get(format!("http://{}/api/downloads", server.address));
         request.bearer_auth(key).send().await.unwrap().status().as_u16()
     };
     let output = run(call_in(&world, &["auth", "generate-key", "--name", "ci", "--role", "read"])).await;
@@ -72,7 +72,7 @@ async fn the_shell_makes_keys_and_sets_the_password_while_the_server_runs() {
     let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
     child.stdin.take().unwrap().write_all(format!("{PASSWORD}\n").as_bytes()).await.unwrap();
     assert!(child.wait().await.unwrap().success());
-    let login = reqwest::Client::new().post(format!("http://{}/api/auth/login", server.address));
+    let login = client().post(format!("http://{}/api/auth/login", server.address));
     let answer = login.json(&serde_json::json!({"password": PASSWORD})).send().await.unwrap();
     assert_eq!(answer.status(), 200);
 

@@ -6,7 +6,10 @@ pub(crate) mod socket;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
 use std::time::Duration;
 
 use api::{Application, Config, Invocation};
@@ -136,9 +139,39 @@ impl World {
         let running = tokio::spawn(application.run(async move {
             let _ = stopped.await;
         }));
-        let client = reqwest::Client::builder().no_proxy().build().unwrap();
-        Server { port, client, stop, _folder: Arc::clone(&self.folder), running }
+        Server { port, client: client(), stop, _folder: Arc::clone(&self.folder), running }
     }
+}
+
+/// Keeps every processor busy until `work` is done.
+pub(crate) fn with_busy_processors<T>(work: impl Future<Output = T>) -> T {
+    let stop = AtomicBool::new(false);
+    let burn = || {
+        while !stop.load(Ordering::Relaxed) {
+            std::hint::spin_loop();
+        }
+    };
+    std::thread::scope(|scope| {
+        let threads = std::thread::available_parallelism().unwrap().get();
+        (0..threads).for_each(|_| drop(scope.spawn(burn)));
+        let _at_the_end = Raised(&stop);
+        tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on(work))
+    })
+}
+
+/// A flag that goes up when this is dropped, a panic included: else nobody would come out of the scope.
+struct Raised<'a>(&'a AtomicBool);
+
+impl Drop for Raised<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// A client that goes straight to where it is sent. Another crate of the workspace may bring a provider of TLS; none has to.
+pub(crate) fn client() -> reqwest::Client {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::builder().no_proxy().build().unwrap()
 }
 
 pub(crate) struct Server {
