@@ -55,7 +55,8 @@ pub(crate) trait OpenFile: Debug + Send + Sync {
 
     fn set_size(&self, size: u64) -> io::Result<()>;
 
-    /// Sets room for so many bytes aside. `false` where the file system cannot; a full one is an error.
+    /// Sets room for so many bytes aside. `false` where the file system cannot; that it is full, or takes no file of that
+    /// size, is an error.
     fn set_aside(&self, bytes: u64) -> io::Result<bool>;
 
     /// Brings content and size to the disk.

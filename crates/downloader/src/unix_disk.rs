@@ -149,7 +149,7 @@ impl OpenFile for UnixFile {
     fn set_aside(&self, bytes: u64) -> io::Result<bool> {
         match rustix::fs::fallocate(&self.0, FallocateFlags::KEEP_SIZE, 0, bytes) {
             Ok(()) => Ok(true),
-            Err(error @ (Errno::NOSPC | Errno::DQUOT)) => Err(error.into()),
+            Err(error @ (Errno::NOSPC | Errno::DQUOT | Errno::FBIG)) => Err(error.into()),
             Err(_) => Ok(false),
         }
     }

@@ -124,8 +124,10 @@ async fn a_server_that_stays_busy_fails_in_words() {
     let route = served(|route| route.status(503, Always));
     let mut rig = Rig::start();
     let story = rig.fetch(rig.file("f.bin", &route.url())).await;
-    assert!(matches!(story.error(), TransferError::Busy { status: 503, .. }), "{}", story.error());
+    let words = format!("{} is busy or broken: it answered with status 503, again and again", route.server().address());
+    assert_eq!(story.error().to_string(), words);
     assert_eq!(route.requests().len(), 6);
+    rig.assert_absent("f.bin");
 }
 
 #[tokio::test]
@@ -201,6 +203,8 @@ async fn a_server_that_is_not_there_fails_in_words() {
     let mut rig = Rig::start();
     let story = rig.fetch(rig.file("f.bin", &url)).await;
     assert!(matches!(story.error(), TransferError::Network { .. }), "{}", story.error());
+    let words = "could not be reached or the connection broke: Connection refused (os error 111)";
+    assert!(story.error().to_string().ends_with(words), "{}", story.error());
     rig.assert_absent("f.bin");
 }
 
@@ -289,6 +293,7 @@ async fn a_server_without_ranges_that_always_cuts_is_given_up() {
     let story = rig.fetch(rig.file("f.bin", &route.url())).await;
     assert!(matches!(story.error(), TransferError::Network { .. }), "{}", story.error());
     assert!(route.requests().len() < 30, "{} requests", route.requests().len());
+    rig.assert_absent("f.bin");
 }
 
 #[tokio::test]
@@ -300,4 +305,5 @@ async fn mirrors_that_all_fail_are_each_tried_as_often_as_one_is() {
     let story = rig.fetch(file).await;
     assert!(matches!(story.error(), TransferError::Busy { status: 503, .. }), "{}", story.error());
     assert_eq!((one.requests().len(), two.requests().len()), (6, 6));
+    rig.assert_absent("f.bin");
 }

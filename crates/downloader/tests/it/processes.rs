@@ -117,13 +117,12 @@ async fn an_engine_waits_for_another_process_and_takes_over_when_that_is_killed(
     let mut second = Rig::on(trial.rig.home.clone(), patient);
     second.enqueue("job", vec![second.known("f.bin", &trial.route)]).await;
     second.until("job", |event| matches!(event, JobEvent::Progress(_))).await;
-    let sent = trial.route.body_bytes_sent();
     first.kill().unwrap();
     first.wait().unwrap();
     gate.open();
     let story = second.rest("job").await;
     assert_eq!((story.outcome().how, story.restarts()), (Arrival::Fetched, vec![]), "{:#?}", story.told());
-    let fetched = trial.route.body_bytes_sent() - sent;
+    let fetched = story.outcome().wire_bytes;
     assert!(fetched <= SIZE - 5 * MIB, "{fetched} bytes: a kill costs the block that was being written");
     trial.assert_whole();
 }
@@ -190,4 +189,20 @@ async fn a_sync_that_fails_is_never_taken_for_success() {
         }
         trial.assert_whole();
     }
+}
+
+#[tokio::test]
+async fn a_file_that_is_too_large_for_the_file_system_fails_before_it_is_fetched() {
+    if !can_trace() {
+        return;
+    }
+    let trial = Trial::new();
+    let gate = trial.route.hold_at(0);
+    let ran = trial.start_with(&["fallocate:error=EFBIG"], None).wait_with_output().unwrap();
+    gate.open();
+    assert_eq!(ran.status.code(), Some(1), "{}", said(&ran.stderr));
+    let path = trial.rig.path("f.bin");
+    let words = format!("f.bin: making room for {} failed: File too large (os error 27)", path.display());
+    assert_eq!(said(&ran.stderr), words);
+    trial.rig.assert_absent("f.bin");
 }
