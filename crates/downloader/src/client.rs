@@ -2,10 +2,12 @@
 //! redirects and retries nothing; `source` does.
 
 use std::error::Error;
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use rustix::io::Errno;
 
 use crate::Settings;
 use crate::address_policy::AddressPolicy;
@@ -19,10 +21,18 @@ pub(crate) struct OnlyRefusedAddresses {
 
 /// Builds the one client of an engine. HTTP/1.1 only: ranges of one file go over connections of their own, which
 /// HTTP/2 would merge into one.
+///
+/// The authorities that are trusted are the machine's, or those in `SSL_CERT_FILE` and `SSL_CERT_DIR` where one of these
+/// is set, and the extra roots of the settings.
 pub(crate) fn build(settings: &Settings) -> Result<reqwest::Client, reqwest::Error> {
     // The process may have chosen a provider already; then that one is used.
     let _ = rustls::crypto::ring::default_provider().install_default();
+    let mut extra_roots = Vec::new();
+    for pem in &settings.extra_roots {
+        extra_roots.extend(reqwest::Certificate::from_pem_bundle(pem.as_bytes())?);
+    }
     reqwest::Client::builder()
+        .tls_certs_merge(extra_roots)
         .user_agent(&settings.user_agent)
         .http1_only()
         .redirect(reqwest::redirect::Policy::none())
@@ -59,21 +69,37 @@ impl Resolve for GuardedResolver {
 
 /// The refusal inside an error of the client, if that is what it is.
 pub(crate) fn refused_host(error: &reqwest::Error) -> Option<String> {
-    let mut cause: Option<&(dyn Error + 'static)> = Some(error);
-    while let Some(error) = cause {
-        if let Some(refused) = error.downcast_ref::<OnlyRefusedAddresses>() {
-            return Some(refused.host.clone());
-        }
-        cause = error.source();
-    }
-    None
+    causes(error).find_map(|cause| Some(cause.downcast_ref::<OnlyRefusedAddresses>()?.host.clone()))
+}
+
+/// What is wrong with the server's certificate, if that is why a request failed.
+pub(crate) fn refused_certificate(error: &reqwest::Error) -> Option<String> {
+    causes(error).find_map(|cause| match cause.downcast_ref::<rustls::Error>()? {
+        rustls::Error::InvalidCertificate(problem) => Some(problem.to_string()),
+        _ => None,
+    })
+}
+
+/// The system's word, if there was no room for another open file.
+pub(crate) fn full_file_table(error: &reqwest::Error) -> Option<io::Error> {
+    causes(error).find_map(|cause| {
+        let errno = Errno::from_io_error(cause.downcast_ref()?)?;
+        matches!(errno, Errno::MFILE | Errno::NFILE).then(|| errno.into())
+    })
 }
 
 /// The innermost cause in words. The outer ones repeat the URL, which may hold a secret.
 pub(crate) fn innermost(error: &reqwest::Error) -> String {
-    let mut cause: &dyn Error = error;
-    while let Some(inner) = cause.source() {
-        cause = inner;
-    }
-    cause.to_string()
+    causes(error).last().map(ToString::to_string).unwrap_or_default()
+}
+
+fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    std::iter::successors(Some(error), |error| {
+        let error: &'a (dyn Error + 'static) = *error;
+        match error.downcast_ref::<io::Error>() {
+            // What it calls its source is the source of what it wraps.
+            Some(wrapper) => wrapper.get_ref().map(|wrapped| wrapped as &(dyn Error + 'static)),
+            None => error.source(),
+        }
+    })
 }

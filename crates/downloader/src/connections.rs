@@ -1,7 +1,8 @@
 //! How many connections help. Pure: a count of bytes and the time come in, a number comes out.
 //!
-//! It begins with one. A connection that brings little is joined by all that are allowed, one that brings much by one
-//! more at a time; when more of them bring nothing, they go again, and after a while the next one is tried.
+//! It begins with one, or with all that are allowed where the server is far away. A connection that brings little is
+//! joined by all, one that brings much by one more at a time; when more of them bring nothing, they go again, and after
+//! a while the next one is tried.
 
 use std::time::Duration;
 
@@ -9,6 +10,8 @@ use tokio::time::Instant;
 
 /// How long all connections have to run before they are judged.
 const JUDGED_AFTER: Duration = Duration::from_millis(100);
+/// A server whose answer took this long is far away: connections to it start slowly, and all of them together no slower.
+pub(crate) const FAR: Duration = Duration::from_millis(10);
 /// A line on which one connection brings less than this has room for all (bytes a second).
 const LITTLE: f64 = 64e6;
 /// Connections that spend more of their time than this on storing wait for the disk, not for the network.
@@ -43,14 +46,17 @@ impl Connections {
         self.target
     }
 
-    /// Bytes a second that one connection brought lately.
-    pub(crate) fn rate_of_one(&self) -> f64 {
-        self.rate / self.target as f64
-    }
-
     /// Whether more may be wanted soon, so that the next file should wait.
     pub(crate) fn is_growing(&self) -> bool {
         self.content_until.is_none() && self.target < self.limit
+    }
+
+    /// The first answer took so long.
+    pub(crate) fn answered(&mut self, now: Instant, silence: Duration) {
+        if silence >= FAR && self.window.is_none() && self.content_until.is_none() {
+            self.target = self.limit;
+            self.settle(now);
+        }
     }
 
     /// A connection failed before it brought anything: the server may not want so many.
@@ -139,6 +145,15 @@ mod tests {
     fn a_connection_that_waits_for_the_disk_stays_alone() {
         assert_eq!(reached(1e9, 1e9, 3), 1);
         assert_eq!(reached(500e6, 1e9, 3), 1);
+    }
+
+    #[test]
+    fn a_server_that_is_far_away_gets_all_of_them_at_once() {
+        for (silence, expected) in [(Duration::from_millis(50), 8), (Duration::from_millis(1), 1)] {
+            let mut connections = Connections::new(8);
+            connections.answered(Instant::now(), silence);
+            assert_eq!(connections.target(), expected);
+        }
     }
 
     #[test]

@@ -4,6 +4,8 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use rustix::io::Errno;
+
 use crate::{JobId, Sha256Digest, SourceUrlError};
 
 /// Why the engine could not be built.
@@ -196,6 +198,16 @@ pub enum TransferError {
         /// What is wrong with it.
         problem: String,
     },
+    /// Who answers cannot prove to be that host.
+    #[error(
+        "the certificate of {host} is not accepted: {problem}; SSL_CERT_FILE may name a file of authorities to trust"
+    )]
+    UntrustedCertificate {
+        /// Who.
+        host: String,
+        /// What is wrong with it.
+        problem: String,
+    },
     /// A page link of Civitai that names no file.
     #[error(transparent)]
     Source(#[from] SourceUrlError),
@@ -261,4 +273,12 @@ pub enum TransferError {
         /// The system's word.
         source: io::Error,
     },
+}
+
+impl TransferError {
+    /// This process, or the machine, has no room for another open file: that passes when others are closed.
+    pub(crate) fn is_full_file_table(&self) -> bool {
+        let cause = std::error::Error::source(self).and_then(|cause| cause.downcast_ref::<io::Error>());
+        matches!(cause.and_then(Errno::from_io_error), Some(Errno::MFILE | Errno::NFILE))
+    }
 }

@@ -11,6 +11,7 @@ use crate::fetch;
 use crate::fetching::{Ended, FIRST_STRETCH, Fetching};
 use crate::identity::Identity;
 use crate::refusal::OpenError;
+use crate::sharing::Running;
 use crate::source::{Opened, Wanted};
 use crate::transfer::Halt;
 use crate::{RestartReason, TokenHint, TransferError};
@@ -91,6 +92,7 @@ impl Fetching<'_> {
         }
         self.facts = opened.facts.clone();
         self.established = true;
+        self.connections.answered(Instant::now(), self.sources[self.current].source.silence());
         self.transfer.started(self.facts.clone()).await;
         self.start_first(opened, start);
         Ok(())
@@ -136,19 +138,20 @@ impl Fetching<'_> {
         if self.validators_lie {
             return identity.total == facts.size;
         }
-        let same_source = self.sources[self.current].source.listed.public() == identity.source;
-        let strong = |etag: &Option<String>| etag.as_ref().is_some_and(|etag| !etag.starts_with("W/"));
-        let proven =
-            same_source || identity.is_proven_by_hash() || (strong(&identity.etag) && identity.etag == facts.etag);
-        proven && identity.agrees_with(facts)
+        identity.is_held_by(&self.sources[self.current].source.listed.public(), facts)
     }
 
     async fn is_another_version(&mut self) -> Result<(), Halt> {
         let listed = self.sources[self.current].source.listed.public();
-        if self.identity.as_ref().is_some_and(|identity| identity.source != listed) {
+        if self.identity.as_ref().is_none_or(|identity| identity.source == listed) {
+            return self.changed().await;
+        }
+        self.sources[self.current].differs = true;
+        self.next_source()?;
+        if !self.may_hold_what_is_here(self.current) {
             return self.restart(RestartReason::OtherSource).await;
         }
-        self.changed().await
+        Ok(())
     }
 
     /// A file of which nothing is here: room, journal, hash.
@@ -201,20 +204,19 @@ impl Fetching<'_> {
             Body::Whole(_) => u64::MAX,
         };
         let claimed = self.incoming.map().claim(length);
-        let (Some((claim, Span { next, .. })), Some(permit)) = (claimed, self.permit.take()) else { return };
+        let Some((claim, Span { next, .. })) = claimed else { return };
         if next != start {
             // A block was voided meanwhile: this answer is for later bytes. Ask again.
             self.incoming.map().release(claim);
-            self.permit = Some(permit);
             return;
         }
         let fetcher = self.fetcher();
         let index = self.current;
         let host = self.sources[index].source.host();
-        self.fetchers.insert(claim, (Instant::now(), Arc::clone(&fetcher.received)));
+        self.fetchers.insert(claim, Running::new(index, Arc::clone(&fetcher.received), false));
         self.running.spawn(async move {
             let end = fetcher.store(opened, claim, start, &host).await;
-            Ended { claim, source: index, end, permit }
+            Ended { claim, source: index, end }
         });
     }
 
@@ -229,15 +231,19 @@ impl Fetching<'_> {
         if index == self.current {
             self.stop_all().await;
             self.next_source()?;
-            self.not_before = None;
         }
         Ok(())
     }
 
-    /// Goes on with the source that has failed least. When none is left, the first one's error tells the story.
+    /// Goes on with the source that has failed least, of those that may hold what is here. When none is left, the first
+    /// one's error tells the story.
     pub(crate) fn next_source(&mut self) -> Result<(), Halt> {
         let alive = (0..self.sources.len()).filter(|index| self.sources[*index].dead.is_none());
-        let Some(next) = alive.min_by_key(|index| self.sources[*index].failures) else {
+        let order = |index: &usize| {
+            let source = &self.sources[*index];
+            (!self.may_hold_what_is_here(*index), source.failures, source.left)
+        };
+        let Some(next) = alive.min_by_key(order) else {
             let error = self.sources.iter_mut().find_map(|source| source.dead.take());
             let nothing = || TransferError::NotFound { host: String::new(), status: 404 };
             return Err(error.unwrap_or_else(nothing).into());

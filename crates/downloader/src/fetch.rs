@@ -91,7 +91,11 @@ impl Fetcher {
             Err(OpenError::Unsatisfiable { total: Some(end) }) if self.ends_at(end) => return FetchEnd::Done,
             Err(error) => return error.into(),
         };
-        let agrees = if trusted { identity.agrees_with(&opened.facts) } else { identity.total == opened.facts.size };
+        let facts = &opened.facts;
+        let agrees = match trusted {
+            true => identity.is_held_by(&source.listed.public(), facts),
+            false => identity.total == facts.size,
+        };
         if !agrees {
             let (name, host) = (self.incoming.part.destination().name(), source.host());
             return tokio::select! {

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use tokio::sync::OwnedSemaphorePermit;
@@ -12,18 +12,17 @@ use tokio::task::{JoinError, JoinHandle, JoinSet};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::blocks::{ClaimId, SCALE, Span};
+use crate::blocks::{ClaimId, SCALE};
 use crate::connections::Connections;
 use crate::fetch::{FetchEnd, Fetcher};
 use crate::finish::Arrived;
 use crate::identity::Identity;
 use crate::incoming::Incoming;
-use crate::retry::RetryBudget;
-use crate::source::Source;
+use crate::sharing::{Running, SourceState};
 use crate::start::Resume;
 use crate::transfer::{Halt, Transfer};
 use crate::verify::PrefixHash;
-use crate::{Backoff, Facts, RestartReason, SourceUrl, TransferError};
+use crate::{Facts, RestartReason};
 
 /// What the first connection asks for, before anything is known.
 pub(crate) const FIRST_STRETCH: u64 = (16 << 20) / SCALE;
@@ -31,13 +30,7 @@ pub(crate) const FIRST_STRETCH: u64 = (16 << 20) / SCALE;
 pub(crate) const SMALL_FILE: u64 = (32 << 20) / SCALE;
 /// A thread is not worth it below this; the hash is computed at the end.
 pub(crate) const HASHED_AT_THE_END: u64 = (4 << 20) / SCALE;
-/// A connection gets as much as it fetches in this time, so that the hash never waits long for a gap to fill.
-const STRETCH: Duration = Duration::from_secs(4);
-/// Least that a connection is asked to fetch while there is more.
-const LEAST_STRETCH: u64 = (4 << 20) / SCALE;
-/// Least that is taken from another connection at the tail.
-const LEAST_STOLEN: u64 = (2 << 20) / SCALE;
-const TICK: Duration = Duration::from_millis(50);
+pub(crate) const TICK: Duration = Duration::from_millis(50);
 
 pub(crate) struct Fetching<'a> {
     pub(crate) transfer: &'a Transfer,
@@ -58,13 +51,13 @@ pub(crate) struct Fetching<'a> {
     /// Most bytes that were ever here at once: what counts as progress.
     pub(crate) furthest: u64,
     pub(crate) connections: Connections,
-    pub(crate) permit: Option<OwnedSemaphorePermit>,
+    /// One for each connection that runs, and one in any case. Who is asked ahead of time has none before another is done.
+    pub(crate) permits: Vec<OwnedSemaphorePermit>,
+    /// Nobody has minded so far.
+    pub(crate) may_ask_ahead: bool,
     pub(crate) running: JoinSet<Ended>,
-    /// Since when each runs, and what it has received.
-    pub(crate) fetchers: BTreeMap<ClaimId, (Instant, Arc<AtomicU64>)>,
+    pub(crate) fetchers: BTreeMap<ClaimId, Running>,
     pub(crate) stop_fetchers: CancellationToken,
-    /// No request before this.
-    pub(crate) not_before: Option<Instant>,
     pub(crate) hash: Option<PrefixHash>,
     pub(crate) hash_state: Option<(u64, Vec<u8>)>,
     pub(crate) audit: Option<JoinHandle<Vec<usize>>>,
@@ -78,24 +71,12 @@ pub(crate) struct Fetching<'a> {
 
 type SyncResult = Result<(), (io::Error, BTreeSet<usize>)>;
 
-/// A source and why it is no longer asked.
-#[derive(Debug)]
-pub(crate) struct SourceState {
-    pub(crate) source: Arc<Source>,
-    /// Since it last gave what it was asked for.
-    pub(crate) failures: u32,
-    pub(crate) budget: RetryBudget,
-    pub(crate) dead: Option<TransferError>,
-}
-
 /// A connection that has ended.
 #[derive(Debug)]
 pub(crate) struct Ended {
     pub(crate) claim: ClaimId,
     pub(crate) source: usize,
     pub(crate) end: FetchEnd,
-    /// Given back with it.
-    pub(crate) permit: OwnedSemaphorePermit,
 }
 
 impl<'a> Fetching<'a> {
@@ -126,11 +107,11 @@ impl<'a> Fetching<'a> {
             changes: 0,
             furthest: 0,
             connections: Connections::new(settings.connections_per_download),
-            permit: Some(permit),
+            permits: vec![permit],
+            may_ask_ahead: true,
             running: JoinSet::new(),
             fetchers: BTreeMap::new(),
             stop_fetchers: CancellationToken::new(),
-            not_before: None,
             hash: None,
             hash_state,
             audit: None,
@@ -151,7 +132,7 @@ impl<'a> Fetching<'a> {
         self.stop_all().await;
         match result {
             Ok(()) => {
-                self.permit = None;
+                self.permits.clear();
                 // What is here already may need nobody to be asked; then the journal knows what a server named.
                 let named = self.facts.sha256.or(self.identity.as_ref().and_then(|identity| identity.sha256));
                 let given = self.sources.iter().filter(|state| state.source.has_given());
@@ -181,14 +162,11 @@ impl<'a> Fetching<'a> {
             if complete && certain && self.audit.is_none() && self.sync_is_over().await? {
                 return Ok(());
             }
-            let waiting = self.not_before.is_some_and(|until| Instant::now() < until);
-            if !complete && !waiting {
-                if self.established {
-                    self.start_fetchers();
-                } else if self.running.is_empty() {
-                    self.establish().await?;
-                    continue;
-                }
+            if !complete && self.established {
+                self.start_fetchers();
+            } else if !complete && self.running.is_empty() && !self.sources[self.current].waits() {
+                self.establish().await?;
+                continue;
             }
             let stop = self.transfer.stop.clone();
             tokio::select! {
@@ -203,71 +181,6 @@ impl<'a> Fetching<'a> {
                 _ = tick.tick() => self.tick().await?,
             }
         }
-    }
-
-    /// Starts as many connections as help and as the job allows.
-    fn start_fetchers(&mut self) {
-        while self.running.len() < self.wanted_connections() {
-            let permit = match self.permit.take() {
-                Some(permit) => permit,
-                None => match Arc::clone(&self.transfer.slots).try_acquire_owned() {
-                    Ok(permit) => permit,
-                    Err(_) => return,
-                },
-            };
-            let stretch = self.stretch();
-            let claimed = {
-                let mut map = self.incoming.map();
-                map.claim(stretch).or_else(|| map.steal(LEAST_STOLEN))
-            };
-            match claimed {
-                Some((claim, span)) => self.start_fetcher(claim, span, permit),
-                None => {
-                    if self.running.is_empty() {
-                        self.permit = Some(permit);
-                    }
-                    return;
-                }
-            }
-        }
-    }
-
-    fn wanted_connections(&self) -> usize {
-        let small = self.incoming.map().total().is_none_or(|total| total <= SMALL_FILE);
-        if small || !self.ranges || self.validators_lie { 1 } else { self.connections.target() }
-    }
-
-    /// How much the next connection is asked to fetch: a few seconds' worth, and less towards the end, so that all
-    /// end together and the hash has no gap to wait for.
-    fn stretch(&self) -> u64 {
-        let target = self.wanted_connections() as u64;
-        if target == 1 {
-            return u64::MAX;
-        }
-        let by_time = (self.connections.rate_of_one() * STRETCH.as_secs_f64()) as u64;
-        let fair = self.incoming.map().missing() / (2 * target);
-        by_time.max((8 << 20) / SCALE).min(fair).max(LEAST_STRETCH)
-    }
-
-    fn start_fetcher(&mut self, claim: ClaimId, span: Span, permit: OwnedSemaphorePermit) {
-        let fetcher = self.fetcher();
-        let index = self.best_source();
-        let source = Arc::clone(&self.sources[index].source);
-        let identity = self.identity.clone().unwrap_or_default();
-        let trusted = !self.validators_lie;
-        self.fetchers.insert(claim, (Instant::now(), Arc::clone(&fetcher.received)));
-        self.running.spawn(async move {
-            let end = fetcher.fetch(&source, &identity, trusted, claim, span).await;
-            Ended { claim, source: index, end, permit }
-        });
-    }
-
-    /// The source for the next stretch. Where the hash proves in the end that all hold the same, the one that has failed
-    /// least; else only the one that the file was begun with.
-    fn best_source(&self) -> usize {
-        let mixable = self.transfer.may_mix && self.identity.as_ref().is_some_and(Identity::is_proven_by_hash);
-        let alive = (0..self.sources.len()).filter(|index| mixable && self.sources[*index].dead.is_none());
-        alive.min_by_key(|index| (self.sources[*index].failures, *index != self.current)).unwrap_or(self.current)
     }
 
     pub(crate) fn fetcher(&self) -> Fetcher {
@@ -285,18 +198,25 @@ impl<'a> Fetching<'a> {
 
     async fn ended(&mut self, ended: Ended) -> Result<(), Halt> {
         self.incoming.map().release(ended.claim);
-        let brought = self.fetchers.remove(&ended.claim).map_or(0, |(_, received)| received.load(Relaxed));
-        if brought == 0 && matches!(ended.end, FetchEnd::Failed { .. }) {
-            self.connections.refused(Instant::now());
-        }
-        if self.permit.is_none() {
-            self.permit = Some(ended.permit);
+        if let Some(running) = self.fetchers.remove(&ended.claim) {
+            self.measure_ended(&running);
+            if running.received() == 0 && matches!(ended.end, FetchEnd::Failed { .. }) {
+                if running.asked_ahead {
+                    self.may_ask_ahead = false;
+                    return Ok(());
+                }
+                self.connections.refused(Instant::now());
+            }
         }
         match ended.end {
             FetchEnd::Done => self.sources[ended.source].failures = 0,
             FetchEnd::Stopped => {}
             FetchEnd::Failed { error, retry_after } => self.try_again(ended.source, error, retry_after)?,
             FetchEnd::Refused(error) => self.source_refused(ended.source, error).await?,
+            // It was asked for a part of another source's file; nothing of it was stored.
+            FetchEnd::Changed | FetchEnd::RangesRefused if ended.source != self.current => {
+                self.sources[ended.source].differs = true;
+            }
             FetchEnd::Changed => self.changed().await?,
             FetchEnd::RangesRefused => {
                 self.restart(RestartReason::RangesRefused).await?;
@@ -327,13 +247,6 @@ impl<'a> Fetching<'a> {
             tracing::warn!(file = %self.transfer.file.destination, %error, "what arrived last could not be synced");
         }
         halt
-    }
-}
-
-impl SourceState {
-    fn new(listed: SourceUrl, backoff: Backoff) -> Self {
-        let source = Arc::new(Source::new(listed));
-        Self { source, failures: 0, budget: RetryBudget::new(backoff), dead: None }
     }
 }
 

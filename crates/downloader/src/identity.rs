@@ -46,16 +46,32 @@ impl Identity {
         }
     }
 
+    /// Whether an answer of a source holds this content. Any but the first source has to prove it, by the hash that is
+    /// compared in the end or by the same strong ETag.
+    pub(crate) fn is_held_by(&self, source: &str, facts: &Facts) -> bool {
+        let proven = self.source == source
+            || self.sha256.is_some()
+            || self.strong_etag().is_some_and(|etag| facts.etag.as_deref() == Some(etag));
+        proven && self.agrees_with(facts)
+    }
+
+    /// Whether any but the first source can prove that.
+    pub(crate) fn can_be_proven(&self) -> bool {
+        self.sha256.is_some() || self.strong_etag().is_some()
+    }
+
+    fn strong_etag(&self) -> Option<&str> {
+        self.etag.as_deref().filter(|etag| !etag.starts_with("W/"))
+    }
+
     /// The validator to send as `If-Range`: a strong ETag, else the date; none where the hash decides.
     pub(crate) fn if_range(&self) -> Option<&str> {
         if self.sha256.is_some() {
             return None;
         }
-        let strong = self.etag.as_deref().filter(|etag| !etag.starts_with("W/"));
-        strong.or(if self.etag.is_none() { self.last_modified.as_deref() } else { None })
+        self.strong_etag().or(if self.etag.is_none() { self.last_modified.as_deref() } else { None })
     }
 
-    /// Whether bytes from other sources may be mixed in.
     pub(crate) fn is_proven_by_hash(&self) -> bool {
         self.sha256.is_some()
     }

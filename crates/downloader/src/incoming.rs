@@ -1,5 +1,6 @@
 //! A file that is arriving: the one place where bytes become believed. Write, then checksum, then journal, then hash.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -57,17 +58,20 @@ impl Incoming {
     pub(crate) fn store(&self, offset: u64, frames: &[Bytes], length: usize) -> io::Result<()> {
         let index = usize::try_from(offset / BLOCK).map_err(io::Error::other)?;
         let before = self.map().block(index);
-        if u64::from(before.have) != offset % BLOCK {
+        let (have, begin) = (u64::from(before.have), offset % BLOCK);
+        if have < begin || have >= begin + length as u64 {
             return Ok(()); // Another connection was here first, with the same bytes.
         }
-        self.part.file.write_at(offset, frames)?;
+        // Or with some of them, which are not stored again.
+        let frames = &without_first((have - begin) as usize, frames);
+        self.part.file.write_at(offset - begin + have, frames)?;
         let mut crc = before.crc_so_far();
         frames.iter().for_each(|frame| crc.update(frame));
-        let after = Block { have: before.have + length as u32, crc: crc.finalize() };
+        let after = Block { have: (begin + length as u64) as u32, crc: crc.finalize() };
         {
             let mut unsynced = self.unsynced();
             unsynced.blocks.insert(index);
-            unsynced.bytes += length as u64;
+            unsynced.bytes += u64::from(after.have - before.have);
         }
         let (full, end) = {
             let mut map = self.map();
@@ -132,4 +136,16 @@ impl Incoming {
         }
         self.part.note(&records).or_else(|error| self.part.remove_journal().and(Err(error)))
     }
+}
+
+fn without_first(mut count: usize, frames: &[Bytes]) -> Cow<'_, [Bytes]> {
+    if count == 0 {
+        return frames.into();
+    }
+    let rest = frames.iter().map(|frame| {
+        let cut = count.min(frame.len());
+        count -= cut;
+        frame.slice(cut..)
+    });
+    rest.filter(|frame| !frame.is_empty()).collect()
 }

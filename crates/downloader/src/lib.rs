@@ -38,7 +38,8 @@
 //! | A sync that failed voids what it covered | `incoming`, `upkeep` |
 //! | Start, end and total of every answer are compared with what was asked | `answer` |
 //! | Two versions of a file are never mixed | `identity`, `establish` |
-//! | Connections grow and shrink with what helps; the tail is shared out | `connections`, `blocks`, `fetching` |
+//! | Connections grow and shrink with what helps; the tail is shared out | `connections`, `sharing`, `blocks` |
+//! | Ranges come from all sources that are proven to hold the same; one that is far slower than another is left | `mirrors`, `sharing` |
 //! | Patience is counted by progress, not by tries | `retry`, `recovery` |
 //! | Every address is judged before it is connected to, at each hop; a token goes to its own host only | `address_policy`, `client`, `source` |
 //! | A full disk pauses the job, which goes on by itself when there is room | `space`, `scheduler` |
@@ -62,6 +63,7 @@
 //! recognised by its SHA-256 or exact size ([`Existing::Keep`]), or by being there ([`Existing::Share`]).
 
 mod address_policy;
+mod already_here;
 mod answer;
 mod bandwidth;
 mod blocks;
@@ -87,6 +89,7 @@ mod job_run;
 mod journal;
 mod local_copy;
 mod meter;
+mod mirrors;
 mod outbox;
 mod part;
 mod probe;
@@ -96,6 +99,7 @@ mod retry;
 mod salvage;
 mod scheduler;
 mod settings;
+mod sharing;
 #[cfg(test)]
 mod simulation;
 mod source;

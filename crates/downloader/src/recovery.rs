@@ -26,20 +26,17 @@ impl Fetching<'_> {
         if !self.running.is_empty() && asked.is_none() {
             return Ok(()); // Others go on; only when none is left it is a question of patience.
         }
+        if error.is_full_file_table() {
+            return Err(error.into()); // The transfer waits with its own files closed.
+        }
         self.furthest = self.furthest.max(self.incoming.map().present());
         let budget = &mut self.sources[source].budget;
         let Some(wait) = budget.failed(self.furthest, asked, self.transfer.engine.chance()) else {
             self.sources[source].dead = Some(error);
             return self.next_source();
         };
-        self.not_before = Some(Instant::now() + wait);
-        if self.sources.len() > 1 && self.running.is_empty() {
-            self.next_source()?;
-            if self.sources[self.current].failures == 0 {
-                self.not_before = None; // Patience is for those that have failed.
-            }
-        }
-        Ok(())
+        self.sources[source].not_before = Some(Instant::now() + wait);
+        if self.running.is_empty() { self.next_source() } else { Ok(()) }
     }
 
     /// Everything that has arrived is from another version than what the server has now.
@@ -83,9 +80,9 @@ impl Fetching<'_> {
             if let Ok(ended) = ended {
                 self.incoming.map().release(ended.claim);
                 self.fetchers.remove(&ended.claim);
-                self.permit.get_or_insert(ended.permit);
             }
         }
+        self.permits.truncate(1);
         self.stop_fetchers = CancellationToken::new();
     }
 }

@@ -79,5 +79,11 @@ pub(crate) fn of_network(error: &reqwest::Error, host: String) -> OpenError {
     if let Some(refused) = client::refused_host(error) {
         return OpenError::Final(TransferError::RefusedAddress { host, address: refused });
     }
+    if let Some(problem) = client::refused_certificate(error) {
+        return OpenError::Final(TransferError::UntrustedCertificate { host, problem });
+    }
+    if let Some(source) = client::full_file_table(error) {
+        return OpenError::transient(TransferError::Io { action: "connecting to", path: host.into(), source });
+    }
     OpenError::transient(TransferError::Network { host, problem: client::innermost(error) })
 }

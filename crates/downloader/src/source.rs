@@ -1,7 +1,7 @@
 //! From a listed link to an answer with bytes: redirects followed by hand, tokens for their own hosts only, the
 //! resolved URL kept until it expires. It reads no bodies.
 
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -9,6 +9,7 @@ use reqwest::header::{
     ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, IF_RANGE, LOCATION, RANGE,
 };
 use reqwest::{Method, Request, Response, StatusCode};
+use tokio::time::Instant;
 use url::Url;
 
 use crate::address_policy::AddressPolicy;
@@ -29,6 +30,8 @@ pub(crate) struct Source {
     renewing: tokio::sync::Mutex<()>,
     /// It has answered with bytes of a file.
     has_given: AtomicBool,
+    /// Microseconds that its quickest answer took, from the request to the head.
+    silence: AtomicU64,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -72,8 +75,8 @@ impl Opened {
 
 impl Source {
     pub(crate) fn new(listed: SourceUrl) -> Self {
-        let has_given = AtomicBool::new(false);
-        Self { listed, resolved: Mutex::new(None), renewing: tokio::sync::Mutex::new(()), has_given }
+        let (has_given, silence) = (AtomicBool::new(false), AtomicU64::new(u64::MAX));
+        Self { listed, resolved: Mutex::new(None), renewing: tokio::sync::Mutex::new(()), has_given, silence }
     }
 
     fn resolved(&self) -> Option<Resolved> {
@@ -86,6 +89,14 @@ impl Source {
 
     pub(crate) fn has_given(&self) -> bool {
         self.has_given.load(Relaxed)
+    }
+
+    /// How long nothing comes between a request and its answer; nothing while there was none.
+    pub(crate) fn silence(&self) -> Duration {
+        match self.silence.load(Relaxed) {
+            u64::MAX => Duration::ZERO,
+            micros => Duration::from_micros(micros),
+        }
     }
 
     /// Who answers for this source, for error messages.
@@ -171,6 +182,7 @@ impl Web {
         let listed = source.listed.at_endpoints(&self.hugging_face, &self.civitai);
         let mut url = first.clone();
         for _ in 0..=MOST_REDIRECTS {
+            let asked_at = Instant::now();
             let response = self.send(&listed, &url, wanted).await?;
             let status = response.status();
             if same_host(&url, &self.hugging_face) {
@@ -179,6 +191,7 @@ impl Web {
             if is_redirect(status) {
                 url = self.next_hop(&first, &url, response.headers())?;
             } else if matches!(status, StatusCode::OK | StatusCode::PARTIAL_CONTENT) {
+                source.silence.fetch_min(asked_at.elapsed().as_micros() as u64, Relaxed);
                 return self.accept(source, &first, url, facts, response, wanted);
             } else {
                 let signed = url != listed;

@@ -22,13 +22,13 @@ use crate::incoming::Incoming;
 use crate::meter::Meter;
 use crate::outbox::Outbox;
 use crate::part::{Part, PartError};
+use crate::retry::RetryBudget;
 use crate::source::Web;
 use crate::space::{Shortage, SpaceLedger, TransferKey};
 use crate::start::{self, Beginning};
 use crate::world::Threads;
 use crate::{
-    Facts, FileJob, FileOutcome, FileState, JobEvent, RestartReason, Settings, SourceUrl, TransferError, local_copy,
-    part, probe,
+    Facts, FileJob, FileOutcome, FileState, JobEvent, RestartReason, Settings, SourceUrl, TransferError, part,
 };
 
 /// How often a partial file may be taken away before it is given up.
@@ -128,9 +128,28 @@ impl Transfer {
             () = self.stop.cancelled() => return Err(Halt::Stopped),
             held = engine.destinations.hold(&self.file.destination) => held,
         };
+        let mut budget = RetryBudget::new(engine.settings.backoff);
+        loop {
+            let error = match self.attempt(&mut slot).await {
+                Err(Halt::Failed(error)) if error.is_full_file_table() => error,
+                outcome => return outcome,
+            };
+            let Some(wait) = budget.failed(self.meter.wire(), None, engine.chance()) else {
+                return Err(Halt::Failed(error));
+            };
+            tracing::warn!(file = %self.file.destination, %error, "waiting for others to close their files");
+            tokio::select! {
+                biased;
+                () = self.stop.cancelled() => return Err(Halt::Stopped),
+                () = tokio::time::sleep(wait) => {}
+            }
+        }
+    }
+
+    async fn attempt(&mut self, slot: &mut Option<OwnedSemaphorePermit>) -> Result<FileOutcome, Halt> {
         for _ in 0..MOST_REMOVALS {
             let part = Arc::new(self.open_part().await?);
-            let outcome = self.with_part(&mut slot, &part).await;
+            let outcome = self.with_part(slot, &part).await;
             match outcome {
                 Ok(Some(outcome)) => return Ok(outcome),
                 Ok(None) => self.restarted(RestartReason::PartRemoved).await,
@@ -285,46 +304,6 @@ impl Transfer {
                 () = tokio::time::sleep(Duration::from_millis(100).min(self.engine.settings.lock_wait)) => {}
             }
         }
-    }
-
-    /// The file with the hash that a server names for it, asked only where a copy on this machine may have it.
-    async fn with_hash_of_server(&self) -> Result<FileJob, Halt> {
-        let (mut file, cache) = (self.file.clone(), self.engine.settings.hf_cache.as_deref());
-        if file.sha256.is_none() && local_copy::may_be_there(&file, cache) {
-            let facts = tokio::select! {
-                biased;
-                () = self.stop.cancelled() => return Err(Halt::Stopped),
-                facts = probe::probe(&self.engine.web, &file.sources) => facts,
-            };
-            file.sha256 = facts.ok().and_then(|facts| facts.sha256);
-        }
-        Ok(file)
-    }
-
-    /// The file itself, or a copy of it on this machine, makes the network needless.
-    async fn already_here(&self, part: &Arc<Part>) -> Result<Option<FileOutcome>, Halt> {
-        let wanted = self.with_hash_of_server().await?;
-        let (part, file, stop) = (Arc::clone(part), self.file.clone(), self.stop.clone());
-        let cache = self.engine.settings.hf_cache.clone();
-        let (meter, disk) = (Arc::clone(&self.meter), Arc::clone(&self.engine.disk));
-        let found = self
-            .engine
-            .blocking(move || {
-                let found = match start::look_at_destination(&part, &file, &stop)? {
-                    Some(found) => Some(found),
-                    None => local_copy::take(disk.as_ref(), &part, &wanted, cache.as_deref(), &stop)?,
-                };
-                if let Some(outcome) = &found {
-                    meter.set_total(Some(outcome.size));
-                    meter.set_present(outcome.size);
-                }
-                Ok(found)
-            })
-            .await?;
-        if found.is_none() && self.stop.is_cancelled() {
-            return Err(Halt::Stopped);
-        }
-        Ok(found)
     }
 }
 

@@ -1,11 +1,10 @@
-//! What a transfer does from time to time while bytes arrive: sync, count connections, look after slow ones, take in the
-//! results of the check of a resumed file.
+//! What a transfer does from time to time while bytes arrive: sync, count connections, take in the results of the check
+//! of a resumed file.
 
 use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::Duration;
 
 use tokio::task::JoinError;
 use tokio::time::Instant;
@@ -18,14 +17,12 @@ use crate::{RestartReason, TransferError};
 
 /// Failed syncs after which the disk is given up.
 const MOST_SYNC_FAILURES: u32 = 3;
-/// How long a connection may be slow at the tail before its bytes are asked for anew.
-const PATIENCE_AT_THE_TAIL: Duration = Duration::from_secs(3);
 
 impl Fetching<'_> {
     pub(crate) async fn tick(&mut self) -> Result<(), Halt> {
         let now = Instant::now();
         let meter = &self.transfer.meter;
-        let receiving = self.fetchers.values().filter(|(_, received)| received.load(Relaxed) > 0).count();
+        let receiving = self.fetchers.values().filter(|running| running.received() > 0).count();
         self.connections.observe(now, meter.wire(), meter.storing(), receiving);
         let total = self.incoming.map().total().or(self.transfer.file.size);
         let large = total.is_some_and(|total| total > SMALL_FILE) && self.ranges && !self.validators_lie;
@@ -35,6 +32,7 @@ impl Fetching<'_> {
             let missing = self.incoming.map().missing();
             self.transfer.engine.space.still_needs(self.transfer.key, missing);
         }
+        self.compare_sources(now);
         self.look_after_the_slowest(now);
         if self.sync.as_ref().is_some_and(tokio::task::JoinHandle::is_finished) {
             self.sync_is_over().await?;
@@ -126,25 +124,6 @@ impl Fetching<'_> {
         let end = self.incoming.map().contiguous_end();
         if let Some(hash) = &self.hash {
             hash.feed().reached(end);
-        }
-    }
-
-    /// At the tail, when all bytes are given out, a connection that is far slower than the others gives its bytes back.
-    fn look_after_the_slowest(&mut self, now: Instant) {
-        if self.fetchers.is_empty() || self.incoming.map().has_unclaimed() || !self.ranges {
-            return;
-        }
-        let best = self.connections.rate_of_one();
-        let mut map = self.incoming.map();
-        for (claim, (since, received)) in &self.fetchers {
-            let age = now - *since;
-            let Some(span) = map.claimed(*claim).filter(|_| age >= PATIENCE_AT_THE_TAIL) else { continue };
-            let rate = received.load(Relaxed) as f64 / age.as_secs_f64();
-            let seconds_left = span.left() as f64 / rate.max(1.0);
-            if rate * 8.0 < best && seconds_left > PATIENCE_AT_THE_TAIL.as_secs_f64() {
-                // Its next look at the claim ends it; what it has collected is stored.
-                map.release(*claim);
-            }
         }
     }
 }

@@ -8,3 +8,4 @@ pub mod fake_hub;
 pub mod fake_nvml;
 pub mod fake_registry;
 pub mod file_server;
+pub mod tls_front;

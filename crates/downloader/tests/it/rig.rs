@@ -1,6 +1,7 @@
 //! What every test needs: an engine with times in milliseconds, a folder, and the story that its updates tell.
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -238,6 +239,16 @@ pub(crate) async fn side_by_side<Row: Future<Output = ()> + Send + 'static>(rows
         running.spawn(row);
     }
     running.join_all().await;
+}
+
+/// Runs one test of this binary once more, in a process of its own that `prepare` may change.
+pub(crate) fn alone(name: &str, prepare: impl FnOnce(&mut Command)) {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    prepare(command.args(["--exact", name, "--nocapture"]));
+    let ended = command.output().unwrap();
+    let (said, failed) = (String::from_utf8_lossy(&ended.stdout), String::from_utf8_lossy(&ended.stderr));
+    assert!(ended.status.success(), "{failed}");
+    assert!(said.contains("1 passed"), "{name} is not what the test is called");
 }
 
 /// Every file below a folder, by its path from there.

@@ -79,8 +79,10 @@ async fn admitted(stream: &TcpStream, delivery: &Delivery, offset: u64, wanted: 
         loop {
             match gate.admit(offset, length) {
                 0 => tokio::select! {
-                    () = gate.opened() => {}
+                    // Who has left gets nothing more when the gate opens.
+                    biased;
                     () = client_left(stream) => return None,
+                    () = gate.opened() => {}
                 },
                 admitted => {
                     length = admitted;
