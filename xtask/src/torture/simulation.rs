@@ -9,7 +9,7 @@ const COUNT: &str = "simulated: ";
 
 pub(super) fn run(subject: &Subject<'_>, options: &Options) -> Result<Outcome> {
     let mut command = subject.workspace.cargo(&["test", "--release", "--locked", "--package", "downloader", "--lib"]);
-    command.args(["--", "--nocapture", "simulation::tests::whatever_happens"]);
+    command.args(["--", "--nocapture", "simulation::seeds::whatever_happens"]);
     command.env("SIMULATION_SEEDS", options.simulations.to_string());
     command.env("SIMULATION_FIRST", options.seed.to_string());
     let ended = command.output().context("cargo could not be started")?;

@@ -33,6 +33,8 @@ struct State {
     folders: BTreeMap<String, Directory>,
     troubles: Troubles,
     dead: bool,
+    /// A sync has failed in some life.
+    sync_has_failed: bool,
 }
 
 /// What the disk does to the engine.
@@ -110,6 +112,10 @@ impl MemoryDisk {
         self.state().folders.get(folder).is_some_and(|folder| folder.is_unreliable)
     }
 
+    pub(crate) fn sync_has_failed(&self) -> bool {
+        self.state().sync_has_failed
+    }
+
     pub(crate) fn locks(&self) -> usize {
         self.state().contents.iter().filter(|content| content.locked).count()
     }
@@ -162,8 +168,13 @@ impl MemoryDisk {
         Ok(state)
     }
 
-    fn sync_fails(&self, state: &State) -> bool {
-        state.troubles.failing_syncs > 0.0 && self.chance.happens(state.troubles.failing_syncs)
+    fn sync_fails(&self, state: &mut State) -> bool {
+        let fails = state.troubles.failing_syncs > 0.0 && self.chance.happens(state.troubles.failing_syncs);
+        if fails {
+            self.trace.line("  fails".to_owned());
+            state.sync_has_failed = true;
+        }
+        fails
     }
 }
 
@@ -246,8 +257,7 @@ impl Folder for MemoryFolder {
 
     fn sync(&self) -> io::Result<()> {
         let mut state = self.disk.change(|| format!("sync folder {}", self.path))?;
-        if self.disk.sync_fails(&state) {
-            self.disk.trace.line("  fails".to_owned());
+        if self.disk.sync_fails(&mut state) {
             state.folder(&self.path).is_unreliable = true;
             return Err(Errno::IO.into());
         }
@@ -318,8 +328,7 @@ impl OpenFile for MemoryFile {
 
     fn sync(&self) -> io::Result<()> {
         let mut state = self.disk.change(|| format!("sync {}", self.label))?;
-        if self.disk.sync_fails(&state) {
-            self.disk.trace.line("  fails".to_owned());
+        if self.disk.sync_fails(&mut state) {
             state.contents[self.inode].fail_to_sync(&self.disk.chance);
             return Err(Errno::IO.into());
         }

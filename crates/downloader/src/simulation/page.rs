@@ -22,12 +22,12 @@ pub(crate) struct Page {
     pub(crate) hash_is_known: bool,
 }
 
-/// What the answer says of the version.
+/// What the answer says of the version, which is counted from 0.
 #[derive(Debug, Clone)]
 pub(crate) enum Validator {
-    Strong(String),
-    Weak(String),
-    Date(String),
+    Strong(usize),
+    Weak(usize),
+    Date(usize),
     /// Another one each time.
     Random,
     None,
@@ -37,9 +37,9 @@ impl Page {
     /// What `ETag` or `Last-Modified` say this time.
     pub(crate) fn tag(&self, chance: &Chance) -> Option<String> {
         match &self.validator {
-            Validator::Strong(tag) => Some(format!("\"{tag}\"")),
-            Validator::Weak(tag) => Some(format!("W/\"{tag}\"")),
-            Validator::Date(date) => Some(date.clone()),
+            Validator::Strong(version) => Some(format!("\"v{version}\"")),
+            Validator::Weak(version) => Some(format!("W/\"v{version}\"")),
+            Validator::Date(version) => Some(format!("Sat, {:02} Nov 2026 10:00:00 GMT", version + 1)),
             Validator::Random => Some(format!("\"{}\"", chance.number(0..u64::MAX))),
             Validator::None => None,
         }
@@ -60,6 +60,18 @@ impl Page {
                 answer.header("x-linked-etag", format!("\"{digest}\"")).header("x-linked-size", self.content.len())
             }
             None => answer,
+        }
+    }
+}
+
+impl Validator {
+    /// The same kind for another version, where it tells versions apart.
+    pub(crate) fn of_version(&self, version: usize) -> Option<Self> {
+        match self {
+            Self::Strong(_) => Some(Self::Strong(version)),
+            Self::Weak(_) => Some(Self::Weak(version)),
+            Self::Date(_) => Some(Self::Date(version)),
+            Self::Random | Self::None => None,
         }
     }
 }

@@ -1,0 +1,58 @@
+//! The seeds that are played, as tests. How many, and from which on, may be asked for through the environment.
+
+use super::tally::Tally;
+use super::universe;
+
+/// Seeds that a test run plays.
+const SEEDS: u64 = 1000;
+
+/// Lines of the story of a failed run that are shown: its end. A run of one seed shows all.
+const LINES_SHOWN: usize = 100;
+
+fn number(variable: &str, otherwise: u64) -> u64 {
+    std::env::var(variable).map_or(otherwise, |value| value.parse().expect("a number"))
+}
+
+fn play(seeds: impl Iterator<Item = u64>, lines_shown: usize) -> Tally {
+    let mut tally = Tally::default();
+    for seed in seeds {
+        match universe::run(seed) {
+            Ok(run) => tally.add(&run.tally),
+            Err(failure) => {
+                let story = &failure.story[failure.story.len().saturating_sub(lines_shown)..];
+                panic!("seed {seed}: {}\n{}", failure.problem, story.join("\n"));
+            }
+        }
+    }
+    tally
+}
+
+#[test]
+fn whatever_happens_every_file_ends_whole_or_its_place_clean() {
+    let (first, count) = (number("SIMULATION_FIRST", 0), number("SIMULATION_SEEDS", SEEDS));
+    let lines_shown = if count == 1 { usize::MAX } else { LINES_SHOWN };
+    let seeds = first..first + count;
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let tally = std::thread::scope(|scope| {
+        let every_nth = |from| seeds.clone().skip(from).step_by(threads);
+        let playing: Vec<_> =
+            (0..threads).map(|from| scope.spawn(move || play(every_nth(from), lines_shown))).collect();
+        let mut tally = Tally::default();
+        for thread in playing {
+            tally.add(&thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+        }
+        tally
+    });
+    println!("{tally}");
+}
+
+#[test]
+fn a_seed_tells_the_same_story_twice() {
+    for seed in 0..SEEDS / 20 {
+        let tell = || universe::run(seed).map(|run| run.trace.lines()).unwrap_or_default();
+        let (one, other) = (tell(), tell());
+        let differs = one.iter().zip(&other).position(|(one, other)| one != other);
+        assert_eq!(differs.map(|at| (&one[at], &other[at])), None, "seed {seed}");
+        assert_eq!(one.len(), other.len(), "seed {seed}");
+    }
+}
