@@ -209,7 +209,7 @@ impl Dashboard {
 
     /// Whether the database answers.
     pub async fn is_ready(&self) -> bool {
-        self.store.ping().await.is_ok()
+        self.store.size_bytes().await.is_ok()
     }
 
     /// The rows are the queue: what a stop or a crash left unfinished goes back to the engine, paused ones paused.

@@ -157,8 +157,9 @@ impl From<Vec<view::ModelType>> for ModelTypes {
 #[into_params(parameter_in = Query)]
 #[serde(default)]
 pub struct ModelsDeleteRequest {
-    /// The files, below the models folder.
-    #[param(required = false)]
+    /// The files, below the models folder; at least one.
+    #[schema(min_items = 1)]
+    #[param(required = false, min_items = 1)]
     pub paths: Vec<String>,
     /// Must be `true`.
     #[param(required = false)]

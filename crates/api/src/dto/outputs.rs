@@ -122,20 +122,37 @@ impl From<view::OutputList> for OutputList {
 #[into_params(parameter_in = Query)]
 pub struct FileQuery {
     /// Its name.
-    #[param(example = "ComfyUI_00001_.png")]
+    #[param(example = "ComfyUI_00001_.png", min_length = 1)]
     filename: String,
     /// Its subfolder.
     #[serde(default)]
     #[param(required = false)]
     subfolder: String,
-    /// `output`, `input` or `temp`; without it `output`.
-    r#type: Option<String>,
+    /// Its folder; without it, `output`.
+    #[param(inline)]
+    r#type: Option<FolderName>,
+}
+
+/// A folder of ComfyUI's own.
+#[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum FolderName {
+    /// What was made.
+    Output,
+    /// What was given.
+    Input,
+    /// What was made and need not be kept.
+    Temp,
 }
 
 impl From<FileQuery> for view::FileReference {
     fn from(query: FileQuery) -> Self {
-        let folder = query.r#type.unwrap_or_else(|| "output".to_owned());
-        Self { filename: query.filename, subfolder: query.subfolder, folder }
+        let folder = match query.r#type {
+            None | Some(FolderName::Output) => "output",
+            Some(FolderName::Input) => "input",
+            Some(FolderName::Temp) => "temp",
+        };
+        Self { filename: query.filename, subfolder: query.subfolder, folder: folder.to_owned() }
     }
 }
 
@@ -144,7 +161,7 @@ impl From<FileQuery> for view::FileReference {
 #[into_params(parameter_in = Query)]
 pub struct UploadQuery {
     /// Its name.
-    #[param(example = "face.png")]
+    #[param(example = "face.png", min_length = 1)]
     filename: String,
     /// Its subfolder.
     #[serde(default)]

@@ -7,13 +7,22 @@ use utoipa::ToSchema;
 
 use super::Priority;
 use super::units::gigabytes;
+use super::workflows::graph;
+use crate::error::ApiError;
 
 /// A graph.
 #[derive(Debug, Deserialize, ToSchema)]
 pub struct GraphRequest {
     /// The graph, in either format.
     #[schema(value_type = Object)]
-    pub workflow: Value,
+    workflow: Value,
+}
+
+impl GraphRequest {
+    /// The graph.
+    pub fn graph(self) -> Result<Value, ApiError> {
+        graph(self.workflow).map(Value::Object)
+    }
 }
 
 /// A graph as `/prompt` takes it.

@@ -186,7 +186,8 @@ impl TryFrom<WorkflowUpdateRequest> for view::WorkflowChange {
     }
 }
 
-fn graph(given: Value) -> Result<Map<String, Value>, ApiError> {
+/// The graph that was given.
+pub(super) fn graph(given: Value) -> Result<Map<String, Value>, ApiError> {
     match given {
         Value::Object(graph) => Ok(graph),
         _ => {

@@ -34,7 +34,7 @@ pub(super) async fn convert_workflow(
     dashboard: Data<Dashboard>,
     request: GraphBody<GraphRequest>,
 ) -> Result<Json<ConvertedWorkflow>, ApiError> {
-    let converted = dashboard.prompts.convert(&request.0.workflow).await?;
+    let converted = dashboard.prompts.convert(&request.0.graph()?).await?;
     Ok(Json(converted.into()))
 }
 
@@ -56,7 +56,7 @@ pub(super) async fn graph_requirements(
     dashboard: Data<Dashboard>,
     request: GraphBody<GraphRequest>,
 ) -> Result<Json<Requirements>, ApiError> {
-    let needs = dashboard.workflows.requirements(&request.0.workflow).await?;
+    let needs = dashboard.workflows.requirements(&request.0.graph()?).await?;
     Ok(Json(needs.into()))
 }
 

@@ -81,8 +81,8 @@ pub(super) async fn resources(dashboard: Data<Dashboard>) -> Json<Resources> {
 
 /// Read the log
 ///
-/// The latest lines, the oldest of them first. With `follow=true` the answer is a stream of server-sent events: these lines,
-/// then every new one, each as the JSON of a line.
+/// The latest lines of this server and of ComfyUI, the oldest of them first. With `follow=true` the answer is a stream of
+/// server-sent events: these lines, then every new one that is wanted, each as the JSON of a line.
 #[utoipa::path(
     tag = "system",
     params(LogQuery),

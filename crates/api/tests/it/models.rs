@@ -61,6 +61,40 @@ async fn a_model_shows_what_its_head_declares_and_is_gone_when_its_file_is() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn models_are_filtered_sorted_and_cut_into_pages() {
+    let world = World::new();
+    // Path, bytes of its tensor, and when it was written.
+    for (path, bytes, second) in [("vae/b", 30, 1), ("loras/Cat", 10, 4), ("loras/dog", 40, 2), ("clip/a", 20, 3)] {
+        place(&world, path, &safetensors(bytes));
+        let file = fs::File::options().write(true).open(world.model(path)).unwrap();
+        file.set_modified(std::time::UNIX_EPOCH + Duration::from_secs(second)).unwrap();
+    }
+    let server = world.serve().await;
+    for (query, wanted) in [
+        ("", vec!["clip/a", "loras/Cat", "loras/dog", "vae/b"]),
+        ("sort=path&order=desc", vec!["vae/b", "loras/dog", "loras/Cat", "clip/a"]),
+        ("sort=size", vec!["loras/Cat", "clip/a", "vae/b", "loras/dog"]),
+        ("sort=size&order=desc", vec!["loras/dog", "vae/b", "clip/a", "loras/Cat"]),
+        ("sort=modified", vec!["vae/b", "loras/dog", "clip/a", "loras/Cat"]),
+        ("sort=type&order=desc", vec!["vae/b", "loras/Cat", "loras/dog", "clip/a"]),
+        ("type=loras", vec!["loras/Cat", "loras/dog"]),
+        ("type=none", vec![]),
+        ("search=CAT", vec!["loras/Cat"]),
+        ("per_page=3&page=2", vec!["vae/b"]),
+        ("per_page=3&page=9", vec![]),
+    ] {
+        let list = server.get(&format!("/api/models?{query}")).await;
+        let paths: Vec<&str> =
+            list["models"].as_array().unwrap().iter().map(|model| model["path"].as_str().unwrap()).collect();
+        assert_eq!(paths, wanted, "{query}");
+    }
+    let part = server.get("/api/models?per_page=2&page=2&type=loras").await;
+    let keys = ["total", "page", "per_page", "has_next", "has_prev"].map(|key| part[key].clone());
+    assert_eq!(keys, [json!(2), json!(2), json!(2), json!(false), json!(true)]);
+    assert_eq!(part["total_size_bytes"], safetensors(10).len() + safetensors(40).len());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_flipped_byte_is_found_and_the_block_that_it_is_in_is_named() {
     let mut world = World::new();
     let one = world.file("whole", "one.safetensors", &Content::bytes(safetensors(300_000)));

@@ -1,4 +1,4 @@
-//! How much there is in the database: rows by state, and its own size. For measures only.
+//! How much there is in the database: rows by state, and its own size, which also tells whether it answers.
 
 use super::{Store, unsigned};
 use crate::{Error, downloads::DownloadState};

@@ -82,12 +82,6 @@ impl Store {
     pub(crate) async fn close(&self) {
         self.pool.close().await;
     }
-
-    /// Whether the database answers.
-    pub(crate) async fn ping(&self) -> Result<(), Error> {
-        sqlx::query("SELECT 1").execute(&self.pool).await?;
-        Ok(())
-    }
 }
 
 /// Nobody but the owner may read the database: it holds addresses, which may hold secrets, and hashes of keys. SQLite
