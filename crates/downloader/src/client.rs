@@ -20,7 +20,10 @@ pub(crate) struct OnlyRefusedAddresses {
 }
 
 /// Builds the one client of an engine. HTTP/1.1 only: ranges of one file go over connections of their own, which
-/// HTTP/2 would merge into one.
+/// HTTP/2 would merge into one. Small files and redirects stay with it too, because HTTP/2 did not win: 2,000 files of
+/// 100 KiB over TLS from nginx on loopback, 16 at once, took 1.8 s (1.1 to 2.1) over HTTP/1.1 and 2.2 s (1.6 to 2.2) over
+/// HTTP/2, and 500 of them at a round trip of 50 ms 2.1 to 2.2 s either way: as many are on their way at once, and the
+/// connections are kept.
 ///
 /// The authorities that are trusted are the machine's, or those in `SSL_CERT_FILE` and `SSL_CERT_DIR` where one of these
 /// is set, and the extra roots of the settings.

@@ -16,7 +16,8 @@ pub struct Settings {
     pub civitai_endpoint: Url,
     /// Jobs that run at once; at least 1.
     pub max_concurrent_downloads: usize,
-    /// Connections that one job may use at once, shared by its files; at least 1.
+    /// Connections over which one job may receive at once, shared by its files; at least 1. To a server far away the next
+    /// one of a file is asked a round trip before another has all of its range.
     pub connections_per_download: usize,
     /// Bytes a second for all jobs together; `None` is no limit.
     pub rate_limit: Option<u64>,
