@@ -156,17 +156,24 @@ impl Fetcher {
                 Ok(Err(error)) => return writer.leave(refusal::of_network(&error, host.to_owned()).into()).await,
                 Err(_) => return writer.leave(self.stalled(host)).await,
             };
-            for limit in &self.limits {
-                tokio::select! {
-                    biased;
-                    () = self.stop.cancelled() => {}
-                    () = limit.take(frame.len()) => {}
-                }
-            }
+            self.hold_back(frame.len()).await;
             if let Err(end_of_it) = writer.take(frame, end).await {
                 return end_of_it;
             }
         }
+    }
+
+    /// Waits until both limits permit so many bytes. That silence is ours.
+    async fn hold_back(&self, bytes: usize) {
+        self.incoming.meter.hold();
+        for limit in &self.limits {
+            tokio::select! {
+                biased;
+                () = self.stop.cancelled() => {}
+                () = limit.take(bytes) => {}
+            }
+        }
+        self.incoming.meter.let_go();
     }
 
     /// Reading a body to its very end gives the connection back for the next request, and shows whether it really is the

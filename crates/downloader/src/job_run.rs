@@ -142,7 +142,6 @@ impl JobRun {
             slots: Arc::clone(&self.slots),
             outbox: self.outbox.clone(),
             stop: self.stop.clone(),
-            may_mix: true,
             growing,
         };
         self.transfers.spawn(async move { (index, transfer.run(permit).await) });

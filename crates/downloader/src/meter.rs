@@ -1,6 +1,6 @@
 //! Counters that the connections of a file write and its job reads. No locks on the way of the bytes.
 
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -22,6 +22,8 @@ pub(crate) struct Meter {
     storing: AtomicU64,
     /// Milliseconds after `began`.
     last_byte: AtomicU64,
+    /// Connections that a limit of ours holds back.
+    held_back: AtomicUsize,
     state: AtomicU8,
 }
 
@@ -35,6 +37,7 @@ impl Meter {
             wire: AtomicU64::new(0),
             storing: AtomicU64::new(0),
             last_byte: AtomicU64::new(0),
+            held_back: AtomicUsize::new(0),
             state: AtomicU8::new(0),
         }
     }
@@ -66,8 +69,21 @@ impl Meter {
         self.last_byte.store(self.began.elapsed().as_millis() as u64, Relaxed);
     }
 
+    /// A connection waits for a limit of ours: until it is let go, that no byte comes is not the network's doing.
+    pub(crate) fn hold(&self) {
+        self.held_back.fetch_add(1, Relaxed);
+    }
+
+    pub(crate) fn let_go(&self) {
+        self.touch();
+        self.held_back.fetch_sub(1, Relaxed);
+    }
+
     /// How long no byte has come.
     pub(crate) fn silence(&self) -> Duration {
+        if self.held_back.load(Relaxed) > 0 {
+            return Duration::ZERO;
+        }
         self.began.elapsed().saturating_sub(Duration::from_millis(self.last_byte.load(Relaxed)))
     }
 

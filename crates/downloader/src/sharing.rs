@@ -206,10 +206,9 @@ impl Fetching<'_> {
         });
     }
 
-    /// How it stands with each source. Where the bytes may come from one alone it is the current one.
+    /// How it stands with each source.
     fn standings(&self) -> Vec<Standing> {
-        let may_be_asked =
-            |index| index == self.current || (self.transfer.may_mix && self.may_hold_what_is_here(index));
+        let may_be_asked = |index| index == self.current || self.may_hold_what_is_here(index);
         let standing = |(index, state): (usize, &SourceState)| Standing {
             usable: may_be_asked(index) && state.dead.is_none() && !state.waits(),
             failures: state.failures,

@@ -82,8 +82,6 @@ pub(crate) struct Transfer {
     pub(crate) slots: Arc<Semaphore>,
     pub(crate) outbox: Outbox,
     pub(crate) stop: CancellationToken,
-    /// Stretches may come from several sources at once.
-    pub(crate) may_mix: bool,
     /// Set while this file may want more connections soon.
     pub(crate) growing: Arc<std::sync::atomic::AtomicBool>,
 }

@@ -33,7 +33,8 @@ async fn a_limit_that_is_set_while_bytes_arrive_holds_at_once_and_is_lifted_at_o
     for global in [true, false] {
         let route = FileServer::start().file("/f", Content::pattern(84, 4 * MIB));
         let gate = route.hold_at(MIB);
-        let mut rig = Rig::start();
+        // Silence is given up soon, and shown as a stall sooner; what a limit holds back is no silence.
+        let mut rig = Rig::with(Settings { stall_timeout: Duration::from_millis(600), ..settings() });
         rig.enqueue("job", vec![rig.known("f", &route)]).await;
         gate.reached().await;
         let downloader = rig.downloader.clone();
@@ -49,12 +50,13 @@ async fn a_limit_that_is_set_while_bytes_arrive_holds_at_once_and_is_lifted_at_o
         };
         limit(Some(1)).await;
         gate.open();
-        // Twenty ticks are time enough for all of it, without a limit.
+        // Twenty ticks are time enough for all of it, without a limit, and for a stall to show.
         let ticks = AtomicUsize::new(0);
         let twentieth = |event: &JobEvent| matches!(event, JobEvent::Progress(_)) && ticks.fetch_add(1, Relaxed) == 20;
         let story = rig.until("job", twentieth).await;
         let Some(JobEvent::Progress(tick)) = story.events.last() else { panic!("{:#?}", story.told()) };
         assert!(tick.downloaded_bytes < 2 * MIB, "global {global}: {}", tick.downloaded_bytes);
+        assert!(!tick.stalled, "global {global}: it is held back, not stalled");
         limit(None).await;
         assert!(rig.rest("job").await.completed());
         rig.assert_whole("f", &route.content());
