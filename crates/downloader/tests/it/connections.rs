@@ -17,9 +17,9 @@ fn served(rule: impl Fn(&Route) -> Route) -> Route {
 }
 
 /// The file arrives whole although the rule is in force.
-async fn arrives(rule: impl Fn(&Route) -> Route) -> Route {
+async fn arrives(settings: Settings, rule: impl Fn(&Route) -> Route) -> Route {
     let route = served(rule);
-    let mut rig = Rig::with(impatient());
+    let mut rig = Rig::with(settings);
     let story = rig.fetch(rig.file("f.bin", &route.url())).await;
     assert!(story.completed(), "{:#?}", story.told());
     assert!(story.restarts().is_empty(), "{:?}", story.restarts());
@@ -29,25 +29,25 @@ async fn arrives(rule: impl Fn(&Route) -> Route) -> Route {
 
 #[tokio::test]
 async fn a_cut_connection_resumes_where_it_stopped() {
-    let route = arrives(|route| route.cut_after(MIB + 300_000, Times(1))).await;
+    let route = arrives(settings(), |route| route.cut_after(MIB + 300_000, Times(1))).await;
     assert_eq!(route.requests()[1].range().unwrap().0, MIB + 300_000);
     assert_eq!(route.body_bytes_sent(), SIZE);
 }
 
 #[tokio::test]
 async fn a_reset_connection_resumes() {
-    let route = arrives(|route| route.reset_after(2 * MIB, Times(1))).await;
+    let route = arrives(settings(), |route| route.reset_after(2 * MIB, Times(1))).await;
     assert!(route.body_bytes_sent() <= 2 * SIZE);
 }
 
 #[tokio::test]
 async fn a_connection_that_is_cut_before_its_first_byte_is_asked_again() {
-    arrives(|route| route.cut_after(0, Times(2))).await;
+    arrives(settings(), |route| route.cut_after(0, Times(2))).await;
 }
 
 #[tokio::test]
 async fn cuts_without_end_are_fine_as_long_as_bytes_come() {
-    let route = arrives(|route| route.cut_after(100_000, Always)).await;
+    let route = arrives(settings(), |route| route.cut_after(100_000, Always)).await;
     assert_eq!(route.body_bytes_sent(), SIZE);
     assert!(route.requests().len() > 30);
 }
@@ -57,7 +57,7 @@ async fn silence_at_any_byte_ends_with_a_new_request() {
     assert!(Settings::default().stall_timeout <= Duration::from_secs(30));
     side_by_side((0..50).map(|step| async move {
         let offset = step * SIZE / 50;
-        let route = arrives(|route| route.stall_after(offset, Times(1))).await;
+        let route = arrives(impatient(), |route| route.stall_after(offset, Times(1))).await;
         let asked: Vec<_> = route.requests().iter().map(|request| request.range().unwrap().0).collect();
         assert_eq!(asked[..2], [0, offset], "a new request, for what was missing");
     }))
@@ -66,7 +66,7 @@ async fn silence_at_any_byte_ends_with_a_new_request() {
 
 #[tokio::test]
 async fn silence_before_the_head_ends_with_a_new_request() {
-    arrives(|route| route.stall_before_head(Times(2))).await;
+    arrives(impatient(), |route| route.stall_before_head(Times(2))).await;
 }
 
 #[tokio::test]
@@ -115,7 +115,7 @@ async fn a_slow_but_living_connection_is_left_alone() {
 #[tokio::test]
 async fn a_busy_server_is_asked_again() {
     for status in [408, 425, 429, 500, 502, 503, 504, 520] {
-        arrives(|route| route.status(status, Times(2))).await;
+        arrives(settings(), |route| route.status(status, Times(2))).await;
     }
 }
 
