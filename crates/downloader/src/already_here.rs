@@ -1,49 +1,66 @@
-//! What makes the network needless: the file itself at its destination, or a copy of it on this machine.
+//! What is on this machine of a file before the network is asked: the file itself at its destination, a copy of it, or a part.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::part::Part;
-use crate::transfer::{Halt, Transfer};
-use crate::{FileJob, FileOutcome, local_copy, probe, start};
+use tokio_util::sync::CancellationToken;
 
-impl Transfer {
-    /// The file with the hash that a server names for it, asked only where a copy on this machine may have it.
-    async fn with_hash_of_server(&self) -> Result<FileJob, Halt> {
-        let (mut file, cache) = (self.file.clone(), self.engine.settings.hf_cache.as_deref());
-        if file.sha256.is_none() && local_copy::may_be_there(&file, cache) {
-            let facts = tokio::select! {
-                biased;
-                () = self.stop.cancelled() => return Err(Halt::Stopped),
-                facts = probe::probe(&self.engine.web, &file.sources) => facts,
-            };
-            file.sha256 = facts.ok().and_then(|facts| facts.sha256);
+use crate::disk::Disk;
+use crate::part::Part;
+use crate::start::Beginning;
+use crate::transfer::{Halt, Transfer};
+use crate::{FileJob, FileOutcome, TransferError, local_copy, probe, start};
+
+/// What of a file is on this machine.
+pub(crate) enum Found {
+    Whole(FileOutcome),
+    Part(Beginning),
+}
+
+/// Where a file is looked for before the network is asked.
+pub(crate) struct Search {
+    pub(crate) disk: Arc<dyn Disk>,
+    pub(crate) file: FileJob,
+    /// The same, with the hash that a server names for it.
+    pub(crate) wanted: FileJob,
+    /// Of Hugging Face.
+    pub(crate) cache: Option<PathBuf>,
+    pub(crate) stop: CancellationToken,
+}
+
+impl Search {
+    /// At the destination, then in copies, then in the partial file; all in one go, because each change of thread costs
+    /// a small file as much as a write. `None` when it was told to stop.
+    pub(crate) fn all(&self, part: &Part) -> Result<Option<Found>, TransferError> {
+        match self.whole(part)? {
+            Some(outcome) => Ok(Some(Found::Whole(outcome))),
+            None if self.stop.is_cancelled() => Ok(None),
+            None => Ok(Some(Found::Part(start::begin(part, &self.file, &self.stop)?))),
         }
-        Ok(file)
     }
 
     /// The file itself, or a copy of it on this machine, makes the network needless.
-    pub(crate) async fn already_here(&self, part: &Arc<Part>) -> Result<Option<FileOutcome>, Halt> {
-        let wanted = self.with_hash_of_server().await?;
-        let (part, file, stop) = (Arc::clone(part), self.file.clone(), self.stop.clone());
-        let cache = self.engine.settings.hf_cache.clone();
-        let (meter, disk) = (Arc::clone(&self.meter), Arc::clone(&self.engine.disk));
-        let found = self
-            .engine
-            .blocking(move || {
-                let found = match start::look_at_destination(&part, &file, &stop)? {
-                    Some(found) => Some(found),
-                    None => local_copy::take(disk.as_ref(), &part, &wanted, cache.as_deref(), &stop)?,
-                };
-                if let Some(outcome) = &found {
-                    meter.set_total(Some(outcome.size));
-                    meter.set_present(outcome.size);
-                }
-                Ok(found)
-            })
-            .await?;
-        if found.is_none() && self.stop.is_cancelled() {
-            return Err(Halt::Stopped);
+    pub(crate) fn whole(&self, part: &Part) -> Result<Option<FileOutcome>, TransferError> {
+        match start::look_at_destination(part, &self.file, &self.stop)? {
+            Some(found) => Ok(Some(found)),
+            None => local_copy::take(self.disk.as_ref(), part, &self.wanted, self.cache.as_deref(), &self.stop),
         }
-        Ok(found)
+    }
+}
+
+impl Transfer {
+    /// Where to look. The hash that a server names for the file is asked only where a copy on this machine may have it.
+    pub(crate) async fn search(&self) -> Result<Search, Halt> {
+        let (mut wanted, cache) = (self.file.clone(), self.engine.settings.hf_cache.clone());
+        if wanted.sha256.is_none() && local_copy::may_be_there(&wanted, cache.as_deref()) {
+            let facts = tokio::select! {
+                biased;
+                () = self.stop.cancelled() => return Err(Halt::Stopped),
+                facts = probe::probe(&self.engine.web, &wanted.sources) => facts,
+            };
+            wanted.sha256 = facts.ok().and_then(|facts| facts.sha256);
+        }
+        let disk = Arc::clone(&self.engine.disk);
+        Ok(Search { disk, file: self.file.clone(), wanted, cache, stop: self.stop.clone() })
     }
 }

@@ -2,14 +2,16 @@
 
 use std::sync::Arc;
 
+use tokio_util::sync::CancellationToken;
+
 use crate::incoming::Incoming;
 use crate::journal::Record;
 use crate::part::Part;
 use crate::transfer::{Halt, Transfer};
 use crate::verify::{Content, PrefixHash, content_of};
 use crate::{
-    Arrival, BlockChecksums, Existing, Facts, FileJob, FileOutcome, FileState, JobEvent, Sha256Digest, SourceUrl,
-    TransferError, answer, fetch,
+    Arrival, Existing, Facts, FileJob, FileOutcome, FileState, JobEvent, Sha256Digest, SourceUrl, TransferError,
+    answer, fetch,
 };
 
 /// All bytes are in the `.part`.
@@ -47,55 +49,78 @@ impl Arrived {
     }
 }
 
-/// What the synced file is.
-struct Checked {
-    size: u64,
-    sha256: Sha256Digest,
-    blocks: BlockChecksums,
-}
-
 /// Brings an arrived file under its final name.
 pub(crate) async fn finish(transfer: &Transfer, incoming: &Arc<Incoming>, arrived: Arrived) -> Result<Finish, Halt> {
     transfer.meter.set_state(FileState::Verifying);
     transfer.outbox.send(JobEvent::Verifying { file: transfer.index }).await;
-    let Arrived { hash, content, expected, source, facts, .. } = arrived;
-    let synced = transfer.engine.blocking({
-        let incoming = Arc::clone(incoming);
-        move || sync_whole(&incoming)
-    });
-    let (synced, hashed) = tokio::join!(synced, async {
-        match hash {
-            Some(hash) => hash.finish().await,
-            None => Ok(None),
-        }
-    });
-    synced?;
-    let hashed = hashed.map_err(|error| incoming.part.error("reading back", error))?;
-    let checked = match (content, hashed) {
-        (Some(content), _) => Checked { size: content.size, sha256: content.sha256, blocks: content.blocks },
-        (None, Some(sha256)) => from_map(incoming, sha256),
-        (None, None) => read_back(transfer, incoming).await?,
+    let Arrived { hash, mut content, expected, source, facts, .. } = arrived;
+    let synced = hash.is_some();
+    if let Some(hash) = hash {
+        // The hash is not far behind, the sync takes long: both at once.
+        let incoming_of_sync = Arc::clone(incoming);
+        let synced = transfer.engine.blocking(move || sync_whole(&incoming_of_sync));
+        let (synced, hashed) = tokio::join!(synced, hash.finish());
+        synced?;
+        let hashed = hashed.map_err(|error| incoming.part.error("reading back", error))?;
+        content = content.or(hashed.map(|sha256| from_map(incoming, sha256)));
+    }
+    let last_steps = LastSteps {
+        incoming: Arc::clone(incoming),
+        file: transfer.file.clone(),
+        expected,
+        stop: transfer.stop.clone(),
     };
-    if let Some(error) = wrong(transfer, incoming, &checked, expected) {
-        return Ok(Finish::WrongBytes(error));
-    }
-    let replace = transfer.file.existing == Existing::Replace;
-    let part = Arc::clone(&incoming.part);
-    let sha256 = checked.sha256;
-    if !transfer.engine.blocking(move || commit(&part, sha256, replace)).await? {
-        return Ok(Finish::PartRemoved);
-    }
+    let content = match transfer.engine.blocking(move || last_steps.take(synced, content)).await? {
+        Some(Last::Renamed(content)) => content,
+        Some(Last::WrongBytes(error)) => return Ok(Finish::WrongBytes(error)),
+        Some(Last::PartRemoved) => return Ok(Finish::PartRemoved),
+        None => return Err(Halt::Stopped),
+    };
     Ok(Finish::Whole(FileOutcome {
-        size: checked.size,
-        sha256,
+        size: content.size,
+        sha256: content.sha256,
         etag: facts.etag,
         last_modified: facts.last_modified,
         verified: expected.is_some(),
         how: Arrival::Fetched,
-        blocks: checked.blocks,
+        blocks: content.blocks,
         source: source.public(),
         wire_bytes: transfer.meter.wire(),
     }))
+}
+
+/// What blocks of it, in one go: each change of thread costs a small file as much as a write.
+struct LastSteps {
+    incoming: Arc<Incoming>,
+    file: FileJob,
+    expected: Option<Sha256Digest>,
+    stop: CancellationToken,
+}
+
+enum Last {
+    Renamed(Content),
+    WrongBytes(TransferError),
+    PartRemoved,
+}
+
+impl LastSteps {
+    /// Does what is left of them; `None` when it was told to stop.
+    fn take(&self, synced: bool, content: Option<Content>) -> Result<Option<Last>, TransferError> {
+        let part = &self.incoming.part;
+        if !synced {
+            sync_whole(&self.incoming)?;
+        }
+        let content = match content {
+            Some(content) => Some(content),
+            None => content_of(part.file.as_ref(), &self.stop).map_err(|error| part.error("reading back", error))?,
+        };
+        let Some(content) = content else { return Ok(None) };
+        if let Some(error) = wrong(&self.file, part, &content, self.expected) {
+            return Ok(Some(Last::WrongBytes(error)));
+        }
+        let renamed = commit(part, content.sha256, self.file.existing == Existing::Replace)?;
+        Ok(Some(if renamed { Last::Renamed(content) } else { Last::PartRemoved }))
+    }
 }
 
 /// Cuts off what lies beyond the end, then brings everything to the disk. A failure here is final for what was written:
@@ -114,42 +139,27 @@ fn sync_whole(incoming: &Incoming) -> Result<(), TransferError> {
     })
 }
 
-fn from_map(incoming: &Incoming, sha256: Sha256Digest) -> Checked {
+fn from_map(incoming: &Incoming, sha256: Sha256Digest) -> Content {
     let map = incoming.map();
-    Checked { size: map.present(), sha256, blocks: map.checksums() }
-}
-
-async fn read_back(transfer: &Transfer, incoming: &Arc<Incoming>) -> Result<Checked, Halt> {
-    let (part, stop) = (Arc::clone(&incoming.part), transfer.stop.clone());
-    let content = transfer
-        .engine
-        .blocking(move || content_of(part.file.as_ref(), &stop).map_err(|error| part.error("reading back", error)))
-        .await?;
-    let content = content.ok_or(Halt::Stopped)?;
-    Ok(Checked { size: content.size, sha256: content.sha256, blocks: content.blocks })
+    Content { size: map.present(), sha256, blocks: map.checksums() }
 }
 
 /// Why the bytes cannot be the file that was asked for.
-fn wrong(
-    transfer: &Transfer,
-    incoming: &Incoming,
-    checked: &Checked,
-    expected: Option<Sha256Digest>,
-) -> Option<TransferError> {
-    let host = || Arc::<str>::from(transfer.file.sources[0].as_url().host_str().unwrap_or_default()).to_string();
-    if let Some(asked) = transfer.file.size.filter(|asked| *asked != checked.size) {
-        return Some(TransferError::SizeMismatch { host: host(), expected: asked, actual: checked.size });
+fn wrong(file: &FileJob, part: &Part, content: &Content, expected: Option<Sha256Digest>) -> Option<TransferError> {
+    let host = || file.sources[0].as_url().host_str().unwrap_or_default().to_owned();
+    if let Some(asked) = file.size.filter(|asked| *asked != content.size) {
+        return Some(TransferError::SizeMismatch { host: host(), expected: asked, actual: content.size });
     }
-    if checked.size == 0 && transfer.file.size != Some(0) {
+    if content.size == 0 && file.size != Some(0) {
         return Some(fetch::not_a_file(&host(), "an empty body", None));
     }
     match expected {
-        Some(expected) if expected != checked.sha256 => {
-            Some(TransferError::HashMismatch { expected, actual: checked.sha256 })
+        Some(expected) if expected != content.sha256 => {
+            Some(TransferError::HashMismatch { expected, actual: content.sha256 })
         }
         Some(_) => None,
         // A partial file of an earlier run may begin with anything.
-        None => answer::not_a_file(transfer.file.destination.name(), None, &crate::start::first_bytes(&incoming.part))
+        None => answer::not_a_file(file.destination.name(), None, &crate::start::first_bytes(part))
             .map(|what| fetch::not_a_file(&host(), what, None)),
     }
 }

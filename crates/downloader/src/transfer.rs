@@ -12,6 +12,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::Existing;
+use crate::already_here::{Found, Search};
 use crate::bandwidth::Bandwidth;
 use crate::blocks::{BLOCK, BlockMap};
 use crate::destinations::Destinations;
@@ -145,9 +146,15 @@ impl Transfer {
     }
 
     async fn attempt(&mut self, slot: &mut Option<OwnedSemaphorePermit>) -> Result<FileOutcome, Halt> {
+        let search = Arc::new(self.search().await?);
         for _ in 0..MOST_REMOVALS {
-            let part = Arc::new(self.open_part().await?);
-            let outcome = self.with_part(slot, &part).await;
+            let (part, found) = self.open_part(&search).await?;
+            let outcome = match found {
+                Ok(Some(Found::Whole(outcome))) => Ok(Some(outcome)),
+                Ok(Some(Found::Part(beginning))) => self.with_part(slot, &part, beginning, &search).await,
+                Ok(None) => Err(Halt::Stopped),
+                Err(error) => Err(error.into()),
+            };
             match outcome {
                 Ok(Some(outcome)) => return Ok(outcome),
                 Ok(None) => self.restarted(RestartReason::PartRemoved).await,
@@ -187,18 +194,18 @@ impl Transfer {
         &mut self,
         slot: &mut Option<OwnedSemaphorePermit>,
         part: &Arc<Part>,
+        mut beginning: Beginning,
+        search: &Arc<Search>,
     ) -> Result<Option<FileOutcome>, Halt> {
-        if let Some(outcome) = self.already_here(part).await? {
-            return Ok(Some(outcome));
-        }
         let mut left_to_try: Option<VecDeque<SourceUrl>> = None;
         loop {
-            let (incoming, arrived) = self.arrive(slot, part).await?;
+            let (incoming, arrived) = self.arrive(slot, part, beginning).await?;
             let givers = arrived.givers.clone();
             let finished = match finish::finish(self, &incoming, arrived).await {
                 // It appeared meanwhile, and this job takes what is there.
                 Err(Halt::Failed(TransferError::DestinationExists { .. })) if self.file.existing == Existing::Share => {
-                    let found = self.already_here(part).await?;
+                    let (search, part) = (Arc::clone(search), Arc::clone(part));
+                    let found = self.engine.blocking(move || search.whole(&part)).await?;
                     return found.map(Some).ok_or(Halt::Stopped);
                 }
                 finished => finished?,
@@ -218,6 +225,8 @@ impl Transfer {
                     let Some(source) = left.pop_front() else { return Err(Halt::Failed(error)) };
                     self.file.sources = vec![source];
                     self.restarted(RestartReason::HashMismatch).await;
+                    let (part, file, stop) = (Arc::clone(part), self.file.clone(), self.stop.clone());
+                    beginning = self.engine.blocking(move || start::begin(&part, &file, &stop)).await?;
                 }
             }
         }
@@ -228,14 +237,8 @@ impl Transfer {
         &self,
         slot: &mut Option<OwnedSemaphorePermit>,
         part: &Arc<Part>,
+        beginning: Beginning,
     ) -> Result<(Arc<Incoming>, Arrived), Halt> {
-        let beginning = self
-            .engine
-            .blocking({
-                let (part, file, stop) = (Arc::clone(part), self.file.clone(), self.stop.clone());
-                move || start::begin(&part, &file, &stop)
-            })
-            .await?;
         let incoming = |map| Arc::new(Incoming::new(Arc::clone(part), Arc::clone(&self.meter), map));
         let (incoming, resume) = match beginning {
             Beginning::Whole(content) => {
@@ -274,24 +277,28 @@ impl Transfer {
         self.outbox.send(JobEvent::FileStarted { file: self.index, facts }).await;
     }
 
-    /// Waits a while for whoever holds the partial file.
-    async fn open_part(&self) -> Result<Part, Halt> {
+    /// Opens the partial file, and says what there is of the file. Waits a while for whoever holds it.
+    async fn open_part(&self, search: &Arc<Search>) -> Result<(Arc<Part>, FoundResult), Halt> {
         let deadline = tokio::time::Instant::now() + self.engine.settings.lock_wait;
         loop {
-            let (disk, destination) = (Arc::clone(&self.engine.disk), self.file.destination.clone());
+            let search = Arc::clone(search);
             let opened = self
                 .engine
                 .blocking(move || {
-                    let folder = part::open_folder(disk.as_ref(), &destination, true)?;
-                    match Part::open(folder, &destination) {
-                        Ok(part) => Ok(Some(part)),
+                    let destination = &search.file.destination;
+                    let folder = part::open_folder(search.disk.as_ref(), destination, true)?;
+                    match Part::open(folder, destination) {
+                        Ok(part) => {
+                            let found = search.all(&part);
+                            Ok(Some((Arc::new(part), found)))
+                        }
                         Err(PartError::Locked) => Ok(None),
                         Err(PartError::Failed(error)) => Err(error),
                     }
                 })
                 .await?;
-            if let Some(part) = opened {
-                return Ok(part);
+            if let Some(opened) = opened {
+                return Ok(opened);
             }
             if tokio::time::Instant::now() >= deadline {
                 return Err(Halt::Failed(TransferError::Locked { path: self.file.destination.to_string() }));
@@ -304,6 +311,8 @@ impl Transfer {
         }
     }
 }
+
+type FoundResult = Result<Option<Found>, TransferError>;
 
 /// The sources that are asked for the whole file, each alone, after bytes came that are not the ones asked for: first those that
 /// gave none of them. Where one gave them all, one retry is enough; where several did, nothing tells whose were wrong.
