@@ -13,10 +13,14 @@ const FOLDER: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLO
 
 /// Opens the folder of a destination. Missing folders are made when `make` is set.
 pub(crate) fn open_parent(destination: &Destination, make: bool) -> io::Result<OwnedFd> {
-    if make {
-        std::fs::create_dir_all(destination.root())?;
-    }
-    let root = rustix::fs::openat(CWD, destination.root(), FOLDER, Mode::empty())?;
+    let open_root = || rustix::fs::openat(CWD, destination.root(), FOLDER, Mode::empty());
+    let root = match open_root() {
+        Err(Errno::NOENT) if make => {
+            std::fs::create_dir_all(destination.root())?;
+            open_root()?
+        }
+        other => other?,
+    };
     let mut walked = String::new();
     let mut folder: Option<OwnedFd> = None;
     for name in destination.parents() {
