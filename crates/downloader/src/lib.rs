@@ -99,6 +99,7 @@ mod retry;
 mod salvage;
 mod scheduler;
 mod settings;
+mod shared_sync;
 mod sharing;
 #[cfg(test)]
 mod simulation;

@@ -82,7 +82,7 @@ mod tests {
     #[test]
     fn what_others_need_is_not_available() {
         let destination = Destination::new(std::env::temp_dir(), "f.bin").expect("a name");
-        let folder = UnixDisk.open_parent(&destination, false).expect("the temporary folder");
+        let folder = UnixDisk::default().open_parent(&destination, false).expect("the temporary folder");
         let folder = folder.as_ref();
         let ledger = SpaceLedger::new(0);
         let Room { free, .. } = folder.room().expect("a file system");

@@ -1,35 +1,48 @@
 //! The file system as the system calls give it. Folders are walked by `confined`; everything here is relative to a folder
 //! that is open, so a path that is swapped later leads nowhere.
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, IoSlice};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use bytes::Bytes;
 use rustix::fs::{AtFlags, CWD, FallocateFlags, FileType, FlockOperation, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 
 use crate::disk::{Access, Disk, Folder, OpenFile, Room, Standing, Status};
+use crate::shared_sync::SharedSync;
 use crate::{Destination, confined};
 
 /// Most frames that one system call takes.
 const MOST_SLICES: usize = 512;
 
 /// The machine that this process runs on.
-#[derive(Debug)]
-pub(crate) struct UnixDisk;
+#[derive(Debug, Default)]
+pub(crate) struct UnixDisk {
+    /// Of the folders that are open, by device and inode.
+    syncs: Mutex<HashMap<(u64, u64), Weak<SharedSync>>>,
+}
 
 #[derive(Debug)]
-struct UnixFolder(OwnedFd);
+struct UnixFolder {
+    folder: OwnedFd,
+    /// Many files end in one folder at once: they share the syncs of it.
+    syncs: Arc<SharedSync>,
+}
 
 #[derive(Debug)]
 struct UnixFile(File);
 
 impl Disk for UnixDisk {
     fn open_parent(&self, destination: &Destination, make: bool) -> io::Result<Box<dyn Folder>> {
-        Ok(Box::new(UnixFolder(confined::open_parent(destination, make)?)))
+        let folder = confined::open_parent(destination, make)?;
+        let stat = rustix::fs::fstat(&folder)?;
+        let syncs = self.syncs_of((stat.st_dev, stat.st_ino));
+        Ok(Box::new(UnixFolder { folder, syncs }))
     }
 
     fn open_anywhere(&self, path: &Path) -> io::Result<Box<dyn OpenFile>> {
@@ -38,9 +51,23 @@ impl Disk for UnixDisk {
     }
 }
 
+impl UnixDisk {
+    /// An inode number is its folder's own for as long as that is open, and so is the entry.
+    fn syncs_of(&self, folder: (u64, u64)) -> Arc<SharedSync> {
+        let mut all = self.syncs.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(syncs) = all.get(&folder).and_then(Weak::upgrade) {
+            return syncs;
+        }
+        all.retain(|_, syncs| syncs.strong_count() > 0);
+        let syncs = Arc::default();
+        all.insert(folder, Arc::downgrade(&syncs));
+        syncs
+    }
+}
+
 impl Folder for UnixFolder {
     fn standing(&self, name: &str) -> io::Result<Standing> {
-        match rustix::fs::statat(&self.0, name, AtFlags::SYMLINK_NOFOLLOW) {
+        match rustix::fs::statat(&self.folder, name, AtFlags::SYMLINK_NOFOLLOW) {
             Ok(stat) if FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile => {
                 Ok(Standing::File { size: u64::try_from(stat.st_size).unwrap_or(0), inode: stat.st_ino })
             }
@@ -57,15 +84,15 @@ impl Folder for UnixFolder {
             Access::Create => OFlags::RDWR | OFlags::CREATE,
         };
         let flags = access | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
-        Ok(Box::new(UnixFile(rustix::fs::openat(&self.0, name, flags, Mode::from_raw_mode(0o666))?.into())))
+        Ok(Box::new(UnixFile(rustix::fs::openat(&self.folder, name, flags, Mode::from_raw_mode(0o666))?.into())))
     }
 
     fn remove(&self, name: &str) -> io::Result<bool> {
-        match rustix::fs::unlinkat(&self.0, name, AtFlags::empty()) {
+        match rustix::fs::unlinkat(&self.folder, name, AtFlags::empty()) {
             Ok(()) => Ok(true),
             Err(Errno::NOENT) => Ok(false),
             Err(Errno::ISDIR | Errno::PERM) => {
-                Ok(rustix::fs::unlinkat(&self.0, name, AtFlags::REMOVEDIR).map(|()| true)?)
+                Ok(rustix::fs::unlinkat(&self.folder, name, AtFlags::REMOVEDIR).map(|()| true)?)
             }
             Err(error) => Err(error.into()),
         }
@@ -74,7 +101,7 @@ impl Folder for UnixFolder {
     /// Where the file system cannot rename without replacing, a hard link refuses just as well; where it has no links
     /// either, a look has to do.
     fn rename(&self, from: &str, to: &str, replace: bool) -> io::Result<()> {
-        let rename = |flags| rustix::fs::renameat_with(&self.0, from, &self.0, to, flags);
+        let rename = |flags| rustix::fs::renameat_with(&self.folder, from, &self.folder, to, flags);
         if replace {
             return Ok(rename(RenameFlags::empty())?);
         }
@@ -82,8 +109,8 @@ impl Folder for UnixFolder {
             Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {}
             other => return Ok(other?),
         }
-        match rustix::fs::linkat(&self.0, from, &self.0, to, AtFlags::empty()) {
-            Ok(()) => Ok(rustix::fs::unlinkat(&self.0, from, AtFlags::empty())?),
+        match rustix::fs::linkat(&self.folder, from, &self.folder, to, AtFlags::empty()) {
+            Ok(()) => Ok(rustix::fs::unlinkat(&self.folder, from, AtFlags::empty())?),
             Err(Errno::EXIST) => Err(Errno::EXIST.into()),
             Err(_) => match self.standing(to)? {
                 Standing::Nothing => Ok(rename(RenameFlags::empty())?),
@@ -93,16 +120,16 @@ impl Folder for UnixFolder {
     }
 
     fn link(&self, file: &Path, name: &str) -> io::Result<()> {
-        Ok(rustix::fs::linkat(CWD, file, &self.0, name, AtFlags::SYMLINK_FOLLOW)?)
+        Ok(rustix::fs::linkat(CWD, file, &self.folder, name, AtFlags::SYMLINK_FOLLOW)?)
     }
 
     fn sync(&self) -> io::Result<()> {
-        Ok(rustix::fs::fsync(&self.0)?)
+        self.syncs.run(|| Ok(rustix::fs::fsync(&self.folder)?))
     }
 
     fn room(&self) -> io::Result<Room> {
-        let device = rustix::fs::fstat(&self.0)?.st_dev;
-        let room = rustix::fs::fstatvfs(&self.0)?;
+        let device = rustix::fs::fstat(&self.folder)?.st_dev;
+        let room = rustix::fs::fstatvfs(&self.folder)?;
         Ok(Room { device, free: room.f_bavail.saturating_mul(room.f_frsize) })
     }
 }

@@ -28,7 +28,7 @@ impl World {
     /// This machine.
     pub(crate) fn real(settings: &Settings) -> Result<Self, StartError> {
         let network = Network::Http(client::build(settings).map_err(StartError::Client)?);
-        Ok(Self { disk: Arc::new(UnixDisk), network, threads: Threads::Pool, seed: rand::random() })
+        Ok(Self { disk: Arc::new(UnixDisk::default()), network, threads: Threads::Pool, seed: rand::random() })
     }
 }
 
