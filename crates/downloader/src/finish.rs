@@ -16,7 +16,7 @@ use crate::{
 
 /// All bytes are in the `.part`.
 pub(crate) struct Arrived {
-    /// The hash that ran behind the prefix; a small file has none yet.
+    /// The hash that ran behind the prefix; a small file has none.
     pub(crate) hash: Option<PrefixHash>,
     /// Known already, from reading a finished `.part`.
     pub(crate) content: Option<Content>,
@@ -110,7 +110,8 @@ impl LastSteps {
         if !synced {
             sync_whole(&self.incoming)?;
         }
-        let content = match content {
+        let one_piece = || self.incoming.hash_of_one_piece().map(|sha256| from_map(&self.incoming, sha256));
+        let content = match content.or_else(one_piece) {
             Some(content) => Some(content),
             None => content_of(part.file.as_ref(), &self.stop).map_err(|error| part.error("reading back", error))?,
         };

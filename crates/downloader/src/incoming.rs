@@ -6,7 +6,9 @@ use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
+use sha2::{Digest, Sha256};
 
+use crate::Sha256Digest;
 use crate::blocks::{BLOCK, Block, BlockMap};
 use crate::journal::Record;
 use crate::meter::Meter;
@@ -20,6 +22,8 @@ pub(crate) struct Incoming {
     pub(crate) meter: Arc<Meter>,
     map: Mutex<BlockMap>,
     hash: Mutex<Option<HashFeed>>,
+    /// The hash of a file that came in one piece: it is small, and its last steps follow at once.
+    one_piece: Mutex<Option<Sha256Digest>>,
     unsynced: Mutex<Unsynced>,
 }
 
@@ -35,7 +39,8 @@ impl Incoming {
     pub(crate) fn new(part: Arc<Part>, meter: Arc<Meter>, map: BlockMap) -> Self {
         meter.set_present(map.present());
         let unsynced = Unsynced { blocks: map.blocks().map(|(index, _)| index).collect(), bytes: map.present() };
-        Self { part, meter, map: Mutex::new(map), hash: Mutex::default(), unsynced: Mutex::new(unsynced) }
+        let (hash, one_piece) = (Mutex::default(), Mutex::default());
+        Self { part, meter, map: Mutex::new(map), hash, one_piece, unsynced: Mutex::new(unsynced) }
     }
 
     pub(crate) fn map(&self) -> MutexGuard<'_, BlockMap> {
@@ -67,6 +72,9 @@ impl Incoming {
         self.part.file.write_at(offset - begin + have, frames)?;
         let mut crc = before.crc_so_far();
         frames.iter().for_each(|frame| crc.update(frame));
+        let one_piece = offset + have == 0 && self.map().total() == Some(length as u64);
+        // While the bytes are in the processor's cache.
+        *self.one_piece.lock().unwrap_or_else(PoisonError::into_inner) = one_piece.then(|| sha256_of(frames));
         let after = Block { have: (begin + length as u64) as u32, crc: crc.finalize() };
         {
             let mut unsynced = self.unsynced();
@@ -86,6 +94,12 @@ impl Incoming {
             hash.reached(end);
         }
         Ok(())
+    }
+
+    /// The hash of a file that came in one piece, as long as the `.part` is as long as that.
+    pub(crate) fn hash_of_one_piece(&self) -> Option<Sha256Digest> {
+        let hash = (*self.one_piece.lock().unwrap_or_else(PoisonError::into_inner))?;
+        self.part.size().is_ok_and(|size| Some(size) == self.map().total()).then_some(hash)
     }
 
     pub(crate) fn unsynced_bytes(&self) -> u64 {
@@ -148,4 +162,10 @@ fn without_first(mut count: usize, frames: &[Bytes]) -> Cow<'_, [Bytes]> {
         frame.slice(cut..)
     });
     rest.filter(|frame| !frame.is_empty()).collect()
+}
+
+fn sha256_of(frames: &[Bytes]) -> Sha256Digest {
+    let mut hasher = Sha256::new();
+    frames.iter().for_each(|frame| hasher.update(frame));
+    Sha256Digest(hasher.finalize().into())
 }
