@@ -13,7 +13,7 @@ use downloader::{
     SourceUrl,
 };
 
-type Problem = Box<dyn std::error::Error>;
+type Problem = Box<dyn std::error::Error + Send + Sync>;
 
 const USAGE: &str = "usage: fetch FOLDER LIST [--connections N] [--sync-bytes N] [--lock-wait MS] [--hub URL]";
 
@@ -24,7 +24,10 @@ async fn main() -> ExitCode {
         eprintln!("{USAGE}");
         return ExitCode::from(2);
     };
-    match fetch(folder, list, options).await {
+    let (folder, list, options) = (folder.clone(), list.clone(), options.to_vec());
+    // In a task of its own, since the main thread would have to be woken for every update.
+    let fetched = tokio::spawn(async move { fetch(&folder, &list, &options).await });
+    match fetched.await.unwrap_or_else(|panic| Err(panic.into())) {
         Ok(status) => status,
         Err(problem) => {
             eprintln!("{problem}");
