@@ -23,15 +23,23 @@ const MOST_SLICES: usize = 512;
 /// The machine that this process runs on.
 #[derive(Debug, Default)]
 pub(crate) struct UnixDisk {
-    /// Of the folders that are open, by device and inode.
-    syncs: Mutex<HashMap<(u64, u64), Weak<SharedSync>>>,
+    /// What those who use a folder share, by its device and inode.
+    shared: Mutex<HashMap<(u64, u64), Weak<Shared>>>,
 }
 
 #[derive(Debug)]
 struct UnixFolder {
     folder: OwnedFd,
-    /// Many files end in one folder at once: they share the syncs of it.
-    syncs: Arc<SharedSync>,
+    shared: Arc<Shared>,
+}
+
+/// Of one folder, for all that have it open.
+#[derive(Debug, Default)]
+struct Shared {
+    /// Many files end in it at once.
+    syncs: SharedSync,
+    /// The kernel makes one file at a time in a folder, and whoever waits for that burns a processor.
+    making: Mutex<()>,
 }
 
 #[derive(Debug)]
@@ -41,8 +49,8 @@ impl Disk for UnixDisk {
     fn open_parent(&self, destination: &Destination, make: bool) -> io::Result<Box<dyn Folder>> {
         let folder = confined::open_parent(destination, make)?;
         let stat = rustix::fs::fstat(&folder)?;
-        let syncs = self.syncs_of((stat.st_dev, stat.st_ino));
-        Ok(Box::new(UnixFolder { folder, syncs }))
+        let shared = self.shared_by((stat.st_dev, stat.st_ino));
+        Ok(Box::new(UnixFolder { folder, shared }))
     }
 
     fn open_anywhere(&self, path: &Path) -> io::Result<Box<dyn OpenFile>> {
@@ -53,15 +61,15 @@ impl Disk for UnixDisk {
 
 impl UnixDisk {
     /// An inode number is its folder's own for as long as that is open, and so is the entry.
-    fn syncs_of(&self, folder: (u64, u64)) -> Arc<SharedSync> {
-        let mut all = self.syncs.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(syncs) = all.get(&folder).and_then(Weak::upgrade) {
-            return syncs;
+    fn shared_by(&self, folder: (u64, u64)) -> Arc<Shared> {
+        let mut all = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(shared) = all.get(&folder).and_then(Weak::upgrade) {
+            return shared;
         }
-        all.retain(|_, syncs| syncs.strong_count() > 0);
-        let syncs = Arc::default();
-        all.insert(folder, Arc::downgrade(&syncs));
-        syncs
+        all.retain(|_, shared| shared.strong_count() > 0);
+        let shared = Arc::default();
+        all.insert(folder, Arc::downgrade(&shared));
+        shared
     }
 }
 
@@ -78,13 +86,16 @@ impl Folder for UnixFolder {
     }
 
     fn open(&self, name: &str, access: Access) -> io::Result<Box<dyn OpenFile>> {
+        let turn = (access == Access::Create).then(|| self.shared.making.lock());
         let access = match access {
             Access::Read => OFlags::RDONLY,
             Access::ReadWrite => OFlags::RDWR,
             Access::Create => OFlags::RDWR | OFlags::CREATE,
         };
         let flags = access | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
-        Ok(Box::new(UnixFile(rustix::fs::openat(&self.folder, name, flags, Mode::from_raw_mode(0o666))?.into())))
+        let opened = rustix::fs::openat(&self.folder, name, flags, Mode::from_raw_mode(0o666));
+        drop(turn);
+        Ok(Box::new(UnixFile(opened?.into())))
     }
 
     fn remove(&self, name: &str) -> io::Result<bool> {
@@ -124,7 +135,7 @@ impl Folder for UnixFolder {
     }
 
     fn sync(&self) -> io::Result<()> {
-        self.syncs.run(|| Ok(rustix::fs::fsync(&self.folder)?))
+        self.shared.syncs.run(|| Ok(rustix::fs::fsync(&self.folder)?))
     }
 
     fn room(&self) -> io::Result<Room> {
