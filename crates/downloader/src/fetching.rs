@@ -28,7 +28,7 @@ use crate::{Facts, RestartReason};
 pub(crate) const FIRST_STRETCH: u64 = (16 << 20) / SCALE;
 /// Files up to this size are fetched by one connection.
 pub(crate) const SMALL_FILE: u64 = (32 << 20) / SCALE;
-/// A thread is not worth it below this; the hash is computed at the end.
+/// A thread that follows is not worth it below this; the hash is computed at the end, or as one piece is stored.
 pub(crate) const HASHED_AT_THE_END: u64 = (4 << 20) / SCALE;
 pub(crate) const TICK: Duration = Duration::from_millis(50);
 
