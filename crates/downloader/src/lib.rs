@@ -53,8 +53,9 @@
 //! way: content delivery networks give one file many tags. A wrong hash costs one full retry, from a
 //! source that gave none of the wrong bytes where there is one; where several gave them, each is asked alone. Then it is
 //! final. Where no hash is known, size and ETag (or else the date) have to stay the same, and strong ones are
-//! sent as `If-Range`. When they change, the file begins again, once; from then on the size alone is compared, over one
-//! connection, since a host whose validators differ from answer to answer would else never end.
+//! sent as `If-Range`. When they change, the file begins again. A host whose validators then differ from one answer to the
+//! next, or that changes the file once more, is compared by size alone from then on, over one connection: it would else
+//! never end.
 //!
 //! # After a crash
 //!

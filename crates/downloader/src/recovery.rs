@@ -6,7 +6,10 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::answer::Body;
 use crate::fetching::Fetching;
+use crate::identity::Identity;
+use crate::source::Wanted;
 use crate::transfer::Halt;
 use crate::{RestartReason, TransferError, start};
 
@@ -46,8 +49,28 @@ impl Fetching<'_> {
             let host = self.sources[self.current].source.host();
             return Err(Halt::Failed(TransferError::KeepsChanging { host }));
         }
-        self.validators_lie = true;
-        self.restart(RestartReason::ChangedOnServer).await
+        self.restart(RestartReason::ChangedOnServer).await?;
+        self.validators_lie = self.changes > 1 || !self.validators_hold().await;
+        Ok(())
+    }
+
+    /// Whether the current source says the same of the file twice in a row, and takes it as a condition. A file that has
+    /// changed once may change again; a host whose validators differ from answer to answer says nothing by that.
+    async fn validators_hold(&self) -> bool {
+        let source = &self.sources[self.current].source;
+        let ask = async |identity: &Identity| {
+            let wanted = Wanted { start: 0, end: Some(1), if_range: identity.if_range() };
+            tokio::select! {
+                biased;
+                () = self.transfer.stop.cancelled() => None,
+                opened = self.transfer.engine.web.open(source, wanted) => opened.ok(),
+            }
+        };
+        let Some(first) = ask(&Identity::default()).await else { return true };
+        let identity = Identity::new(&first.facts, None, String::new());
+        let Some(second) = ask(&identity).await else { return true };
+        let refused = matches!((&first.body, &second.body), (Body::Part(_), Body::Whole(_)));
+        !refused && identity.agrees_with(&second.facts)
     }
 
     /// Throws away what is here and begins anew with the next answer.

@@ -60,6 +60,19 @@ async fn a_file_that_changes_between_its_ranges_is_not_mixed() {
 }
 
 #[tokio::test]
+async fn a_file_that_changes_twice_is_not_mixed_although_its_size_stays() {
+    let (second, third) = (Content::pattern(58, SIZE), Content::pattern(59, SIZE));
+    // The second request is refused for its version, two more ask whether validators hold, the fifth begins anew.
+    let (story, _, rig) = cut_then(|route| {
+        route.other_content(second.clone(), After(1)).cut_after(5 * MIB, Nth(5)).other_content(third.clone(), After(5))
+    })
+    .await;
+    assert!(story.completed(), "{:#?}", story.told());
+    assert_eq!(story.restarts(), [RestartReason::ChangedOnServer; 2]);
+    rig.assert_whole("f.bin", &third);
+}
+
+#[tokio::test]
 async fn a_file_that_changed_between_runs_is_fetched_from_the_beginning() {
     for (validator, known) in [(Validator::Strong, false), (Validator::Weak, false), (Validator::Nothing, true)] {
         let route = FileServer::start().file("/f.bin", Content::pattern(56, 2 * MIB)).validator(validator, Always);
