@@ -30,7 +30,8 @@ async fn a_large_file_arrives_over_many_connections() {
     assert_eq!(story.outcome().blocks.crc32.len(), 61);
     rig.assert_whole("large.bin", &route.content());
     assert!(server.connections_opened() > 3, "{} connections", server.connections_opened());
-    assert!(route.body_bytes_sent() < 62 * MIB, "{} bytes were sent", route.body_bytes_sent());
+    // A connection whose end was given to another one has up to two blocks on their way by then.
+    assert!(route.body_bytes_sent() < (60 + 8 * 2) * MIB, "{} bytes were sent", route.body_bytes_sent());
 }
 
 #[tokio::test]
