@@ -11,21 +11,11 @@ fn route() -> Route {
     FileServer::start().file("/f.bin", Content::pattern(91, 3 * MIB))
 }
 
-fn rig_with(files: &[(&str, Vec<u8>)]) -> Rig {
-    let rig = Rig::start();
-    for (name, bytes) in files {
-        let path = rig.path(name);
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(path, bytes).unwrap();
-    }
-    rig
-}
-
 #[tokio::test]
 async fn a_destination_that_exists_is_kept_shared_or_replaced_as_asked() {
     let route = route();
     let old = b"old".to_vec();
-    let mut rig = rig_with(&[("f.bin", old.clone())]);
+    let mut rig = Rig::holding(&[("f.bin", &old)]);
     let story = rig.fetch(rig.known("f.bin", &route)).await;
     assert!(matches!(story.error(), TransferError::DestinationExists { size: 3, .. }), "{}", story.error());
     assert_eq!(rig.bytes("f.bin"), old);
@@ -50,12 +40,12 @@ async fn a_destination_that_exists_is_kept_shared_or_replaced_as_asked() {
 async fn a_destination_that_is_the_file_already_costs_no_network() {
     let route = route();
     for existing in [Existing::Keep, Existing::Share, Existing::Replace] {
-        let mut rig = rig_with(&[("f.bin", route.content().to_vec()), ("f.bin.part", b"rest".to_vec())]);
+        let mut rig = Rig::holding(&[("f.bin", &route.content().to_vec()), ("f.bin.part", b"rest")]);
         let story = rig.fetch(FileJob { existing, ..rig.known("f.bin", &route) }).await;
         assert_eq!((story.outcome().how, story.outcome().verified), (Arrival::AlreadyWhole, true));
         rig.assert_whole("f.bin", &route.content());
     }
-    let mut rig = rig_with(&[("f.bin", route.content().to_vec())]);
+    let mut rig = Rig::holding(&[("f.bin", &route.content().to_vec())]);
     let sized = FileJob { size: Some(3 * MIB), ..rig.file("f.bin", &route.url()) };
     let story = rig.fetch(sized).await;
     assert_eq!((story.outcome().how, story.outcome().verified), (Arrival::AlreadyWhole, false));
@@ -65,7 +55,7 @@ async fn a_destination_that_is_the_file_already_costs_no_network() {
 #[tokio::test]
 async fn links_inside_the_root_are_followed_and_links_out_of_it_are_not() {
     let route = route();
-    let mut rig = rig_with(&[("real/x", b"x".to_vec())]);
+    let mut rig = Rig::holding(&[("real/x", b"x")]);
     let outside = rig.home.path().join("outside");
     std::fs::create_dir(&outside).unwrap();
     symlink("real", rig.path("inside")).unwrap();
@@ -89,7 +79,7 @@ async fn links_inside_the_root_are_followed_and_links_out_of_it_are_not() {
 async fn content_that_is_here_already_is_linked_and_not_fetched() {
     let route = route();
     let digest = route.sha256();
-    let mut rig = rig_with(&[("elsewhere.bin", route.content().to_vec()), ("wrong.bin", vec![1; 3 << 20])]);
+    let mut rig = Rig::holding(&[("elsewhere.bin", &route.content().to_vec()), ("wrong.bin", &[1; 3 << 20])]);
     let local_copies = vec![rig.path("missing"), rig.path("wrong.bin"), rig.path("elsewhere.bin")];
     let story = rig.fetch(FileJob { local_copies, ..rig.known("sub/f.bin", &route) }).await;
     assert_eq!((story.outcome().how, story.outcome().blocks.crc32.len()), (Arrival::Linked, 3));

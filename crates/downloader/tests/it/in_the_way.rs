@@ -12,18 +12,6 @@ fn route() -> Route {
     FileServer::start().file("/f.bin", Content::pattern(45, 3 * MIB + 5))
 }
 
-/// A rig whose folder holds these files already.
-fn prepared(files: &[(&str, &[u8])]) -> Rig {
-    let rig = Rig::start();
-    std::fs::create_dir_all(&rig.folder).unwrap();
-    for (name, bytes) in files {
-        let path = rig.path(name);
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(path, bytes).unwrap();
-    }
-    rig
-}
-
 #[tokio::test]
 async fn a_destination_that_appears_meanwhile_is_not_overwritten_and_nothing_is_fetched_twice() {
     for folder in [false, true] {
@@ -65,7 +53,7 @@ async fn a_folder_in_the_way_fails_in_words_and_leaves_nothing() {
     ];
     for existing in [Existing::Keep, Existing::Share, Existing::Replace] {
         for (theirs, name, words) in table {
-            let mut rig = prepared(&[(theirs, b"somebody's")]);
+            let mut rig = Rig::holding(&[(theirs, b"somebody's")]);
             let story = rig.fetch(FileJob { existing, ..rig.known(name, &route) }).await;
             assert_eq!(story.error().to_string(), words);
             assert_eq!(names_below(&rig.folder), [theirs], "what is in the folder");
@@ -78,7 +66,7 @@ async fn a_folder_in_the_way_fails_in_words_and_leaves_nothing() {
 async fn a_folder_with_something_in_it_is_not_removed_for_a_partial_file() {
     for (place, inside) in [("f.bin.part", "f.bin.part/theirs"), ("f.bin.part.journal", "f.bin.part.journal/theirs")] {
         let route = route();
-        let mut rig = prepared(&[(inside, b"somebody's")]);
+        let mut rig = Rig::holding(&[(inside, b"somebody's")]);
         let story = rig.fetch(rig.known("f.bin", &route)).await;
         assert!(matches!(story.error(), TransferError::NotARegularFile { .. }), "{}", story.error());
         assert_eq!(story.error().to_string(), format!("{place} is in the way: it is not a regular file"));
@@ -95,7 +83,7 @@ async fn a_folder_with_something_in_it_is_not_removed_for_a_partial_file() {
 #[tokio::test]
 async fn what_stands_in_the_place_of_the_part_is_not_written_through() {
     let route = route();
-    let mut rig = prepared(&[("precious", b"precious"), ("linked", b"linked")]);
+    let mut rig = Rig::holding(&[("precious", b"precious"), ("linked", b"linked")]);
     std::os::unix::fs::symlink(rig.path("precious"), rig.path("f.bin.part")).unwrap();
     std::fs::hard_link(rig.path("linked"), rig.path("f.bin.part.journal")).unwrap();
     let story = rig.fetch(rig.known("f.bin", &route)).await;
@@ -104,13 +92,13 @@ async fn what_stands_in_the_place_of_the_part_is_not_written_through() {
     assert_eq!(rig.bytes("precious"), b"precious");
     assert_eq!(rig.bytes("linked"), b"linked");
 
-    let mut rig = prepared(&[("linked", b"linked")]);
+    let mut rig = Rig::holding(&[("linked", b"linked")]);
     std::fs::hard_link(rig.path("linked"), rig.path("f.bin.part")).unwrap();
     std::fs::create_dir(rig.path("f.bin.part.journal")).unwrap();
     assert!(rig.fetch(rig.known("f.bin", &route)).await.completed());
     assert_eq!(rig.bytes("linked"), b"linked");
 
-    let mut rig = prepared(&[]);
+    let mut rig = Rig::holding(&[]);
     std::fs::create_dir(rig.path("f.bin.part")).unwrap();
     assert!(rig.fetch(rig.known("f.bin", &route)).await.completed());
     rig.assert_whole("f.bin", &route.content());

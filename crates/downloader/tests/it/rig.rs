@@ -64,6 +64,18 @@ impl Rig {
         Self::on(Arc::new(tempfile::tempdir().unwrap()), settings)
     }
 
+    /// One whose folder holds these files already.
+    pub(crate) fn holding(files: &[(&str, &[u8])]) -> Self {
+        let rig = Self::start();
+        std::fs::create_dir_all(&rig.folder).unwrap();
+        for (name, bytes) in files {
+            let path = rig.path(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, bytes).unwrap();
+        }
+        rig
+    }
+
     /// An engine on a folder that an earlier one may have used.
     pub(crate) fn on(home: Arc<TempDir>, settings: Settings) -> Self {
         let (downloader, updates, engine) = Downloader::new(settings).unwrap();
