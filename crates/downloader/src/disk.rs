@@ -62,6 +62,9 @@ pub(crate) trait OpenFile: Debug + Send + Sync {
     /// Brings content and size to the disk.
     fn sync(&self) -> io::Result<()>;
 
+    /// Forgets what memory holds of it and the disk has already, so that the next read shows the disk.
+    fn drop_cache(&self) -> io::Result<()>;
+
     /// The system's own handle, where there is one: some copies are quicker with it.
     fn as_file(&self) -> Option<&File>;
 }

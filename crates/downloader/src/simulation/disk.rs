@@ -15,6 +15,7 @@ use tokio::sync::Notify;
 use super::chance::Chance;
 use super::storage::{Content, Directory, Inode, Spared};
 use super::trace::Trace;
+use super::troubles::Troubles;
 use crate::Destination;
 use crate::disk::{Access, Disk, Folder, OpenFile, Room, Standing, Status};
 
@@ -35,16 +36,6 @@ struct State {
     dead: bool,
     /// A sync has failed in some life.
     sync_has_failed: bool,
-}
-
-/// What the disk does to the engine.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Troubles {
-    /// Operations after which the process is no more.
-    pub(crate) operations_left: Option<u64>,
-    pub(crate) capacity: Option<u64>,
-    /// How often a sync fails.
-    pub(crate) failing_syncs: f64,
 }
 
 #[derive(Debug)]
@@ -333,6 +324,11 @@ impl OpenFile for MemoryFile {
             return Err(Errno::IO.into());
         }
         state.contents[self.inode].sync();
+        Ok(())
+    }
+
+    fn drop_cache(&self) -> io::Result<()> {
+        self.disk.state().contents[self.inode].drop_cache();
         Ok(())
     }
 

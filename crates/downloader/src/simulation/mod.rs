@@ -1,7 +1,7 @@
 //! The whole engine in a world that follows from one number: disk, network, threads, clock and chance are simulated, so a
 //! run of hours takes milliseconds, is killed or loses its power at any operation, and can be repeated line by line.
 //!
-//! `universe` plays a seed; `plan` is what it asks for, `weather` and `disk::Troubles` what goes wrong, and `promises` what must
+//! `universe` plays a seed; `plan` is what it asks for, `weather` and `troubles` what goes wrong, and `promises` what must
 //! hold. Sizes are [`SCALE`](crate::blocks::SCALE) times smaller than in the product.
 //!
 //! `SIMULATION_SEEDS=100000` plays more seeds than a test run does (`cargo xtask torture --only simulation` as well, built for
@@ -18,6 +18,7 @@ mod seeds;
 mod storage;
 mod tally;
 mod trace;
+mod troubles;
 mod universe;
 mod weather;
 

@@ -106,6 +106,17 @@ impl Content {
         }
     }
 
+    /// What is shown from now on is what the disk has, and what is still on its way there.
+    pub(crate) fn drop_cache(&mut self) {
+        self.cached = self.durable.clone();
+        for change in &self.pending {
+            match change {
+                Change::Size(size) => self.cached.resize(*size, 0),
+                Change::Write(offset, bytes) => put(&mut self.cached, *offset, bytes),
+            }
+        }
+    }
+
     /// Somebody else changes it, for good.
     pub(crate) fn tamper(&mut self, change: impl FnOnce(&mut Vec<u8>)) {
         self.sync();

@@ -10,12 +10,13 @@ use tokio::time::Instant;
 
 use super::chance::Chance;
 use super::delays::Delays;
-use super::disk::{MemoryDisk, Troubles};
+use super::disk::MemoryDisk;
 use super::internet::Internet;
 use super::plan::Plan;
 use super::promises::{Heard, Promises, Standing};
 use super::tally::Tally;
 use super::trace::Trace;
+use super::troubles::Troubles;
 use super::weather::Weather;
 use crate::world::{Network, Threads, World};
 use crate::{Downloader, JobEvent, Priority, Update};

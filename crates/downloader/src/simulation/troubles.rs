@@ -1,0 +1,11 @@
+//! What a disk does to the engine in one life.
+
+/// Nothing, unless it is told to.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Troubles {
+    /// Operations after which the process is no more.
+    pub(crate) operations_left: Option<u64>,
+    pub(crate) capacity: Option<u64>,
+    /// How often a sync fails.
+    pub(crate) failing_syncs: f64,
+}
