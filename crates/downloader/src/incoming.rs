@@ -83,6 +83,9 @@ impl Incoming {
         }
         let (full, end) = {
             let mut map = self.map();
+            if map.block(index) != before {
+                return Ok(()); // Voided meanwhile: what these bytes follow is not believed any more.
+            }
             map.set(index, after);
             self.meter.set_present(map.present());
             (map.is_full(index), map.contiguous_end())
