@@ -104,6 +104,13 @@ pub(crate) struct Room {
     pub(crate) free: u64,
 }
 
+/// From here on what is read is what the disk has. A sync that failed, of an earlier process too, may have lost bytes which
+/// memory shows still, and which no later sync brings back.
+pub(crate) fn look_past_memory(file: &dyn OpenFile) -> io::Result<()> {
+    file.sync()?;
+    file.drop_cache()
+}
+
 /// Reads until the buffer is full; `UnexpectedEof` when the file ends before that.
 pub(crate) fn read_exact_at(file: &dyn OpenFile, buffer: &mut [u8], offset: u64) -> io::Result<()> {
     if read_up_to(file, buffer, offset)? < buffer.len() {

@@ -33,12 +33,15 @@ pub(crate) struct Incoming {
 struct Unsynced {
     blocks: BTreeSet<usize>,
     bytes: u64,
+    /// To which bytes are being written now: a sync that fails meanwhile may lose them, one that succeeds may miss them.
+    writing: Vec<usize>,
 }
 
 impl Incoming {
     pub(crate) fn new(part: Arc<Part>, meter: Arc<Meter>, map: BlockMap) -> Self {
         meter.set_present(map.present());
-        let unsynced = Unsynced { blocks: map.blocks().map(|(index, _)| index).collect(), bytes: map.present() };
+        let blocks = map.blocks().map(|(index, _)| index).collect();
+        let unsynced = Unsynced { blocks, bytes: map.present(), writing: Vec::new() };
         let (hash, one_piece) = (Mutex::default(), Mutex::default());
         Self { part, meter, map: Mutex::new(map), hash, one_piece, unsynced: Mutex::new(unsynced) }
     }
@@ -69,18 +72,13 @@ impl Incoming {
         }
         // Or with some of them, which are not stored again.
         let frames = &without_first((have - begin) as usize, frames);
-        self.part.file.write_at(offset - begin + have, frames)?;
+        self.write(index, offset - begin + have, frames)?;
         let mut crc = before.crc_so_far();
         frames.iter().for_each(|frame| crc.update(frame));
         let one_piece = offset + have == 0 && self.map().total() == Some(length as u64);
         // While the bytes are in the processor's cache.
         *self.one_piece.lock().unwrap_or_else(PoisonError::into_inner) = one_piece.then(|| sha256_of(frames));
         let after = Block { have: (begin + length as u64) as u32, crc: crc.finalize() };
-        {
-            let mut unsynced = self.unsynced();
-            unsynced.blocks.insert(index);
-            unsynced.bytes += u64::from(after.have - before.have);
-        }
         let (full, end) = {
             let mut map = self.map();
             if map.block(index) != before {
@@ -99,6 +97,18 @@ impl Incoming {
         Ok(())
     }
 
+    fn write(&self, index: usize, offset: u64, frames: &[Bytes]) -> io::Result<()> {
+        self.unsynced().writing.push(index);
+        let written = self.part.file.write_at(offset, frames);
+        let mut unsynced = self.unsynced();
+        if let Some(at) = unsynced.writing.iter().position(|writing| *writing == index) {
+            unsynced.writing.swap_remove(at);
+        }
+        unsynced.blocks.insert(index);
+        unsynced.bytes += frames.iter().map(|frame| frame.len() as u64).sum::<u64>();
+        written
+    }
+
     /// The hash of a file that came in one piece, as long as the `.part` is as long as that.
     pub(crate) fn hash_of_one_piece(&self) -> Option<Sha256Digest> {
         let hash = (*self.one_piece.lock().unwrap_or_else(PoisonError::into_inner))?;
@@ -112,8 +122,13 @@ impl Incoming {
     /// Brings what was written to the disk, then the journal. Blocks. A sync that fails is never tried again: `Err`
     /// holds the blocks that it covered, which may be anything now.
     pub(crate) fn sync(&self) -> Result<(), (io::Error, BTreeSet<usize>)> {
-        let none = Unsynced { blocks: BTreeSet::new(), bytes: 0 };
-        let covered = std::mem::replace(&mut *self.unsynced(), none).blocks;
+        let covered = {
+            let mut unsynced = self.unsynced();
+            unsynced.bytes = 0;
+            let mut covered = std::mem::take(&mut unsynced.blocks);
+            covered.extend(&unsynced.writing);
+            covered
+        };
         if let Err(error) = self.part.file.sync() {
             return Err((error, covered));
         }

@@ -3,7 +3,7 @@
 
 use tokio_util::sync::CancellationToken;
 
-use crate::blocks::{Block, BlockMap};
+use crate::blocks::{BLOCK, Block, BlockMap};
 use crate::disk::{self, Access, Standing};
 use crate::identity::Identity;
 use crate::journal::Journal;
@@ -32,7 +32,9 @@ pub(crate) struct Resume {
     pub(crate) hash_state: Option<(u64, Vec<u8>)>,
 }
 
-/// Looks at the partial file and its journal.
+/// Looks at the partial file and its journal. It is the disk that is asked, not memory, and before anything is written: a
+/// sync of an earlier process may have failed, which a small file has no journal to tell, and somebody may have taken that
+/// of a large one away.
 pub(crate) fn begin(part: &Part, file: &FileJob, stop: &CancellationToken) -> Result<Beginning, TransferError> {
     let failed = |error| part.error("reading the partial file of", error);
     let size = part.size().map_err(failed)?;
@@ -40,10 +42,15 @@ pub(crate) fn begin(part: &Part, file: &FileJob, stop: &CancellationToken) -> Re
         return begin(part, file, stop);
     }
     let journal = part.read_journal().map_err(failed)?;
+    if size == 0 {
+        return fresh(part, None);
+    }
+    if disk::look_past_memory(part.file.as_ref()).is_err() {
+        return fresh(part, Some(RestartReason::SyncFailed { blocks: size.div_ceil(BLOCK) }));
+    }
     match journal.and_then(|journal| usable(journal, file)) {
-        Some((identity, journal)) if size > 0 => Ok(resume(size, identity, journal)),
-        _ if size == 0 => fresh(part, None),
-        _ => without_journal(part, file, size, stop),
+        Some((identity, journal)) => Ok(resume(size, identity, journal)),
+        None => without_journal(part, file, size, stop),
     }
 }
 
@@ -67,7 +74,7 @@ fn resume(size: u64, identity: Identity, journal: Journal) -> Beginning {
     for (index, block) in journal.blocks {
         let index = index as usize;
         // What the file does not reach is not there, whatever the journal says.
-        if index as u64 * crate::blocks::BLOCK + u64::from(block.have) <= size {
+        if index as u64 * BLOCK + u64::from(block.have) <= size {
             map.set(index, block);
             blocks.push((index, block));
         }

@@ -226,12 +226,8 @@ impl Run {
 }
 
 /// Compares blocks of an earlier process with their checksums and names those that differ. Ends early when `stop` is
-/// cancelled. It is the disk that is asked: a sync that failed just before a kill may have lost bytes which memory shows
-/// still, and which no later sync brings back.
+/// cancelled.
 pub(crate) fn damaged_blocks(file: &dyn OpenFile, blocks: &[(usize, Block)], stop: &CancellationToken) -> Vec<usize> {
-    if file.sync().and_then(|()| file.drop_cache()).is_err() {
-        return blocks.iter().map(|(index, _)| *index).collect();
-    }
     let mut buffer = vec![0; BLOCK as usize];
     let mut damaged = Vec::new();
     for (index, block) in blocks {

@@ -15,7 +15,7 @@ use tokio::sync::Notify;
 use super::chance::Chance;
 use super::storage::{Content, Directory, Inode, Spared};
 use super::trace::Trace;
-use super::troubles::Troubles;
+use super::troubles::{Meanwhile, Troubles};
 use crate::Destination;
 use crate::disk::{Access, Disk, Folder, OpenFile, Room, Standing, Status};
 
@@ -34,8 +34,8 @@ struct State {
     folders: BTreeMap<String, Directory>,
     troubles: Troubles,
     dead: bool,
-    /// A sync has failed in some life.
-    sync_has_failed: bool,
+    /// What happens during the next write.
+    meanwhile: Option<Meanwhile>,
 }
 
 #[derive(Debug)]
@@ -103,8 +103,8 @@ impl MemoryDisk {
         self.state().folders.get(folder).is_some_and(|folder| folder.is_unreliable)
     }
 
-    pub(crate) fn sync_has_failed(&self) -> bool {
-        self.state().sync_has_failed
+    pub(crate) fn during_the_next_write(&self, what: impl FnOnce() + Send + 'static) {
+        self.state().meanwhile = Some(Meanwhile(Box::new(what)));
     }
 
     pub(crate) fn locks(&self) -> usize {
@@ -163,7 +163,6 @@ impl MemoryDisk {
         let fails = state.troubles.failing_syncs > 0.0 && self.chance.happens(state.troubles.failing_syncs);
         if fails {
             self.trace.line("  fails".to_owned());
-            state.sync_has_failed = true;
         }
         fails
     }
@@ -297,6 +296,11 @@ impl OpenFile for MemoryFile {
         let room = (covered + state.free()).saturating_sub(offset);
         bytes.truncate(usize::try_from(room).unwrap_or(usize::MAX));
         state.contents[self.inode].write(offset as usize, &bytes);
+        let meanwhile = state.meanwhile.take();
+        drop(state);
+        if let Some(Meanwhile(act)) = meanwhile {
+            act();
+        }
         if bytes.len() < whole { Err(Errno::NOSPC.into()) } else { Ok(()) }
     }
 

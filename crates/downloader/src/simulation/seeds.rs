@@ -1,7 +1,7 @@
 //! The seeds that are played, as tests. How many, and from which on, may be asked for through the environment.
 
 use super::tally::Tally;
-use super::universe;
+use super::universe::{self, Failure};
 
 /// Seeds that a test run plays.
 const SEEDS: u64 = 1000;
@@ -13,37 +13,43 @@ fn number(variable: &str, otherwise: u64) -> u64 {
     std::env::var(variable).map_or(otherwise, |value| value.parse().expect("a number"))
 }
 
-fn play(seeds: impl Iterator<Item = u64>, lines_shown: usize) -> Tally {
-    let mut tally = Tally::default();
+/// Plays them all: what one of them breaks hides nothing of what the others do. Only the first tells its story.
+fn play(seeds: impl Iterator<Item = u64>) -> (Tally, Vec<(u64, Failure)>) {
+    let (mut tally, mut failures) = (Tally::default(), Vec::<(u64, Failure)>::new());
     for seed in seeds {
         match universe::run(seed) {
             Ok(run) => tally.add(&run.tally),
-            Err(failure) => {
-                let story = &failure.story[failure.story.len().saturating_sub(lines_shown)..];
-                panic!("seed {seed}: {}\n{}", failure.problem, story.join("\n"));
-            }
+            Err(failure) if failures.is_empty() => failures.push((seed, failure)),
+            Err(failure) => failures.push((seed, Failure { story: Vec::new(), ..failure })),
         }
     }
-    tally
+    (tally, failures)
 }
 
 #[test]
 fn whatever_happens_every_file_ends_whole_or_its_place_clean() {
     let (first, count) = (number("SIMULATION_FIRST", 0), number("SIMULATION_SEEDS", SEEDS));
-    let lines_shown = if count == 1 { usize::MAX } else { LINES_SHOWN };
     let seeds = first..first + count;
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let tally = std::thread::scope(|scope| {
+    let (mut tally, mut failures) = (Tally::default(), Vec::new());
+    std::thread::scope(|scope| {
         let every_nth = |from| seeds.clone().skip(from).step_by(threads);
-        let playing: Vec<_> =
-            (0..threads).map(|from| scope.spawn(move || play(every_nth(from), lines_shown))).collect();
-        let mut tally = Tally::default();
+        let playing: Vec<_> = (0..threads).map(|from| scope.spawn(move || play(every_nth(from)))).collect();
         for thread in playing {
-            tally.add(&thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+            let (played, failed) = thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            tally.add(&played);
+            failures.extend(failed);
         }
-        tally
     });
     println!("{tally}");
+    failures.sort_by_key(|(seed, _)| *seed);
+    if let Some((_, Failure { story, .. })) = failures.first() {
+        let problem = |(seed, failure): &(u64, Failure)| format!("seed {seed}: {}", failure.problem);
+        let problems: Vec<_> = failures.iter().map(problem).collect();
+        let lines_shown = if count == 1 { usize::MAX } else { LINES_SHOWN };
+        let end = &story[story.len().saturating_sub(lines_shown)..];
+        panic!("{}\nThe first of them:\n{}", problems.join("\n"), end.join("\n"));
+    }
 }
 
 #[test]

@@ -117,11 +117,17 @@ impl Content {
         }
     }
 
-    /// Somebody else changes it, for good.
+    /// Somebody else changes it, for good: the sectors that are other ones now. What a failed sync lost stays lost.
     pub(crate) fn tamper(&mut self, change: impl FnOnce(&mut Vec<u8>)) {
         self.sync();
+        let before = self.cached.clone();
         change(&mut self.cached);
-        self.durable = self.cached.clone();
+        self.durable.resize(self.cached.len(), 0);
+        for (index, sector) in self.cached.chunks(SECTOR).enumerate() {
+            if before.chunks(SECTOR).nth(index) != Some(sector) {
+                put(&mut self.durable, index * SECTOR, sector);
+            }
+        }
     }
 }
 

@@ -1,5 +1,7 @@
 //! What a disk does to the engine in one life.
 
+use std::fmt;
+
 /// Nothing, unless it is told to.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Troubles {
@@ -8,4 +10,13 @@ pub(crate) struct Troubles {
     pub(crate) capacity: Option<u64>,
     /// How often a sync fails.
     pub(crate) failing_syncs: f64,
+}
+
+/// Something that happens while bytes are being written.
+pub(crate) struct Meanwhile(pub(crate) Box<dyn FnOnce() + Send>);
+
+impl fmt::Debug for Meanwhile {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("Meanwhile")
+    }
 }

@@ -1,0 +1,108 @@
+//! Moments that chance brings about seldom, or never because the simulation has one thread: each as a test of its own, on the
+//! simulated disk.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tokio_util::sync::CancellationToken;
+
+use super::chance::Chance;
+use super::disk::MemoryDisk;
+use super::plan::sha256;
+use super::trace::Trace;
+use super::troubles::Troubles;
+use crate::blocks::{BLOCK, BlockMap};
+use crate::disk::Disk;
+use crate::identity::Identity;
+use crate::incoming::Incoming;
+use crate::meter::Meter;
+use crate::part::Part;
+use crate::start::{self, Beginning};
+use crate::{Destination, FileJob, RestartReason, SourceUrl};
+
+/// A partial file on a disk of its own, and what it is to hold in the end: one block.
+struct Scene {
+    disk: MemoryDisk,
+    part: Arc<Part>,
+    content: Bytes,
+}
+
+impl Scene {
+    fn set() -> Self {
+        let chance = Chance::new(1);
+        let disk = MemoryDisk::new(chance.clone(), Arc::new(Trace::default()));
+        let destination = destination();
+        let folder = disk.open_parent(&destination, true).expect("a folder");
+        let part = Arc::new(Part::open(folder, &destination).expect("a partial file"));
+        Self { disk, part, content: chance.bytes(BLOCK).into() }
+    }
+
+    /// The same with a journal, and the first half stored.
+    fn half_stored() -> (Self, Arc<Incoming>) {
+        let scene = Self::set();
+        scene.part.begin_journal(&Identity { total: Some(BLOCK), ..Identity::default() }).expect("a journal");
+        let (meter, map) = (Arc::new(Meter::new(Some(BLOCK))), BlockMap::new(Some(BLOCK)));
+        let incoming = Arc::new(Incoming::new(Arc::clone(&scene.part), meter, map));
+        scene.store(&incoming, 0..scene.content.len() / 2);
+        (scene, incoming)
+    }
+
+    fn store(&self, incoming: &Incoming, stretch: std::ops::Range<usize>) {
+        let (offset, length) = (stretch.start as u64, stretch.len());
+        incoming.store(offset, &[self.content.slice(stretch)], length).expect("room");
+    }
+
+    fn syncs_fail(&self) {
+        self.disk.begin_life(Troubles { failing_syncs: 1.0, ..Troubles::default() });
+    }
+}
+
+fn destination() -> Destination {
+    Destination::new("models", "f.bin").expect("a name")
+}
+
+#[test]
+fn a_part_without_a_journal_is_believed_as_the_disk_has_it_and_not_as_memory_shows_it() {
+    for sync_fails in [false, true] {
+        let Scene { disk, part, content } = Scene::set();
+        part.file.write_at(0, std::slice::from_ref(&content)).expect("room");
+        if sync_fails {
+            disk.begin_life(Troubles { failing_syncs: 1.0, ..Troubles::default() });
+            part.file.sync().expect_err("a sync that fails");
+            disk.recover();
+        }
+        let source = SourceUrl::parse("https://files.example/f.bin").expect("a URL");
+        let file = FileJob { sha256: Some(sha256(&content)), ..FileJob::new(destination(), vec![source]) };
+        let beginning = start::begin(&part, &file, &CancellationToken::new()).expect("a disk that works");
+        match beginning {
+            Beginning::Whole(found) => assert!(!sync_fails && found.size == BLOCK, "the disk does not have it"),
+            Beginning::Fresh { reason } => assert!(sync_fails && reason == Some(RestartReason::JournalUnreadable)),
+            Beginning::Resume { .. } => panic!("there is no journal"),
+        }
+    }
+}
+
+#[test]
+fn bytes_whose_beginning_is_voided_while_they_are_stored_are_not_believed() {
+    let (scene, incoming) = Scene::half_stored();
+    let voiding = Arc::clone(&incoming);
+    scene.disk.during_the_next_write(move || voiding.void([0]).expect("a journal"));
+    scene.store(&incoming, scene.content.len() / 2..scene.content.len());
+    assert_eq!(incoming.map().present(), 0);
+    let journal = scene.part.read_journal().expect("a disk that works").expect("a journal");
+    assert_eq!(journal.blocks, []);
+}
+
+#[test]
+fn a_sync_that_fails_covers_what_is_being_written_meanwhile() {
+    let (scene, incoming) = Scene::half_stored();
+    incoming.sync().expect("a disk that works");
+    scene.syncs_fail();
+    let (syncing, (covered, heard)) = (Arc::clone(&incoming), std::sync::mpsc::channel());
+    scene.disk.during_the_next_write(move || {
+        let (_, blocks) = syncing.sync().expect_err("a sync that fails");
+        covered.send(blocks).expect("a listener");
+    });
+    scene.store(&incoming, scene.content.len() / 2..scene.content.len());
+    assert!(heard.recv().expect("the covered blocks").contains(&0), "a block is lost and nobody knows");
+}
