@@ -22,7 +22,7 @@ use crate::sharing::{Running, SourceState};
 use crate::start::Resume;
 use crate::transfer::{Halt, Transfer};
 use crate::verify::PrefixHash;
-use crate::{Facts, RestartReason};
+use crate::{Facts, RestartReason, TransferError};
 
 /// What the first connection asks for, before anything is known.
 pub(crate) const FIRST_STRETCH: u64 = (16 << 20) / SCALE;
@@ -212,7 +212,16 @@ impl<'a> Fetching<'a> {
             FetchEnd::Done => self.sources[ended.source].failures = 0,
             FetchEnd::Stopped => {}
             FetchEnd::Failed { error, retry_after } => self.try_again(ended.source, error, retry_after)?,
-            FetchEnd::Refused(error) => self.source_refused(ended.source, error).await?,
+            // Its body went on past the end: what is here is of another version than was begun with, or of another file.
+            FetchEnd::Refused(TransferError::SizeMismatch { .. }) if self.transfer.file.size.is_none() => {
+                self.changed().await?;
+            }
+            FetchEnd::Refused(error) => {
+                if matches!(error, TransferError::SizeMismatch { .. }) {
+                    self.restart(RestartReason::ChangedOnServer).await?;
+                }
+                self.source_refused(ended.source, error).await?;
+            }
             // It was asked for a part of another source's file; nothing of it was stored.
             FetchEnd::Changed | FetchEnd::RangesRefused if ended.source != self.current => {
                 self.sources[ended.source].differs = true;

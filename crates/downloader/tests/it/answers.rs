@@ -167,6 +167,21 @@ async fn more_bytes_than_were_asked_for_are_another_file() {
 }
 
 #[tokio::test]
+async fn a_source_that_goes_on_past_the_end_is_left_with_all_that_it_gave() {
+    let rules: [Rule; 2] = [|route| route.chunked(Always), |route| route.length_by_close(Always)];
+    for rule in rules {
+        let longer = rule(&FileServer::start().file("/f.bin", Content::pattern(38, SIZE)).ignore_range(Always));
+        let right = FileServer::start().file("/f.bin", Content::pattern(39, SIZE - 100));
+        let mut rig = Rig::start();
+        let sources = [&longer, &right].map(|route| route.url().parse().unwrap()).to_vec();
+        let file = FileJob { sources, size: Some(SIZE - 100), ..rig.file("f.bin", &longer.url()) };
+        let story = rig.fetch(file).await;
+        assert!(story.completed(), "{:#?}", story.told());
+        rig.assert_whole("f.bin", &right.content());
+    }
+}
+
+#[tokio::test]
 async fn a_body_that_is_shifted_or_garbled_in_silence_is_found_by_the_hash() {
     let rules: [(&str, Rule); 5] = [
         ("a byte late", |route| route.shift_body(1, Nth(2)).extra_bytes(1, Nth(2))),

@@ -101,6 +101,28 @@ async fn a_file_that_changed_between_runs_is_fetched_from_the_beginning() {
 }
 
 #[tokio::test]
+async fn a_file_that_grew_between_runs_and_does_not_say_so_is_not_cut_off() {
+    let route = FileServer::start().file("/f.bin", Content::pattern(56, 2 * MIB)).validator(Validator::Nothing, Always);
+    let gate = route.hold_at(MIB + 99);
+    let mut rig = Rig::start();
+    rig.enqueue("job", vec![rig.file("f.bin", &route.url())]).await;
+    let arrived = |event: &JobEvent| matches!(event, JobEvent::Progress(tick) if tick.downloaded_bytes > MIB);
+    rig.until("job", arrived).await;
+    let home = rig.shutdown().await;
+    gate.open();
+    let mut rig = Rig::on(home, settings());
+    // Which content it was is all that is known: the journal ends behind its first record.
+    let journal = rig.bytes("f.bin.part.journal");
+    let first_ends = 8 + 4 + u32::from_le_bytes(journal[8..12].try_into().unwrap()) as usize + 4;
+    std::fs::write(rig.path("f.bin.part.journal"), &journal[..first_ends]).unwrap();
+    let newer = Content::pattern(57, 2 * MIB + 1);
+    route.other_content(newer.clone(), Always).ignore_range(Always).chunked(Always);
+    let story = rig.fetch(rig.file("f.bin", &route.url())).await;
+    assert_eq!(story.restarts(), [RestartReason::ChangedOnServer]);
+    rig.assert_whole("f.bin", &newer);
+}
+
+#[tokio::test]
 async fn a_file_that_changes_all_the_time_fails_in_words() {
     let route = FileServer::start().file("/f.bin", Content::pattern(51, SIZE)).cut_after(3 * MIB, Always);
     for n in 1..40 {
