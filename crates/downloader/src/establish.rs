@@ -71,13 +71,14 @@ impl Fetching<'_> {
             return self.source_refused(self.current, error).await;
         }
         let is_whole = matches!(opened.body, Body::Whole(_));
+        if self.identity.is_some() && !self.continues(&opened) {
+            return match self.no_file(opened).await {
+                Some(error) => self.source_refused(self.current, error).await,
+                None => self.is_another_version().await,
+            };
+        }
+        self.transfer.named.learn(opened.facts.sha256);
         if self.identity.is_some() {
-            if !self.continues(&opened) {
-                return match self.no_file(opened).await {
-                    Some(error) => self.source_refused(self.current, error).await,
-                    None => self.is_another_version().await,
-                };
-            }
             if is_whole && self.incoming.map().present() > 0 {
                 self.restart(RestartReason::RangesRefused).await?;
                 self.ranges = false;
@@ -157,7 +158,7 @@ impl Fetching<'_> {
     /// A file of which nothing is here: room, journal, hash.
     async fn begin(&mut self, opened: &Opened) -> Result<(), Halt> {
         let listed = self.sources[self.current].source.listed.public();
-        let identity = Identity::new(&opened.facts, self.transfer.file.sha256, listed);
+        let identity = Identity::new(&opened.facts, self.transfer.expected(), listed);
         let total = identity.total.or(self.transfer.file.size);
         self.incoming.map().reset(total);
         self.incoming.meter.set_total(total);

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use crate::answer::{self, Body};
 use crate::bandwidth::Bandwidth;
 use crate::blocks::{BLOCK, ClaimId, SCALE, Span};
-use crate::identity::Identity;
+use crate::identity::{Identity, NamedHash};
 use crate::incoming::Incoming;
 use crate::refusal::{self, OpenError};
 use crate::source::{Opened, Source, Wanted, Web};
@@ -36,6 +36,7 @@ pub(crate) struct Fetcher {
     pub(crate) limits: [Arc<Bandwidth>; 2],
     pub(crate) stall_timeout: Duration,
     pub(crate) stop: CancellationToken,
+    pub(crate) named: Arc<NamedHash>,
     /// Bytes that this connection has received.
     pub(crate) received: Arc<AtomicU64>,
 }
@@ -106,6 +107,7 @@ impl Fetcher {
                 }
             };
         }
+        self.named.learn(facts.sha256);
         match opened.body {
             Body::Whole(_) if if_range.is_some() => FetchEnd::Changed,
             Body::Whole(_) => FetchEnd::RangesRefused,

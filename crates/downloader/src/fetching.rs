@@ -91,6 +91,7 @@ impl<'a> Fetching<'a> {
             Some(resume) => (Some(resume.identity), resume.blocks, resume.hash_state),
             None => (None, Vec::new(), None),
         };
+        transfer.named.learn(identity.as_ref().and_then(|identity: &Identity| identity.sha256));
         incoming.meter.set_total(incoming.map().total().or(transfer.file.size));
         let listed = transfer.file.sources.iter().cloned();
         let sources = listed.map(|listed| SourceState::new(listed, settings.backoff)).collect();
@@ -133,14 +134,12 @@ impl<'a> Fetching<'a> {
         match result {
             Ok(()) => {
                 self.permits.clear();
-                // What is here already may need nobody to be asked; then the journal knows what a server named.
-                let named = self.facts.sha256.or(self.identity.as_ref().and_then(|identity| identity.sha256));
                 let given = self.sources.iter().filter(|state| state.source.has_given());
                 Ok(Arrived {
                     givers: given.map(|state| state.source.listed.clone()).collect(),
                     hash: self.hash.take(),
                     content: None,
-                    expected: self.transfer.file.sha256.or(named),
+                    expected: self.transfer.expected(),
                     source: self.sources[self.current].source.listed.clone(),
                     facts: self.facts,
                 })
@@ -192,6 +191,7 @@ impl<'a> Fetching<'a> {
             limits: [Arc::clone(&self.transfer.bandwidth), Arc::clone(&engine.bandwidth)],
             stall_timeout: engine.settings.stall_timeout,
             stop: self.stop_fetchers.clone(),
+            named: Arc::clone(&self.transfer.named),
             received: Arc::default(),
         }
     }

@@ -1,6 +1,29 @@
 //! Which content bytes belong to, so that two versions of a file are never mixed. Pure.
 
+use std::sync::{Mutex, PoisonError};
+
 use crate::{Facts, Sha256Digest};
+
+/// The SHA-256 that a server named last for the file. It holds for every source, and when bytes are fetched anew, until the
+/// file changes on the server.
+#[derive(Debug, Default)]
+pub(crate) struct NamedHash(Mutex<Option<Sha256Digest>>);
+
+impl NamedHash {
+    pub(crate) fn get(&self) -> Option<Sha256Digest> {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes what an answer says, if it says anything.
+    pub(crate) fn learn(&self, named: Option<Sha256Digest>) {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        *known = named.or(*known);
+    }
+
+    pub(crate) fn forget(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+}
 
 /// What was known of the content when its first byte arrived.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

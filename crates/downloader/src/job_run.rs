@@ -142,6 +142,7 @@ impl JobRun {
             slots: Arc::clone(&self.slots),
             outbox: self.outbox.clone(),
             stop: self.stop.clone(),
+            named: Arc::default(),
             growing,
         };
         self.transfers.spawn(async move { (index, transfer.run(permit).await) });

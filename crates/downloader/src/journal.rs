@@ -27,6 +27,8 @@ pub(crate) enum Record {
     HashState(u64, Vec<u8>),
     /// The whole was verified and has this hash; the rename comes next.
     Finished(Sha256Digest),
+    /// A server that was asked later named the hash of this content.
+    Named(Sha256Digest),
 }
 
 /// What a journal says.
@@ -73,6 +75,10 @@ impl Record {
                 body.push(5);
                 body.extend(digest.0);
             }
+            Self::Named(digest) => {
+                body.push(6);
+                body.extend(digest.0);
+            }
         }
         out.extend((body.len() as u32).to_le_bytes());
         out.extend(&body);
@@ -91,6 +97,7 @@ impl Record {
                 Some(Self::HashState(u64::from_le_bytes(*position), state.to_vec()))
             }
             5 => rest.try_into().ok().map(|digest| Self::Finished(Sha256Digest(digest))),
+            6 => rest.try_into().ok().map(|digest| Self::Named(Sha256Digest(digest))),
             _ => None,
         }
     }
@@ -121,6 +128,11 @@ impl Journal {
                 }
                 Record::HashState(position, state) => journal.hash_state = Some((position, state)),
                 Record::Finished(digest) => journal.finished = Some(digest),
+                Record::Named(digest) => {
+                    if let Some(identity) = &mut journal.identity {
+                        identity.sha256 = Some(digest);
+                    }
+                }
             }
         }
         journal.blocks = blocks.into_iter().collect();
@@ -151,6 +163,7 @@ mod tests {
             Record::Block(2, Block { have: 5, crc: 8 }),
             Record::HashState(1 << 20, vec![1, 2, 3]),
             Record::Block(2, Block { have: 9, crc: 9 }),
+            Record::Named(Sha256Digest([4; 32])),
         ];
         let mut bytes = head();
         records.iter().for_each(|record| record.write_to(&mut bytes));
@@ -163,6 +176,7 @@ mod tests {
         let journal = Journal::read(&bytes);
         assert_eq!(journal.blocks, [(0, Block { have: 1 << 20, crc: 7 }), (2, Block { have: 9, crc: 9 })]);
         assert_eq!(journal.hash_state, Some((1 << 20, vec![1, 2, 3])));
+        assert_eq!(journal.identity.and_then(|identity| identity.sha256), Some(Sha256Digest([4; 32])));
         assert_eq!(journal.good_bytes, bytes.len() as u64);
     }
 

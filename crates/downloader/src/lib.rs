@@ -49,10 +49,10 @@
 //!
 //! # Which content is the same
 //!
-//! Where the SHA-256 is known (from the caller, or from Hugging Face) it decides, and only the size is compared on the
-//! way: content delivery networks give one file many tags. A wrong hash costs one full retry, from a
-//! source that gave none of the wrong bytes where there is one; where several gave them, each is asked alone. Then it is
-//! final. Where no hash is known, size and ETag (or else the date) have to stay the same, and strong ones are
+//! Where the SHA-256 is known (from the caller, or from Hugging Face, whoever else gives the bytes) it decides, and only
+//! the size is compared on the way: content delivery networks give one file many tags. A wrong hash costs one full retry,
+//! from a source that gave none of the wrong bytes where there is one; where several gave them, each is asked alone. Then
+//! it is final. Where no hash is known, size and ETag (or else the date) have to stay the same, and strong ones are
 //! sent as `If-Range`. When they change, the file begins again. A host whose validators then differ from one answer to the
 //! next, or that changes the file once more, is compared by size alone from then on, over one connection: it would else
 //! never end.

@@ -49,6 +49,7 @@ impl Fetching<'_> {
             let host = self.sources[self.current].source.host();
             return Err(Halt::Failed(TransferError::KeepsChanging { host }));
         }
+        self.transfer.named.forget();
         self.restart(RestartReason::ChangedOnServer).await?;
         self.validators_lie = self.changes > 1 || !self.validators_hold().await;
         Ok(())

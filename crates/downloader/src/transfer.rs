@@ -19,6 +19,7 @@ use crate::destinations::Destinations;
 use crate::disk::{Disk, Folder};
 use crate::fetching::Fetching;
 use crate::finish::{self, Arrived, Finish};
+use crate::identity::NamedHash;
 use crate::incoming::Incoming;
 use crate::meter::Meter;
 use crate::outbox::Outbox;
@@ -29,7 +30,8 @@ use crate::space::{Shortage, SpaceLedger, TransferKey};
 use crate::start::{self, Beginning};
 use crate::world::Threads;
 use crate::{
-    Facts, FileJob, FileOutcome, FileState, JobEvent, RestartReason, Settings, SourceUrl, TransferError, part,
+    Facts, FileJob, FileOutcome, FileState, JobEvent, RestartReason, Settings, Sha256Digest, SourceUrl, TransferError,
+    part,
 };
 
 /// How often a partial file may be taken away before it is given up.
@@ -83,6 +85,8 @@ pub(crate) struct Transfer {
     pub(crate) slots: Arc<Semaphore>,
     pub(crate) outbox: Outbox,
     pub(crate) stop: CancellationToken,
+    /// What a server has named, for want of a hash that was asked for.
+    pub(crate) named: Arc<NamedHash>,
     /// Set while this file may want more connections soon.
     pub(crate) growing: Arc<std::sync::atomic::AtomicBool>,
 }
@@ -267,6 +271,11 @@ impl Transfer {
             () = self.stop.cancelled() => Err(Halt::Stopped),
             slot = Arc::clone(&self.slots).acquire_owned() => slot.map_err(|_| Halt::Stopped),
         }
+    }
+
+    /// The hash that the file has to have in the end, as far as it is known.
+    pub(crate) fn expected(&self) -> Option<Sha256Digest> {
+        self.file.sha256.or(self.named.get())
     }
 
     pub(crate) async fn restarted(&self, reason: RestartReason) {

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 
 use crate::blocks::{BLOCK, Block};
 use crate::fetching::{Fetching, HASHED_AT_THE_END, SMALL_FILE};
+use crate::journal::Record;
 use crate::transfer::Halt;
 use crate::verify::{self, PrefixHash};
 use crate::{RestartReason, TransferError};
@@ -32,6 +33,7 @@ impl Fetching<'_> {
             let missing = self.incoming.map().missing();
             self.transfer.engine.space.still_needs(self.transfer.key, missing);
         }
+        self.note_named_hash().await?;
         self.compare_sources(now);
         self.look_after_the_slowest(now);
         if self.sync.as_ref().is_some_and(tokio::task::JoinHandle::is_finished) {
@@ -39,6 +41,17 @@ impl Fetching<'_> {
         }
         self.sync_when_due(now);
         Ok(())
+    }
+
+    /// A server that was not the first one asked may have named the hash of what all of them hold.
+    async fn note_named_hash(&mut self) -> Result<(), Halt> {
+        let Some(identity) = self.identity.as_mut().filter(|identity| identity.sha256.is_none()) else { return Ok(()) };
+        let Some(named) = self.transfer.named.get() else { return Ok(()) };
+        identity.sha256 = Some(named);
+        let part = Arc::clone(&self.incoming.part);
+        let note =
+            move || part.note(&[Record::Named(named)]).map_err(|error| part.error("writing the journal of", error));
+        self.transfer.engine.blocking(note).await
     }
 
     fn sync_when_due(&mut self, now: Instant) {

@@ -12,6 +12,7 @@ mod hosts;
 mod in_the_way;
 mod journals;
 mod mirrors;
+mod named_hash;
 mod partial;
 mod processes;
 mod queue;
