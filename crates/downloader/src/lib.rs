@@ -72,6 +72,8 @@ mod client;
 mod command;
 mod confined;
 mod connections;
+#[cfg(test)]
+mod crosstalk_tests;
 mod destination;
 mod destinations;
 mod digest;
