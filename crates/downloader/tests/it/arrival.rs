@@ -29,9 +29,21 @@ async fn a_large_file_arrives_over_many_connections() {
     assert_eq!(story.outcome().sha256.to_string(), route.sha256());
     assert_eq!(story.outcome().blocks.crc32.len(), 61);
     rig.assert_whole("large.bin", &route.content());
-    assert!(server.connections_opened() > 3, "{} connections", server.connections_opened());
+    let (connections, requests) = (server.connections_opened(), route.requests().len());
+    assert!(connections > 3 && connections < requests, "{connections} connections, {requests} requests");
     // A connection whose end was given to another one has up to two blocks on their way by then.
     assert!(route.body_bytes_sent() < (60 + 8 * 2) * MIB, "{} bytes were sent", route.body_bytes_sent());
+}
+
+#[tokio::test]
+async fn a_small_file_takes_one_connection_however_slow_that_is() {
+    let server = FileServer::start();
+    server.set_rate_per_connection(30_000_000);
+    let route = server.file("/f.bin", Content::pattern(6, 24 * MIB));
+    let mut rig = Rig::start();
+    assert!(rig.fetch(rig.known("f.bin", &route)).await.completed());
+    rig.assert_whole("f.bin", &route.content());
+    assert_eq!(server.connections_opened(), 1);
 }
 
 #[tokio::test]

@@ -65,6 +65,34 @@ async fn a_limit_that_is_set_while_bytes_arrive_holds_at_once_and_is_lifted_at_o
 }
 
 #[tokio::test]
+async fn all_jobs_share_the_global_limit_and_all_files_of_a_job_its_own() {
+    const RATE: u64 = 8 * MIB;
+    for global in [true, false] {
+        // Four files at once, each over a connection of its own: as four jobs, or as one.
+        let server = FileServer::start();
+        let routes: Vec<_> = (0..4).map(|n| server.file(&format!("/{n}"), Content::pattern(85 + n, 2 * MIB))).collect();
+        let settings = Settings { max_concurrent_downloads: 4, rate_limit: global.then_some(RATE), ..settings() };
+        let mut rig = Rig::with(settings);
+        let files = routes.iter().map(|route| rig.known(&route.path()[1..], route)).collect::<Vec<_>>();
+        let jobs: Vec<_> = if global { files.into_iter().map(|file| vec![file]).collect() } else { vec![files] };
+        let (began, count) = (Instant::now(), jobs.len());
+        for (n, files) in jobs.into_iter().enumerate() {
+            let rate_limit = (!global).then_some(RATE);
+            let job = Job { rate_limit, ..Job::new(JobId::new(format!("job {n}")), files) };
+            rig.downloader.enqueue(job).await.unwrap();
+        }
+        for _ in 0..count {
+            let story = rig.any(|event| matches!(event, JobEvent::Completed | JobEvent::Failed { .. })).await;
+            assert!(story.completed(), "{:#?}", story.told());
+        }
+        // A second's worth, less what may have been saved up; four times as fast if each had a limit of its own.
+        let took = began.elapsed();
+        assert!((Duration::from_millis(750)..Duration::from_secs(4)).contains(&took), "global {global}: {took:?}");
+        routes.iter().for_each(|route| rig.assert_whole(&route.path()[1..], &route.content()));
+    }
+}
+
+#[tokio::test]
 async fn a_job_under_a_strict_limit_pauses_at_once() {
     let route = FileServer::start().file("/f", Content::pattern(82, 3 * MIB));
     let mut rig = Rig::start();

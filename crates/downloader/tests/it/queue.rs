@@ -41,6 +41,35 @@ async fn jobs_run_by_priority_then_position_then_order_of_asking() {
 }
 
 #[tokio::test]
+async fn as_many_jobs_run_at_once_as_there_are_places_each_over_the_connections_it_may_have() {
+    const JOBS: usize = 5;
+    const PLACES: usize = 2;
+    const CONNECTIONS: usize = 3;
+    let server = FileServer::start();
+    let gate = server.hold_after_total(0);
+    let mut rig =
+        Rig::with(Settings { max_concurrent_downloads: PLACES, connections_per_download: CONNECTIONS, ..settings() });
+    let routes: Vec<_> =
+        (0..JOBS as u64 * 6).map(|n| server.file(&format!("/{n}"), Content::pattern(n, 9_000))).collect();
+    for (n, routes) in routes.chunks(6).enumerate() {
+        let files = routes.iter().map(|route| rig.known(&route.path()[1..], route)).collect();
+        rig.enqueue(&format!("job {n}"), files).await;
+    }
+    server.wait_for(|requests| requests.len() == PLACES * CONNECTIONS).await;
+    // Time enough for more, if there were any.
+    for _ in 0..10 {
+        rig.any(|event| matches!(event, JobEvent::Progress(_))).await;
+    }
+    assert_eq!((server.requests().len(), server.connections_open()), (PLACES * CONNECTIONS, PLACES * CONNECTIONS));
+    gate.open();
+    for _ in 0..JOBS {
+        let story = rig.any(|event| matches!(event, JobEvent::Completed | JobEvent::Failed { .. })).await;
+        assert!(story.completed(), "{:#?}", story.told());
+    }
+    routes.iter().for_each(|route| rig.assert_whole(&route.path()[1..], &route.content()));
+}
+
+#[tokio::test]
 async fn a_paused_job_waits_for_its_resume_and_gives_its_place_to_others() {
     let server = FileServer::start();
     let slow = server.file("/slow", Content::pattern(73, 2 * MIB));
