@@ -9,3 +9,4 @@ pub mod fake_nvml;
 pub mod fake_registry;
 pub mod file_server;
 pub mod tls_front;
+pub mod tunnel;

@@ -79,6 +79,12 @@ impl TlsFront {
         TlsFront { address, handshakes, accepting }
     }
 
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// `https://127.0.0.1:port` and the path.
     #[must_use]
     pub fn url(&self, path: &str) -> String {

@@ -5,6 +5,7 @@ mod access;
 mod comfyui;
 mod downloads;
 mod listen;
+mod proxies;
 mod refusal;
 mod service_settings;
 mod storage;

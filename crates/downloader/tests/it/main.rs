@@ -15,6 +15,7 @@ mod mirrors;
 mod named_hash;
 mod partial;
 mod processes;
+mod proxies;
 mod queue;
 mod refusals;
 mod rig;
