@@ -2,6 +2,7 @@
 //! that is killed, and one whose system calls fail, as on file systems that lack something and on disks that lose what they
 //! were given. Where the machine does not let a test trace system calls, those rows say so and are skipped.
 
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
 use downloader::{Arrival, JobEvent, JobId, Settings};
@@ -44,16 +45,38 @@ impl Trial {
     /// Starts it with calls that fail: each as strace is told, `call:error=NAME`, on one of the files or on all.
     fn start_with(&self, failing: &[&str], on: Option<&str>) -> Child {
         let calls: Vec<_> = failing.iter().map(|call| call.split(':').next().unwrap()).collect();
+        let injections = failing.iter().map(|call| format!("inject={call}"));
+        self.trace(&calls, injections, on, &["--sync-bytes", "1048576"])
+    }
+
+    /// Starts it and writes down these calls, of which some may be told to fail.
+    fn trace(
+        &self,
+        calls: &[&str],
+        injections: impl Iterator<Item = String>,
+        on: Option<&str>,
+        options: &[&str],
+    ) -> Child {
         let mut command = Command::new("strace");
-        command.args(["-f", "-qq", "-o", "/dev/null", "-e"]).arg(format!("trace={}", calls.join(",")));
-        for call in failing {
-            command.args(["-e", &format!("inject={call}")]);
-        }
+        command.args(["-f", "-qq", "-o"]).arg(self.traced_to()).args(["-e", &format!("trace={}", calls.join(","))]);
+        injections.for_each(|injection| _ = command.args(["-e", &injection]));
         if let Some(name) = on {
             command.arg("-P").arg(self.rig.path(name));
         }
-        command.arg("--").args(self.words(&["--sync-bytes", "1048576"]));
+        command.arg("--").args(self.words(options));
         command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    }
+
+    fn traced_to(&self) -> PathBuf {
+        self.rig.home.path().join("trace")
+    }
+
+    /// Runs it to its end; what it called.
+    fn calls_of(&self, calls: &[&str], on: Option<&str>, options: &[&str]) -> Vec<String> {
+        let ran = self.trace(calls, std::iter::empty(), on, options).wait_with_output().unwrap();
+        assert!(ran.status.success(), "{}", said(&ran.stderr));
+        let trace = std::fs::read_to_string(self.traced_to()).unwrap();
+        trace.lines().filter(|line| line.contains(" = ")).map(str::to_owned).collect()
     }
 
     fn assert_whole(&self) {
@@ -132,13 +155,23 @@ async fn a_file_system_that_lacks_something_is_enough() {
     if !can_trace() {
         return;
     }
-    let rows: [(&str, &[&str]); 6] = [
+    let rows: [(&str, &[&str]); 7] = [
         ("nothing", &["fallocate:error=EOPNOTSUPP:when=99"]),
         ("fallocate", &["fallocate:error=EOPNOTSUPP"]),
         ("locks", &["flock:error=ENOLCK"]),
         ("openat2", &["openat2:error=ENOSYS"]),
         ("rename without replacing", &["renameat2:error=EINVAL:when=1"]),
         ("rename without replacing, and links", &["renameat2:error=EINVAL:when=1", "linkat:error=EPERM"]),
+        (
+            "all of these",
+            &[
+                "fallocate:error=EOPNOTSUPP",
+                "flock:error=ENOLCK",
+                "openat2:error=ENOSYS",
+                "renameat2:error=EINVAL:when=1",
+                "linkat:error=EPERM",
+            ],
+        ),
     ];
     for (lacking, failing) in rows {
         let trial = Trial::new();
@@ -205,4 +238,63 @@ async fn a_file_that_is_too_large_for_the_file_system_fails_before_it_is_fetched
     let words = format!("f.bin: making room for {} failed: File too large (os error 27)", path.display());
     assert_eq!(said(&ran.stderr), words);
     trial.rig.assert_absent("f.bin");
+}
+
+#[tokio::test]
+async fn data_is_synced_by_bytes_and_time_and_not_for_each_block() {
+    if !can_trace() {
+        return;
+    }
+    let trial = Trial::new();
+    let syncs = |options: &[&str]| trial.calls_of(&["fsync", "fdatasync"], None, options).len();
+    let at_the_end = syncs(&[]);
+    assert!(
+        at_the_end <= 4,
+        "{at_the_end} syncs: the data, its journal before and after the rest of the hash, the folder"
+    );
+    std::fs::remove_file(trial.rig.path("f.bin")).unwrap();
+    trial.route.server().set_rate_per_connection(30_000_000);
+    // Three times on the way at most, the data and its journal each.
+    let counted = syncs(&["--sync-bytes", "3145728"]);
+    assert!((6..=10).contains(&counted), "{counted} syncs");
+    trial.assert_whole();
+}
+
+#[tokio::test]
+async fn a_resumed_file_is_not_hashed_again_from_its_beginning() {
+    if !can_trace() {
+        return;
+    }
+    let mut trial = Trial::new();
+    let gate = trial.route.hold_at(6 * MIB);
+    trial.rig.enqueue("job", vec![trial.rig.known("f.bin", &trial.route)]).await;
+    let arrived = |event: &JobEvent| matches!(event, JobEvent::Progress(tick) if tick.downloaded_bytes == 6 * MIB);
+    trial.rig.until("job", arrived).await;
+    trial.rig.downloader.pause(&JobId::new("job")).await.unwrap();
+    gate.open();
+    let reads = trial.calls_of(&["pread64"], Some("f.bin.part"), &[]);
+    let read: u64 = reads.iter().filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok()).sum();
+    // What was here is read once, to compare it with its checksums; to hash it too would be twice.
+    assert!((6 * MIB..SIZE + 2 * MIB).contains(&read), "{read} bytes of {SIZE} were read");
+    trial.assert_whole();
+}
+
+#[tokio::test]
+async fn a_file_that_grows_too_large_for_the_file_system_fails_and_what_is_here_waits() {
+    if !can_trace() {
+        return;
+    }
+    // As on a share of a disk with FAT, whose server alone knows the limit.
+    let mut trial = Trial::new();
+    let failing = ["fallocate:error=EOPNOTSUPP", "pwritev:error=EFBIG:when=9+"];
+    let ran = trial.start_with(&failing, Some("f.bin.part")).wait_with_output().unwrap();
+    assert_eq!(ran.status.code(), Some(1), "{}", said(&ran.stderr));
+    let path = trial.rig.path("f.bin");
+    let words = format!("f.bin: writing {} failed: File too large (os error 27)", path.display());
+    assert_eq!(said(&ran.stderr), words);
+    trial.rig.assert_waits("f.bin");
+    let story = trial.rig.fetch(trial.rig.known("f.bin", &trial.route)).await;
+    assert!(story.completed() && story.restarts().is_empty(), "{:#?}", story.told());
+    assert!(story.outcome().wire_bytes <= SIZE - MIB, "{} bytes", story.outcome().wire_bytes);
+    trial.assert_whole();
 }
