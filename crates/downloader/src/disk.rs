@@ -37,6 +37,7 @@ pub(crate) trait Folder: Debug + Send + Sync {
     /// Brings names that were made, changed or removed to the disk.
     fn sync(&self) -> io::Result<()>;
 
+    /// An error where the file system does not say: then only a write that fails tells that it is full.
     fn room(&self) -> io::Result<Room>;
 }
 

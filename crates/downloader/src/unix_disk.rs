@@ -141,6 +141,9 @@ impl Folder for UnixFolder {
     fn room(&self) -> io::Result<Room> {
         let device = rustix::fs::fstat(&self.folder)?.st_dev;
         let room = rustix::fs::fstatvfs(&self.folder)?;
+        if room.f_blocks == 0 {
+            return Err(io::ErrorKind::Unsupported.into()); // As on ramfs, and where nobody can know, over a network.
+        }
         Ok(Room { device, free: room.f_bavail.saturating_mul(room.f_frsize) })
     }
 }

@@ -9,6 +9,7 @@ use std::process::Command;
 use downloader::{Destination, FileJob, JobEvent, JobId, PauseReason, Settings, TransferError};
 use test_support::file_server::{Content, FileServer, Route, When::Always};
 
+use crate::mounts::{Mount, TMPFS};
 use crate::rig::{MIB, Rig, Story, settings};
 
 fn route(size: u64) -> Route {
@@ -48,32 +49,14 @@ async fn a_job_without_room_waits_and_goes_on_by_itself() {
     rig.assert_whole("f.bin", &route.content());
 }
 
-/// Set in the process that has a small file system of its own: where it is.
-const SMALL_DISK: &str = "DOWNLOADER_TEST_SMALL_DISK";
-
 /// The small disk; `None` in the process that has none, after a test of this name was run in one that has.
 fn small_disk(test: &str) -> Option<Disk> {
-    let found = std::env::var_os(SMALL_DISK).map(|folder| Disk { folder: folder.into() });
-    if found.is_none() {
-        // Room cannot be set aside there, as on file systems without fallocate, unless the test says otherwise.
-        let script = "mount -t tmpfs -o size=16m tmpfs \"$0\" || exit 99; exec \"$@\"";
-        let folder = tempfile::tempdir().unwrap();
-        let mut command = Command::new("unshare");
-        command.args(["-rm", "sh", "-c", script]).arg(folder.path());
-        if test.contains("cannot_be_set_aside") {
-            command.args(["strace", "-f", "-qq", "--seccomp-bpf", "-o", "/dev/null", "-e"]);
-            command.args(["trace=fallocate", "-e", "inject=fallocate:error=EOPNOTSUPP"]);
-        }
-        command.arg(std::env::current_exe().unwrap()).args(["--exact", &format!("room::{test}")]);
-        match command.env(SMALL_DISK, folder.path()).output() {
-            Ok(ran) if ran.status.success() => {}
-            Ok(ran) if ran.status.code() == Some(101) => {
-                panic!("{}{}", String::from_utf8_lossy(&ran.stdout), String::from_utf8_lossy(&ran.stderr))
-            }
-            other => eprintln!("skipped {test}: no file system of its own can be mounted or traced here ({other:?})"),
-        }
-    }
-    found
+    // Room cannot be set aside there, as on file systems without fallocate, unless the test says otherwise.
+    let without_fallocate =
+        "strace -f -qq --seccomp-bpf -o /dev/null -e trace=fallocate -e inject=fallocate:error=EOPNOTSUPP";
+    let under = if test.contains("cannot_be_set_aside") { without_fallocate } else { "" };
+    let folder = Mount { under, ..TMPFS }.place(&format!("room::{test}"))?;
+    Some(Disk { folder })
 }
 
 /// A tmpfs of 16 MiB.
