@@ -63,6 +63,11 @@
 //! that was renamed before its [`JobEvent::FileCompleted`] was heard stands at its destination without a journal; it is
 //! recognised by its SHA-256 or exact size ([`Existing::Keep`]), or by being there ([`Existing::Share`]).
 
+/// Its program compiles as it stands.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 mod address_policy;
 mod already_here;
 mod answer;
