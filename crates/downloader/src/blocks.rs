@@ -186,12 +186,14 @@ impl BlockMap {
         end.min(next_claim)
     }
 
-    /// Takes the second half of the largest claim, when each half is at least `least` long.
-    pub(crate) fn steal(&mut self, least: u64) -> Option<(ClaimId, Span)> {
+    /// Takes the second half of the largest claim, when each half is at least `least` long. Of a half that is longer than
+    /// `most` each of the two keeps so much, and the rest is free again: whoever is done first goes on there.
+    pub(crate) fn steal(&mut self, least: u64, most: u64) -> Option<(ClaimId, Span)> {
         self.total?;
         let victim = self.claims.values_mut().max_by_key(|span| span.left())?;
-        let middle = (victim.next + victim.left() / 2).next_multiple_of(BLOCK);
-        let stolen = Span { next: middle, end: victim.end };
+        let most = (most / BLOCK).max(1) * BLOCK;
+        let middle = (victim.next + (victim.left() / 2).min(most)).next_multiple_of(BLOCK);
+        let stolen = Span { next: middle, end: victim.end.min(middle.saturating_add(most)) };
         if stolen.left() < least.max(1) || middle - victim.next < least {
             return None;
         }

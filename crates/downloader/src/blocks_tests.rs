@@ -52,10 +52,21 @@ fn a_released_claim_is_given_out_again_from_where_it_stood() {
 fn the_largest_claim_loses_its_second_half_to_a_thief() {
     let mut map = BlockMap::new(Some(8 * BLOCK));
     let (victim, _) = map.claim(u64::MAX).expect("bytes are missing");
-    let (_, stolen) = map.steal(BLOCK).expect("there is enough to share");
+    let (_, stolen) = map.steal(BLOCK, u64::MAX).expect("there is enough to share");
     assert_eq!((stolen.next, stolen.end), (4 * BLOCK, 8 * BLOCK));
     assert_eq!(map.advance(victim, 1), Some(4 * BLOCK));
-    assert_eq!(map.steal(4 * BLOCK), None);
+    assert_eq!(map.steal(4 * BLOCK, u64::MAX), None);
+}
+
+#[test]
+fn of_a_long_claim_a_thief_takes_what_comes_soon_and_frees_the_rest() {
+    let mut map = BlockMap::new(Some(100 * BLOCK));
+    let (victim, _) = map.claim(u64::MAX).expect("bytes are missing");
+    let (_, stolen) = map.steal(BLOCK, 3 * BLOCK).expect("there is enough to share");
+    assert_eq!((stolen.next, stolen.end), (3 * BLOCK, 6 * BLOCK));
+    assert_eq!(map.advance(victim, 0), Some(3 * BLOCK));
+    let (_, rest) = map.claim(u64::MAX).expect("the rest is free");
+    assert_eq!((rest.next, rest.end), (6 * BLOCK, 100 * BLOCK));
 }
 
 #[test]
@@ -82,7 +93,7 @@ proptest! {
         for (kind, number) in steps {
             match kind {
                 0 => open.extend(map.claim(u64::from(number) * 64).map(|(id, _)| id)),
-                1 => open.extend(map.steal(BLOCK).map(|(id, _)| id)),
+                1 => open.extend(map.steal(BLOCK, u64::from(number) * 64).map(|(id, _)| id)),
                 2 => map.void(usize::from(number) % map.blocks.len()),
                 3 if !open.is_empty() => map.release(open.swap_remove(usize::from(number) % open.len())),
                 _ => full(&mut map, usize::from(number) % total.div_ceil(BLOCK) as usize),

@@ -54,6 +54,10 @@ pub(crate) trait OpenFile: Debug + Send + Sync {
     /// Writes frames one after another from `offset` on.
     fn write_at(&self, offset: u64, frames: &[Bytes]) -> io::Result<()>;
 
+    /// Writes a whole block from aligned memory as the disk takes it, and leaves no copy of it in memory. `false` where the
+    /// file system cannot: then it has to be written again.
+    fn write_past_cache(&self, offset: u64, block: &Bytes) -> io::Result<bool>;
+
     fn set_size(&self, size: u64) -> io::Result<()>;
 
     /// Sets room for so many bytes aside. `false` where the file system cannot; that it is full, or takes no file of that

@@ -8,6 +8,7 @@ use rand::rngs::SmallRng;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::bandwidth::Bandwidth;
+use crate::block_buffers;
 use crate::command::{Command, Reply};
 use crate::destinations::Destinations;
 use crate::probe;
@@ -63,6 +64,7 @@ impl Downloader {
             destinations: Destinations::default(),
             disk: world.disk,
             threads: world.threads,
+            block_buffers: block_buffers::passes(),
             chance: Mutex::new(SmallRng::seed_from_u64(world.seed)),
             settings,
         });

@@ -2,30 +2,23 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
-use bytes::Bytes;
 use reqwest::Response;
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::answer::{self, Body};
 use crate::bandwidth::Bandwidth;
-use crate::blocks::{BLOCK, ClaimId, SCALE, Span};
+use crate::block_buffers::BlockBuffers;
+use crate::blocks::{ClaimId, Span};
 use crate::identity::{Identity, NamedHash};
 use crate::incoming::Incoming;
 use crate::refusal::{self, OpenError};
 use crate::source::{Opened, Source, Wanted, Web};
 use crate::world::Threads;
+use crate::writer::Writer;
 use crate::{TokenHint, TransferError};
-
-/// Bytes that are written at once. A fast connection brings that much in one frame, which is then given back before the
-/// next is read, so that its buffer is used again while it is in the processor's cache.
-const WORTH_WRITING: usize = (256 << 10) / SCALE as usize;
-
-/// Frames that are collected before they are copied together: a server that drips would fill memory with them.
-const MOST_FRAMES: usize = 256;
 
 /// What a connection needs.
 #[derive(Debug, Clone)]
@@ -33,6 +26,7 @@ pub(crate) struct Fetcher {
     pub(crate) web: Arc<Web>,
     pub(crate) threads: Threads,
     pub(crate) incoming: Arc<Incoming>,
+    pub(crate) buffers: Arc<BlockBuffers>,
     pub(crate) limits: [Arc<Bandwidth>; 2],
     pub(crate) stall_timeout: Duration,
     pub(crate) stop: CancellationToken,
@@ -134,13 +128,13 @@ impl Fetcher {
         let mut response = opened.response;
         loop {
             // What is stored counts, not what is collected: the claim has to cover the latter.
-            let claimed_end = self.incoming.map().advance(claim, writer.offset);
+            let claimed_end = self.incoming.map().advance(claim, writer.stored());
             let end = match claimed_end {
                 Some(end) => body_end.map_or(end, |body_end| end.min(body_end)),
                 None => return writer.leave(FetchEnd::Done).await,
             };
             if writer.position() >= end && end != u64::MAX {
-                let beyond = writer.beyond;
+                let beyond = writer.beyond();
                 let left = writer.leave(FetchEnd::Done).await;
                 if body_end.is_none_or(|body_end| body_end == end) && matches!(left, FetchEnd::Done) {
                     return self.read_out(response, host, end, beyond, body_end.is_some()).await;
@@ -200,110 +194,9 @@ impl Fetcher {
     }
 }
 
-fn bad_answer(host: &str, problem: &str) -> FetchEnd {
+pub(crate) fn bad_answer(host: &str, problem: &str) -> FetchEnd {
     let error = TransferError::BadAnswer { host: host.to_owned(), problem: problem.to_owned() };
     FetchEnd::Failed { error, retry_after: None }
-}
-
-/// Collects small frames and stores them at once, never across the end of a block.
-struct Writer<'a> {
-    fetcher: &'a Fetcher,
-    claim: ClaimId,
-    content_type: Option<String>,
-    host: &'a str,
-    /// Where the first collected byte belongs.
-    offset: u64,
-    frames: Vec<Bytes>,
-    length: usize,
-    /// Bytes that came after the last one that was wanted.
-    beyond: u64,
-}
-
-impl<'a> Writer<'a> {
-    fn new(fetcher: &'a Fetcher, claim: ClaimId, content_type: Option<String>, host: &'a str, offset: u64) -> Self {
-        Self { fetcher, claim, content_type, host, offset, frames: Vec::new(), length: 0, beyond: 0 }
-    }
-
-    fn position(&self) -> u64 {
-        self.offset + self.length as u64
-    }
-
-    /// Takes a frame, of which what lies beyond `end` is not wanted.
-    async fn take(&mut self, mut frame: Bytes, end: u64) -> Result<(), FetchEnd> {
-        while !frame.is_empty() && self.position() < end {
-            let block_end = (self.position() / BLOCK + 1) * BLOCK;
-            let room = block_end.min(end) - self.position();
-            let piece = frame.split_to(frame.len().min(usize::try_from(room).unwrap_or(usize::MAX)));
-            self.fetcher.incoming.meter.received(piece.len());
-            self.fetcher.received.fetch_add(piece.len() as u64, Relaxed);
-            self.length += piece.len();
-            self.frames.push(piece);
-            if self.frames.len() >= MOST_FRAMES {
-                self.frames = vec![self.frames.concat().into()];
-            }
-            if self.position() == block_end || self.length >= WORTH_WRITING {
-                self.flush().await?;
-            }
-        }
-        self.beyond += frame.len() as u64;
-        Ok(())
-    }
-
-    async fn flush(&mut self) -> Result<(), FetchEnd> {
-        if self.length == 0 {
-            return Ok(());
-        }
-        if self.offset == 0 {
-            self.look_at_the_beginning()?;
-        }
-        let (offset, length) = (self.offset, self.length);
-        let frames = std::mem::take(&mut self.frames);
-        let incoming = Arc::clone(&self.fetcher.incoming);
-        let began = Instant::now();
-        let stored = self.fetcher.threads.spawn(move || incoming.store(offset, &frames, length)).await;
-        self.fetcher.incoming.meter.stored_for(began.elapsed());
-        self.fetcher.incoming.meter.settled(length);
-        (self.offset, self.length) = (offset + length as u64, 0);
-        stored.unwrap_or_else(|panic| Err(io::Error::other(panic))).map_err(FetchEnd::Disk)
-    }
-
-    /// An error page is known by its first bytes, before any of them is stored.
-    fn look_at_the_beginning(&mut self) -> Result<(), FetchEnd> {
-        let first: Vec<u8> = self.frames.iter().flatten().copied().take(512).collect();
-        let name = self.fetcher.incoming.part.destination().name();
-        let Some(what) = answer::not_a_file(name, self.content_type.as_deref(), &first) else { return Ok(()) };
-        self.drop_collected();
-        Err(FetchEnd::Refused(not_a_file(self.host, what, self.content_type.take())))
-    }
-
-    fn drop_collected(&mut self) {
-        self.fetcher.incoming.meter.settled(self.length);
-        self.frames.clear();
-        self.length = 0;
-    }
-
-    /// Stores what is collected, then ends.
-    async fn leave(mut self, end: FetchEnd) -> FetchEnd {
-        let stored = self.flush().await;
-        self.fetcher.incoming.map().advance(self.claim, self.offset);
-        stored.err().unwrap_or(end)
-    }
-
-    /// The body has ended: at its stated end, or where there was none to be stated.
-    async fn ended(mut self, body_end: Option<u64>) -> FetchEnd {
-        if let Err(end) = self.flush().await {
-            return end;
-        }
-        let host = self.host;
-        let mut map = self.fetcher.incoming.map();
-        map.advance(self.claim, self.offset);
-        if body_end.is_none() && map.total().is_none() {
-            map.end_here();
-            self.fetcher.incoming.meter.set_total(map.total());
-            return FetchEnd::Done;
-        }
-        bad_answer(host, "it ended early")
-    }
 }
 
 /// The hint about the token is added by the transfer, which knows the link that was asked first.

@@ -12,16 +12,17 @@ use tokio::task::{JoinError, JoinHandle, JoinSet};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::block_buffers::BlockBuffers;
 use crate::blocks::{ClaimId, SCALE};
 use crate::connections::Connections;
 use crate::fetch::{FetchEnd, Fetcher};
 use crate::finish::Arrived;
 use crate::identity::Identity;
 use crate::incoming::Incoming;
+use crate::prefix_hash::PrefixHash;
 use crate::sharing::{Running, SourceState};
 use crate::start::Resume;
 use crate::transfer::{Halt, Transfer};
-use crate::verify::PrefixHash;
 use crate::{Facts, RestartReason, TransferError};
 
 /// What the first connection asks for, before anything is known.
@@ -35,6 +36,7 @@ pub(crate) const TICK: Duration = Duration::from_millis(50);
 pub(crate) struct Fetching<'a> {
     pub(crate) transfer: &'a Transfer,
     pub(crate) incoming: Arc<Incoming>,
+    pub(crate) buffers: Arc<BlockBuffers>,
     pub(crate) sources: Vec<SourceState>,
     /// Index of the source in use.
     pub(crate) current: usize,
@@ -98,6 +100,7 @@ impl<'a> Fetching<'a> {
         let mut fetching = Self {
             transfer,
             incoming,
+            buffers: Arc::new(BlockBuffers::new(Arc::clone(&transfer.engine.block_buffers))),
             sources,
             current: 0,
             facts: Facts::default(),
@@ -188,6 +191,7 @@ impl<'a> Fetching<'a> {
             web: Arc::clone(&engine.web),
             threads: engine.threads.clone(),
             incoming: Arc::clone(&self.incoming),
+            buffers: Arc::clone(&self.buffers),
             limits: [Arc::clone(&self.transfer.bandwidth), Arc::clone(&engine.bandwidth)],
             stall_timeout: engine.settings.stall_timeout,
             stop: self.stop_fetchers.clone(),

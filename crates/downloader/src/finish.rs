@@ -7,8 +7,9 @@ use tokio_util::sync::CancellationToken;
 use crate::incoming::Incoming;
 use crate::journal::Record;
 use crate::part::Part;
+use crate::prefix_hash::PrefixHash;
 use crate::transfer::{Halt, Transfer};
-use crate::verify::{Content, PrefixHash, content_of};
+use crate::verify::{Content, content_of};
 use crate::{
     Arrival, Existing, Facts, FileJob, FileOutcome, FileState, JobEvent, Sha256Digest, SourceUrl, TransferError,
     answer, fetch,

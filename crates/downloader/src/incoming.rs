@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::io;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
@@ -10,10 +11,11 @@ use sha2::{Digest, Sha256};
 
 use crate::Sha256Digest;
 use crate::blocks::{BLOCK, Block, BlockMap};
+use crate::disk::OpenFile;
 use crate::journal::Record;
 use crate::meter::Meter;
 use crate::part::Part;
-use crate::verify::HashFeed;
+use crate::prefix_hash::HashFeed;
 
 /// Shared by the connections of one file and the transfer that watches them.
 #[derive(Debug)]
@@ -25,6 +27,8 @@ pub(crate) struct Incoming {
     /// The hash of a file that came in one piece: it is small, and its last steps follow at once.
     one_piece: Mutex<Option<Sha256Digest>>,
     unsynced: Mutex<Unsynced>,
+    /// The file system takes no blocks past the page cache.
+    needs_cache: AtomicBool,
 }
 
 /// Written since the last sync that succeeded. What an earlier process left belongs to it: whether that was ever on the
@@ -43,7 +47,15 @@ impl Incoming {
         let blocks = map.blocks().map(|(index, _)| index).collect();
         let unsynced = Unsynced { blocks, bytes: map.present(), writing: Vec::new() };
         let (hash, one_piece) = (Mutex::default(), Mutex::default());
-        Self { part, meter, map: Mutex::new(map), hash, one_piece, unsynced: Mutex::new(unsynced) }
+        Self {
+            part,
+            meter,
+            map: Mutex::new(map),
+            hash,
+            one_piece,
+            unsynced: Mutex::new(unsynced),
+            needs_cache: AtomicBool::new(false),
+        }
     }
 
     pub(crate) fn map(&self) -> MutexGuard<'_, BlockMap> {
@@ -72,13 +84,42 @@ impl Incoming {
         }
         // Or with some of them, which are not stored again.
         let frames = &without_first((have - begin) as usize, frames);
-        self.write(index, offset - begin + have, frames)?;
+        let start = offset - begin + have;
+        let length_left = begin + length as u64 - have;
+        self.write(index, length_left, |file| file.write_at(start, frames))?;
         let mut crc = before.crc_so_far();
         frames.iter().for_each(|frame| crc.update(frame));
         let one_piece = offset + have == 0 && self.map().total() == Some(length as u64);
         // While the bytes are in the processor's cache.
         *self.one_piece.lock().unwrap_or_else(PoisonError::into_inner) = one_piece.then(|| sha256_of(frames));
         let after = Block { have: (begin + length as u64) as u32, crc: crc.finalize() };
+        self.believe(index, before, after, None)
+    }
+
+    /// Whether a connection that has stored everything from somewhere up to `stored` may give its next block, at `offset`,
+    /// to [`store_block`](Self::store_block): nothing before it is missing, so that the hash takes the block from memory
+    /// soon. Nobody has to read it from the disk again, nor to wait for its buffer for long.
+    pub(crate) fn takes_blocks(&self, stored: u64, offset: u64) -> bool {
+        !self.needs_cache.load(Relaxed)
+            && self.map().contiguous_end() >= stored
+            && self.hash().is_some_and(|hash| hash.is_near(offset))
+    }
+
+    /// Stores a whole block past the page cache, where the file system can do that. Blocks.
+    pub(crate) fn store_block(&self, offset: u64, block: &Bytes) -> io::Result<()> {
+        let index = usize::try_from(offset / BLOCK).map_err(io::Error::other)?;
+        let before = self.map().block(index);
+        let is_free = before == Block::default() && !self.needs_cache.load(Relaxed);
+        if is_free && self.write(index, BLOCK, |file| file.write_past_cache(offset, block))? {
+            let after = Block { have: BLOCK as u32, crc: crc32fast::hash(block) };
+            return self.believe(index, before, after, Some(block.clone()));
+        }
+        self.needs_cache.fetch_or(is_free, Relaxed);
+        self.store(offset, std::slice::from_ref(block), block.len())
+    }
+
+    /// A block has grown from `before` to `after`; `whole` is all of it. Blocks.
+    fn believe(&self, index: usize, before: Block, after: Block, whole: Option<Bytes>) -> io::Result<()> {
         let (full, end) = {
             let mut map = self.map();
             if map.block(index) != before {
@@ -92,20 +133,20 @@ impl Incoming {
             self.part.note(&[Record::Block(index as u32, after)])?;
         }
         if let Some(hash) = self.hash() {
-            hash.reached(end);
+            hash.reached(end, whole.map(|block| (index as u64 * BLOCK, block)));
         }
         Ok(())
     }
 
-    fn write(&self, index: usize, offset: u64, frames: &[Bytes]) -> io::Result<()> {
+    fn write<T>(&self, index: usize, bytes: u64, how: impl FnOnce(&dyn OpenFile) -> io::Result<T>) -> io::Result<T> {
         self.unsynced().writing.push(index);
-        let written = self.part.file.write_at(offset, frames);
+        let written = how(self.part.file.as_ref());
         let mut unsynced = self.unsynced();
         if let Some(at) = unsynced.writing.iter().position(|writing| *writing == index) {
             unsynced.writing.swap_remove(at);
         }
         unsynced.blocks.insert(index);
-        unsynced.bytes += frames.iter().map(|frame| frame.len() as u64).sum::<u64>();
+        unsynced.bytes += bytes;
         written
     }
 

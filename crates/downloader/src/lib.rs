@@ -34,7 +34,8 @@
 //! | Before that its bytes live in `NAME.part`, and `NAME.part.journal` says which are believed; nothing else is written | `part`, `journal` |
 //! | A block is believed only if the bytes on disk have the CRC-32 that the journal holds; a kill costs about a block for each connection | `incoming`, `start` |
 //! | A resumed file is checked block by block while the rest arrives; damaged blocks alone are fetched again | `upkeep`, `verify` |
-//! | The SHA-256 runs behind the contiguous prefix, and its state is kept in the journal | `verify` |
+//! | The SHA-256 runs behind the contiguous prefix, and its state is kept in the journal | `prefix_hash` |
+//! | What comes faster than memory is copied goes to the disk as it is, and is hashed before it leaves memory | `writer`, `block_buffers` |
 //! | A sync that failed voids what it covered | `incoming`, `upkeep` |
 //! | Start, end and total of every answer are compared with what was asked | `answer` |
 //! | Two versions of a file are never mixed | `identity`, `establish` |
@@ -72,6 +73,7 @@ mod address_policy;
 mod already_here;
 mod answer;
 mod bandwidth;
+mod block_buffers;
 mod blocks;
 mod client;
 mod command;
@@ -100,6 +102,7 @@ mod meter;
 mod mirrors;
 mod outbox;
 mod part;
+mod prefix_hash;
 mod probe;
 mod recovery;
 mod refusal;
@@ -122,6 +125,7 @@ mod update;
 mod upkeep;
 mod verify;
 mod world;
+mod writer;
 
 pub use destination::{Destination, DestinationError};
 pub use digest::{BlockChecksums, DigestError, Sha256Digest};

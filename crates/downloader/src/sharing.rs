@@ -19,6 +19,9 @@ use crate::{Backoff, SourceUrl, TransferError};
 const STRETCH: Duration = Duration::from_secs(4);
 /// What a connection gets while it is not known how much that is.
 const UNMEASURED: u64 = (32 << 20) / SCALE;
+/// What it gets at most: a faster one needs no more, since the next request is made ahead of time, and what comes so fast
+/// should come in order.
+const MOST_STRETCH: u64 = (96 << 20) / SCALE;
 /// Least that a connection is asked to fetch while there is more.
 const LEAST_STRETCH: u64 = (4 << 20) / SCALE;
 const MOST_OF_LEAST: u64 = (32 << 20) / SCALE;
@@ -135,7 +138,7 @@ impl Fetching<'_> {
         let (stretch, least) = (self.stretch(source), self.least_stolen(source));
         let claimed = {
             let mut map = self.incoming.map();
-            map.claim(stretch).or_else(|| if ahead { None } else { map.steal(least) })
+            map.claim(stretch).or_else(|| if ahead { None } else { map.steal(least, stretch) })
         };
         let Some((claim, span)) = claimed else { return false };
         self.start_fetcher(source, claim, span, ahead);
@@ -186,7 +189,7 @@ impl Fetching<'_> {
         let source = &self.sources[source];
         let by_time = source.rate.map_or(UNMEASURED, |rate| (rate * STRETCH.as_secs_f64()) as u64);
         let fair = self.incoming.map().missing() / (2 * wanted);
-        by_time.min(fair).max(source.least_stretch())
+        by_time.min(fair).clamp(source.least_stretch(), MOST_STRETCH)
     }
 
     /// Least that is worth taking from another connection.

@@ -47,6 +47,8 @@ pub(crate) struct Engine {
     pub(crate) destinations: Destinations,
     pub(crate) disk: Arc<dyn Disk>,
     pub(crate) threads: Threads,
+    /// For the files that have block buffers at present.
+    pub(crate) block_buffers: Arc<Semaphore>,
     pub(crate) chance: Mutex<SmallRng>,
 }
 

@@ -4,10 +4,10 @@
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, IoSlice};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
 use bytes::Bytes;
 use rustix::fs::{Advice, AtFlags, CWD, FallocateFlags, FileType, FlockOperation, Mode, OFlags, RenameFlags};
@@ -43,7 +43,17 @@ struct Shared {
 }
 
 #[derive(Debug)]
-struct UnixFile(File);
+struct UnixFile {
+    file: File,
+    /// The same file for writes that go past the page cache, once it was asked for; nothing where that is not possible.
+    past_cache: OnceLock<Option<File>>,
+}
+
+impl From<OwnedFd> for UnixFile {
+    fn from(file: OwnedFd) -> Self {
+        Self { file: file.into(), past_cache: OnceLock::new() }
+    }
+}
 
 impl Disk for UnixDisk {
     fn open_parent(&self, destination: &Destination, make: bool) -> io::Result<Box<dyn Folder>> {
@@ -55,7 +65,7 @@ impl Disk for UnixDisk {
 
     fn open_anywhere(&self, path: &Path) -> io::Result<Box<dyn OpenFile>> {
         let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
-        Ok(Box::new(UnixFile(rustix::fs::open(path, flags, Mode::empty())?.into())))
+        Ok(Box::new(UnixFile::from(rustix::fs::open(path, flags, Mode::empty())?)))
     }
 }
 
@@ -95,7 +105,7 @@ impl Folder for UnixFolder {
         let flags = access | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
         let opened = rustix::fs::openat(&self.folder, name, flags, Mode::from_raw_mode(0o666));
         drop(turn);
-        Ok(Box::new(UnixFile(opened?.into())))
+        Ok(Box::new(UnixFile::from(opened?)))
     }
 
     fn remove(&self, name: &str) -> io::Result<bool> {
@@ -150,45 +160,39 @@ impl Folder for UnixFolder {
 
 impl OpenFile for UnixFile {
     fn status(&self) -> io::Result<Status> {
-        let stat = rustix::fs::fstat(&self.0)?;
+        let stat = rustix::fs::fstat(&self.file)?;
         let is_file = FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile;
         let size = u64::try_from(stat.st_size).unwrap_or(0);
         Ok(Status { size, inode: stat.st_ino, has_other_names: stat.st_nlink > 1, is_file })
     }
 
     fn lock(&self) -> bool {
-        rustix::fs::flock(&self.0, FlockOperation::NonBlockingLockExclusive) != Err(Errno::WOULDBLOCK)
+        rustix::fs::flock(&self.file, FlockOperation::NonBlockingLockExclusive) != Err(Errno::WOULDBLOCK)
     }
 
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-        self.0.read_at(buffer, offset)
+        self.file.read_at(buffer, offset)
     }
 
-    fn write_at(&self, mut offset: u64, frames: &[Bytes]) -> io::Result<()> {
-        for group in frames.chunks(MOST_SLICES) {
-            let mut slices: Vec<IoSlice<'_>> = group.iter().map(|frame| IoSlice::new(frame)).collect();
-            let mut left = slices.as_mut_slice();
-            while left.iter().any(|slice| !slice.is_empty()) {
-                match rustix::io::pwritev(&self.0, left, offset) {
-                    Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-                    Ok(written) => {
-                        offset += written as u64;
-                        IoSlice::advance_slices(&mut left, written);
-                    }
-                    Err(Errno::INTR) => {}
-                    Err(error) => return Err(error.into()),
-                }
-            }
+    fn write_at(&self, offset: u64, frames: &[Bytes]) -> io::Result<()> {
+        write_all(&self.file, offset, frames)
+    }
+
+    fn write_past_cache(&self, offset: u64, block: &Bytes) -> io::Result<bool> {
+        let Some(file) = self.past_cache.get_or_init(|| open_past_cache(&self.file)) else { return Ok(false) };
+        match write_all(file, offset, std::slice::from_ref(block)) {
+            // It wants another alignment, or came to the end of the room in the middle of the block.
+            Err(error) if matches!(Errno::from_io_error(&error), Some(Errno::INVAL | Errno::OPNOTSUPP)) => Ok(false),
+            other => other.map(|()| true),
         }
-        Ok(())
     }
 
     fn set_size(&self, size: u64) -> io::Result<()> {
-        self.0.set_len(size)
+        self.file.set_len(size)
     }
 
     fn set_aside(&self, bytes: u64) -> io::Result<bool> {
-        match rustix::fs::fallocate(&self.0, FallocateFlags::KEEP_SIZE, 0, bytes) {
+        match rustix::fs::fallocate(&self.file, FallocateFlags::KEEP_SIZE, 0, bytes) {
             Ok(()) => Ok(true),
             Err(error @ (Errno::NOSPC | Errno::DQUOT | Errno::FBIG)) => Err(error.into()),
             Err(_) => Ok(false),
@@ -196,14 +200,44 @@ impl OpenFile for UnixFile {
     }
 
     fn sync(&self) -> io::Result<()> {
-        self.0.sync_data()
+        self.file.sync_data()
     }
 
     fn drop_cache(&self) -> io::Result<()> {
-        Ok(rustix::fs::fadvise(&self.0, 0, None, Advice::DontNeed)?)
+        Ok(rustix::fs::fadvise(&self.file, 0, None, Advice::DontNeed)?)
     }
 
     fn as_file(&self) -> Option<&File> {
-        Some(&self.0)
+        Some(&self.file)
     }
 }
+
+fn write_all(file: &File, mut offset: u64, frames: &[Bytes]) -> io::Result<()> {
+    for group in frames.chunks(MOST_SLICES) {
+        let mut slices: Vec<IoSlice<'_>> = group.iter().map(|frame| IoSlice::new(frame)).collect();
+        let mut left = slices.as_mut_slice();
+        while left.iter().any(|slice| !slice.is_empty()) {
+            match rustix::io::pwritev(file, left, offset) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(written) => {
+                    offset += written as u64;
+                    IoSlice::advance_slices(&mut left, written);
+                }
+                Err(Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Opens an open file once more, whatever its name is by now.
+fn open_past_cache(file: &File) -> Option<File> {
+    let flags = OFlags::WRONLY | OFlags::DIRECT | OFlags::CLOEXEC | OFlags::NONBLOCK;
+    let name = format!("/proc/self/fd/{}", file.as_raw_fd());
+    rustix::fs::open(name, flags, Mode::empty()).ok().map(File::from)
+}
+
+#[cfg(test)]
+#[path = "unix_disk_tests.rs"]
+mod tests;

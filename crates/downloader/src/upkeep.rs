@@ -12,8 +12,9 @@ use tokio::time::Instant;
 use crate::blocks::{BLOCK, Block};
 use crate::fetching::{Fetching, HASHED_AT_THE_END, SMALL_FILE};
 use crate::journal::Record;
+use crate::prefix_hash::PrefixHash;
 use crate::transfer::Halt;
-use crate::verify::{self, PrefixHash};
+use crate::verify;
 use crate::{RestartReason, TransferError};
 
 /// Failed syncs after which the disk is given up.
@@ -136,7 +137,7 @@ impl Fetching<'_> {
         self.hash = Some(hash);
         let end = self.incoming.map().contiguous_end();
         if let Some(hash) = &self.hash {
-            hash.feed().reached(end);
+            hash.feed().reached(end, None);
         }
     }
 }

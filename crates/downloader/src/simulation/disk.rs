@@ -2,22 +2,23 @@
 //! holds is in `storage`.
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::io;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use bytes::Bytes;
 use rustix::io::Errno;
 use tokio::sync::Notify;
 
 use super::chance::Chance;
-use super::storage::{Content, Directory, Inode, Spared};
+use super::storage::{Content, Directory, Spared};
 use super::trace::Trace;
 use super::troubles::{Meanwhile, Troubles};
 use crate::Destination;
-use crate::disk::{Access, Disk, Folder, OpenFile, Room, Standing, Status};
+use crate::disk::{Access, Disk, Folder, OpenFile, Room, Standing};
+
+mod file;
+
+use file::MemoryFile;
 
 /// Cheap to clone; all clones are the same disk.
 #[derive(Debug, Clone)]
@@ -34,6 +35,10 @@ struct State {
     folders: BTreeMap<String, Directory>,
     troubles: Troubles,
     dead: bool,
+    /// Blocks that were written past the page cache.
+    past_cache: u64,
+    /// Bytes that were read.
+    read: u64,
     /// What happens during the next write.
     meanwhile: Option<Meanwhile>,
 }
@@ -42,14 +47,6 @@ struct State {
 struct MemoryFolder {
     disk: MemoryDisk,
     path: String,
-}
-
-#[derive(Debug)]
-struct MemoryFile {
-    disk: MemoryDisk,
-    inode: Inode,
-    label: String,
-    locks: AtomicBool,
 }
 
 impl MemoryDisk {
@@ -105,6 +102,14 @@ impl MemoryDisk {
 
     pub(crate) fn during_the_next_write(&self, what: impl FnOnce() + Send + 'static) {
         self.state().meanwhile = Some(Meanwhile(Box::new(what)));
+    }
+
+    pub(crate) fn past_cache(&self) -> u64 {
+        self.state().past_cache
+    }
+
+    pub(crate) fn bytes_read(&self) -> u64 {
+        self.state().read
     }
 
     pub(crate) fn locks(&self) -> usize {
@@ -217,7 +222,7 @@ impl Folder for MemoryFolder {
             None => return Err(Errno::NOENT.into()),
         };
         let label = format!("{}/{name}", self.path);
-        Ok(Box::new(MemoryFile { disk: self.disk.clone(), inode, label, locks: AtomicBool::new(false) }))
+        Ok(Box::new(MemoryFile::new(self.disk.clone(), inode, label)))
     }
 
     fn remove(&self, name: &str) -> io::Result<bool> {
@@ -257,94 +262,5 @@ impl Folder for MemoryFolder {
 
     fn room(&self) -> io::Result<Room> {
         Ok(Room { device: 1, free: self.disk.state().free() })
-    }
-}
-
-impl OpenFile for MemoryFile {
-    fn status(&self) -> io::Result<Status> {
-        let size = self.disk.state().contents[self.inode].cached.len() as u64;
-        Ok(Status { size, inode: self.inode as u64, has_other_names: false, is_file: true })
-    }
-
-    fn lock(&self) -> bool {
-        let mut state = self.disk.state();
-        let free = !std::mem::replace(&mut state.contents[self.inode].locked, true);
-        self.locks.fetch_or(free, Relaxed);
-        free
-    }
-
-    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-        let state = self.disk.state();
-        let cached = &state.contents[self.inode].cached;
-        let rest = cached.get(offset as usize..).unwrap_or_default();
-        let length = rest.len().min(buffer.len());
-        buffer[..length].copy_from_slice(&rest[..length]);
-        Ok(length)
-    }
-
-    fn write_at(&self, offset: u64, frames: &[Bytes]) -> io::Result<()> {
-        let mut bytes = frames.concat();
-        let whole = bytes.len();
-        if self.disk.state().troubles.operations_left == Some(0) {
-            // A process that is killed may have written a part of it.
-            let kept = self.disk.chance.index(whole.max(1));
-            self.disk.state().contents[self.inode].write(offset as usize, &bytes[..kept]);
-        }
-        let mut state = self.disk.change(|| format!("write {} {offset}+{whole}", self.label))?;
-        let content = &state.contents[self.inode];
-        let covered = (content.cached.len() as u64).max(content.aside);
-        let room = (covered + state.free()).saturating_sub(offset);
-        bytes.truncate(usize::try_from(room).unwrap_or(usize::MAX));
-        state.contents[self.inode].write(offset as usize, &bytes);
-        let meanwhile = state.meanwhile.take();
-        drop(state);
-        if let Some(Meanwhile(act)) = meanwhile {
-            act();
-        }
-        if bytes.len() < whole { Err(Errno::NOSPC.into()) } else { Ok(()) }
-    }
-
-    fn set_size(&self, size: u64) -> io::Result<()> {
-        let mut state = self.disk.change(|| format!("size {} {size}", self.label))?;
-        state.contents[self.inode].set_size(size as usize);
-        Ok(())
-    }
-
-    fn set_aside(&self, bytes: u64) -> io::Result<bool> {
-        let mut state = self.disk.change(|| format!("set aside {} {bytes}", self.label))?;
-        let content = &state.contents[self.inode];
-        let has = (content.cached.len() as u64).max(content.aside);
-        if bytes.saturating_sub(has) > state.free() {
-            return Err(Errno::NOSPC.into());
-        }
-        state.contents[self.inode].aside = bytes.max(has);
-        Ok(true)
-    }
-
-    fn sync(&self) -> io::Result<()> {
-        let mut state = self.disk.change(|| format!("sync {}", self.label))?;
-        if self.disk.sync_fails(&mut state) {
-            state.contents[self.inode].fail_to_sync(&self.disk.chance);
-            return Err(Errno::IO.into());
-        }
-        state.contents[self.inode].sync();
-        Ok(())
-    }
-
-    fn drop_cache(&self) -> io::Result<()> {
-        self.disk.state().contents[self.inode].drop_cache();
-        Ok(())
-    }
-
-    fn as_file(&self) -> Option<&File> {
-        None
-    }
-}
-
-impl Drop for MemoryFile {
-    fn drop(&mut self) {
-        if *self.locks.get_mut() {
-            self.disk.state().contents[self.inode].locked = false;
-        }
     }
 }

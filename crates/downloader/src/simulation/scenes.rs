@@ -2,6 +2,7 @@
 //! simulated disk.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio_util::sync::CancellationToken;
@@ -11,13 +12,16 @@ use super::disk::MemoryDisk;
 use super::plan::sha256;
 use super::trace::Trace;
 use super::troubles::Troubles;
+use crate::block_buffers::{self, BlockBuffer, BlockBuffers};
 use crate::blocks::{BLOCK, BlockMap};
 use crate::disk::Disk;
 use crate::identity::Identity;
 use crate::incoming::Incoming;
 use crate::meter::Meter;
 use crate::part::Part;
+use crate::prefix_hash::PrefixHash;
 use crate::start::{self, Beginning};
+use crate::world::Threads;
 use crate::{Destination, FileJob, RestartReason, SourceUrl};
 
 /// A partial file on a disk of its own, and what it is to hold in the end: one block.
@@ -105,4 +109,71 @@ fn a_sync_that_fails_covers_what_is_being_written_meanwhile() {
     });
     scene.store(&incoming, scene.content.len() / 2..scene.content.len());
     assert!(heard.recv().expect("the covered blocks").contains(&0), "a block is lost and nobody knows");
+}
+
+/// Blocks, none of them stored, and the hash that follows them.
+fn blocks_and_hash(count: u64) -> (Scene, Arc<Incoming>, Vec<Bytes>, PrefixHash) {
+    let scene = Scene::set();
+    let blocks = (0..count).map(|n| Bytes::from(Chance::new(n).bytes(BLOCK))).collect();
+    let total = Some(count * BLOCK);
+    let (meter, map) = (Arc::new(Meter::new(total)), BlockMap::new(total));
+    let incoming = Arc::new(Incoming::new(Arc::clone(&scene.part), meter, map));
+    let hash = PrefixHash::start(Threads::Pool, Arc::clone(&scene.part), None, 0);
+    incoming.set_hash(Some(hash.feed()));
+    (scene, incoming, blocks, hash)
+}
+
+#[tokio::test]
+async fn blocks_that_go_past_the_cache_are_hashed_from_memory_in_whatever_order_they_are_stored() {
+    let (scene, incoming, blocks, hash) = blocks_and_hash(6);
+    for index in [1, 0, 3, 4, 2, 5] {
+        incoming.store_block(index * BLOCK, &blocks[index as usize]).expect("room");
+    }
+    let digest = hash.finish().await.expect("a disk that works");
+    assert_eq!(digest, Some(sha256(&blocks.concat())));
+    assert_eq!(scene.disk.bytes_read(), 0);
+    assert!(incoming.map().is_complete());
+}
+
+#[tokio::test]
+async fn a_disk_that_takes_no_block_past_the_cache_gets_it_through_the_cache() {
+    let (scene, incoming, blocks, hash) = blocks_and_hash(2);
+    scene.disk.begin_life(Troubles { needs_cache: true, ..Troubles::default() });
+    assert!(incoming.takes_blocks(0, 0));
+    for (index, block) in blocks.iter().enumerate() {
+        incoming.store_block(index as u64 * BLOCK, block).expect("room");
+    }
+    assert_eq!(hash.finish().await.expect("a disk that works"), Some(sha256(&blocks.concat())));
+    assert!(!incoming.takes_blocks(2 * BLOCK, 2 * BLOCK), "it is not tried again");
+}
+
+#[tokio::test]
+async fn only_who_stores_what_is_missing_first_may_fill_memory() {
+    let (_scene, incoming, blocks, hash) = blocks_and_hash(4);
+    assert!(incoming.takes_blocks(0, 0));
+    assert!(incoming.takes_blocks(0, BLOCK), "the block before it is being stored by the same connection");
+    assert!(!incoming.takes_blocks(2 * BLOCK, 2 * BLOCK), "its block would wait for another connection's");
+    incoming.store_block(0, &blocks[0]).expect("room");
+    incoming.void([0]).expect("a journal");
+    assert!(!incoming.takes_blocks(BLOCK, BLOCK), "what it follows is void");
+    hash.stop().await;
+    assert!(!incoming.takes_blocks(0, 0), "nobody would take it");
+}
+
+#[tokio::test]
+async fn a_hash_that_ends_gives_back_the_memory_that_others_wait_for() {
+    let (_scene, incoming, _, hash) = blocks_and_hash(8);
+    let buffers = BlockBuffers::new(block_buffers::passes());
+    let fill = |mut buffer: BlockBuffer| {
+        buffer.fill(&[7; BLOCK as usize]);
+        Bytes::from_owner(buffer)
+    };
+    for index in 1..7 {
+        let block = fill(buffers.take().await.expect("no other file has buffers"));
+        incoming.store_block(index * BLOCK, &block).expect("room");
+    }
+    let none_is_free = tokio::time::timeout(Duration::ZERO, buffers.take()).await;
+    assert!(none_is_free.is_err(), "six blocks wait for the first one to be hashed");
+    drop(hash);
+    assert!(buffers.take().await.is_some());
 }

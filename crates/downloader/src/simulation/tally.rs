@@ -12,6 +12,8 @@ pub(crate) struct Tally {
     pub(crate) commands: u64,
     pub(crate) failures: u64,
     pub(crate) restarts: u64,
+    /// Blocks that were written past the page cache.
+    pub(crate) past_cache: u64,
 }
 
 impl Tally {
@@ -24,16 +26,18 @@ impl Tally {
         self.commands += other.commands;
         self.failures += other.failures;
         self.restarts += other.restarts;
+        self.past_cache += other.past_cache;
     }
 }
 
 impl fmt::Display for Tally {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { seeds, files, kills, power_cuts, shutdowns, commands, failures, restarts } = self;
+        let Self { seeds, files, kills, power_cuts, shutdowns, commands, failures, restarts, past_cache } = self;
         write!(
             out,
             "simulated: {seeds} seeds, {files} files, {kills} kills, {power_cuts} power cuts, {shutdowns} shutdowns, "
         )?;
-        write!(out, "{commands} commands, {failures} failures, {restarts} restarts")
+        write!(out, "{commands} commands, {failures} failures, {restarts} restarts, ")?;
+        write!(out, "{past_cache} blocks past the page cache")
     }
 }

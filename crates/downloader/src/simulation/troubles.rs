@@ -10,6 +10,8 @@ pub(crate) struct Troubles {
     pub(crate) capacity: Option<u64>,
     /// How often a sync fails.
     pub(crate) failing_syncs: f64,
+    /// It takes no block past the page cache.
+    pub(crate) needs_cache: bool,
 }
 
 /// Something that happens while bytes are being written.

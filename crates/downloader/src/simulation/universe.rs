@@ -98,6 +98,7 @@ impl Universe {
                 self.meddle();
             }
         }
+        self.tally.past_cache = self.disk.past_cache();
         self.promises.are_fulfilled(&self.plan, &self.disk, self.tally.power_cuts > 0)?;
         // All of it also if the power fails now.
         self.disk.power_cut();
@@ -200,6 +201,7 @@ impl Universe {
             operations_left: killed.then(|| self.chance.number(1..most)),
             capacity: self.chance.happens(0.2).then(|| self.chance.number(0..total + 1)),
             failing_syncs: if self.chance.happens(0.2) { self.chance.one_of(&[0.02, 0.2]) } else { 0.0 },
+            needs_cache: self.chance.happens(0.1),
         }
     }
 
