@@ -37,8 +37,15 @@ pub(crate) struct Incoming {
 struct Unsynced {
     blocks: BTreeSet<usize>,
     bytes: u64,
-    /// To which bytes are being written now: a sync that fails meanwhile may lose them, one that succeeds may miss them.
+    /// To which bytes are being written now: a sync that fails meanwhile may lose them.
     writing: Vec<usize>,
+}
+
+impl Unsynced {
+    fn take(&mut self) -> BTreeSet<usize> {
+        self.bytes = 0;
+        std::mem::take(&mut self.blocks)
+    }
 }
 
 impl Incoming {
@@ -161,16 +168,14 @@ impl Incoming {
     }
 
     /// Brings what was written to the disk, then the journal. Blocks. A sync that fails is never tried again: `Err`
-    /// holds the blocks that it covered, which may be anything now.
+    /// holds the blocks that it covered, which may be anything now. What was written while it ran belongs to them: the
+    /// system tells once that bytes were lost, and not which.
     pub(crate) fn sync(&self) -> Result<(), (io::Error, BTreeSet<usize>)> {
-        let covered = {
-            let mut unsynced = self.unsynced();
-            unsynced.bytes = 0;
-            let mut covered = std::mem::take(&mut unsynced.blocks);
-            covered.extend(&unsynced.writing);
-            covered
-        };
+        let mut covered = self.unsynced().take();
         if let Err(error) = self.part.file.sync() {
+            let mut unsynced = self.unsynced();
+            covered.extend(unsynced.take());
+            covered.extend(&unsynced.writing);
             return Err((error, covered));
         }
         if !self.part.has_journal() {

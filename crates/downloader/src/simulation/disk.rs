@@ -27,6 +27,7 @@ pub(crate) struct MemoryDisk {
     trace: Arc<Trace>,
     chance: Chance,
     died: Arc<Notify>,
+    pub(crate) meanwhile: Meanwhile,
 }
 
 #[derive(Debug, Default)]
@@ -39,8 +40,6 @@ struct State {
     past_cache: u64,
     /// Bytes that were read.
     read: u64,
-    /// What happens during the next write.
-    meanwhile: Option<Meanwhile>,
 }
 
 #[derive(Debug)]
@@ -51,7 +50,7 @@ struct MemoryFolder {
 
 impl MemoryDisk {
     pub(crate) fn new(chance: Chance, trace: Arc<Trace>) -> Self {
-        Self { state: Arc::default(), trace, chance, died: Arc::default() }
+        Self { state: Arc::default(), trace, chance, died: Arc::default(), meanwhile: Meanwhile::default() }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -98,10 +97,6 @@ impl MemoryDisk {
     pub(crate) fn is_unreliable(&self, path: &str) -> bool {
         let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
         self.state().folders.get(folder).is_some_and(|folder| folder.is_unreliable)
-    }
-
-    pub(crate) fn during_the_next_write(&self, what: impl FnOnce() + Send + 'static) {
-        self.state().meanwhile = Some(Meanwhile(Box::new(what)));
     }
 
     pub(crate) fn past_cache(&self) -> u64 {

@@ -107,9 +107,9 @@ impl Promises {
     }
 
     /// What has to hold when all is over: everything that was not cancelled came, and nothing else is left.
-    pub(crate) fn are_fulfilled(&self, plan: &Plan, disk: &MemoryDisk, power_was_cut: bool) -> Result<(), String> {
-        // A power cut may bring back the empty file with which somebody looked whether another job was done.
-        let harmless = |bytes: &[u8]| power_was_cut && bytes.is_empty();
+    pub(crate) fn are_fulfilled(&self, plan: &Plan, disk: &MemoryDisk, ended_suddenly: bool) -> Result<(), String> {
+        // A kill or a power cut may leave the empty file with which somebody looked whether another job was done.
+        let harmless = |bytes: &[u8]| ended_suddenly && bytes.is_empty();
         let left_behind =
             |(name, bytes): &(String, Vec<u8>)| name.contains(".part") && !disk.is_unreliable(name) && !harmless(bytes);
         if let Some((left, _)) = disk.files().into_iter().find(left_behind) {

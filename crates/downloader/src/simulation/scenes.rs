@@ -11,7 +11,7 @@ use super::chance::Chance;
 use super::disk::MemoryDisk;
 use super::plan::sha256;
 use super::trace::Trace;
-use super::troubles::Troubles;
+use super::troubles::{Troubles, Work};
 use crate::block_buffers::{self, BlockBuffer, BlockBuffers};
 use crate::blocks::{BLOCK, BlockMap};
 use crate::disk::Disk;
@@ -56,6 +56,10 @@ impl Scene {
         incoming.store(offset, &[self.content.slice(stretch)], length).expect("room");
     }
 
+    fn store_the_rest(&self, incoming: &Incoming) {
+        self.store(incoming, self.content.len() / 2..self.content.len());
+    }
+
     fn syncs_fail(&self) {
         self.disk.begin_life(Troubles { failing_syncs: 1.0, ..Troubles::default() });
     }
@@ -90,8 +94,8 @@ fn a_part_without_a_journal_is_believed_as_the_disk_has_it_and_not_as_memory_sho
 fn bytes_whose_beginning_is_voided_while_they_are_stored_are_not_believed() {
     let (scene, incoming) = Scene::half_stored();
     let voiding = Arc::clone(&incoming);
-    scene.disk.during_the_next_write(move || voiding.void([0]).expect("a journal"));
-    scene.store(&incoming, scene.content.len() / 2..scene.content.len());
+    scene.disk.meanwhile.during_the_next(Work::Write, move || voiding.void([0]).expect("a journal"));
+    scene.store_the_rest(&incoming);
     assert_eq!(incoming.map().present(), 0);
     let journal = scene.part.read_journal().expect("a disk that works").expect("a journal");
     assert_eq!(journal.blocks, []);
@@ -103,12 +107,23 @@ fn a_sync_that_fails_covers_what_is_being_written_meanwhile() {
     incoming.sync().expect("a disk that works");
     scene.syncs_fail();
     let (syncing, (covered, heard)) = (Arc::clone(&incoming), std::sync::mpsc::channel());
-    scene.disk.during_the_next_write(move || {
+    scene.disk.meanwhile.during_the_next(Work::Write, move || {
         let (_, blocks) = syncing.sync().expect_err("a sync that fails");
         covered.send(blocks).expect("a listener");
     });
-    scene.store(&incoming, scene.content.len() / 2..scene.content.len());
+    scene.store_the_rest(&incoming);
     assert!(heard.recv().expect("the covered blocks").contains(&0), "a block is lost and nobody knows");
+}
+
+#[test]
+fn a_sync_that_fails_covers_what_was_written_while_it_ran() {
+    let (scene, incoming) = Scene::half_stored();
+    incoming.sync().expect("a disk that works");
+    scene.syncs_fail();
+    let (disk, storing) = (scene.disk.clone(), Arc::clone(&incoming));
+    disk.meanwhile.during_the_next(Work::Sync, move || scene.store_the_rest(&storing));
+    let (_, covered) = incoming.sync().expect_err("a sync that fails");
+    assert!(covered.contains(&0), "a block is lost and nobody knows");
 }
 
 /// Blocks, none of them stored, and the hash that follows them.

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use rustix::io::Errno;
 
 use super::super::storage::Inode;
-use super::super::troubles::Meanwhile;
+use super::super::troubles::Work;
 use super::MemoryDisk;
 use crate::disk::{OpenFile, Status};
 
@@ -63,11 +63,8 @@ impl OpenFile for MemoryFile {
         let room = (covered + state.free()).saturating_sub(offset);
         bytes.truncate(usize::try_from(room).unwrap_or(usize::MAX));
         state.contents[self.inode].write(offset as usize, &bytes);
-        let meanwhile = state.meanwhile.take();
         drop(state);
-        if let Some(Meanwhile(act)) = meanwhile {
-            act();
-        }
+        self.disk.meanwhile.happens_in(Work::Write);
         if bytes.len() < whole { Err(Errno::NOSPC.into()) } else { Ok(()) }
     }
 
@@ -97,6 +94,7 @@ impl OpenFile for MemoryFile {
     }
 
     fn sync(&self) -> io::Result<()> {
+        self.disk.meanwhile.happens_in(Work::Sync);
         let mut state = self.disk.change(|| format!("sync {}", self.label))?;
         if self.disk.sync_fails(&mut state) {
             state.contents[self.inode].fail_to_sync(&self.disk.chance);
