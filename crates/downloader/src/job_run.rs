@@ -101,8 +101,10 @@ impl JobRun {
                     }
                 }
                 Some(ended) = self.transfers.join_next(), if !self.transfers.is_empty() => {
-                    if let Ok((index, result)) = ended {
-                        self.ended(index, result).await;
+                    match ended {
+                        Ok((index, result)) => self.ended(index, result).await,
+                        // It died, and nobody knows which: none may be waited for.
+                        Err(_) => self.growing.clear(),
                     }
                 }
                 Ok(permit) = Arc::clone(&self.slots).acquire_owned(), if self.may_start_next() => self.start_next(permit),

@@ -71,7 +71,8 @@ fn take_one(
     if content.sha256 != expected {
         return Ok(None);
     }
-    if link(part, copy, status.inode)? {
+    // Whoever made it may never have brought it to the disk.
+    if opened.sync().is_ok() && link(part, copy, status.inode)? {
         return Ok(Some(outcome_of(content, file, Arrival::Linked)));
     }
     clone_or_copy(part, opened.as_ref()).map_err(|error| part.error("copying into", error))?;

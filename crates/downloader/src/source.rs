@@ -240,11 +240,11 @@ impl Web {
         {
             headers.insert(AUTHORIZATION, token);
         }
-        let silent = || TransferError::Stalled { host: host_of(url), silence: self.stall_timeout };
-        match tokio::time::timeout(self.stall_timeout, self.network.send(request)).await {
-            Ok(sent) => sent,
-            Err(_) => Err(OpenError::transient(silent())),
-        }
+        tokio::time::timeout(self.stall_timeout, self.network.send(request)).await.map_err(|_| self.silent(url))?
+    }
+
+    fn silent(&self, url: &Url) -> OpenError {
+        OpenError::transient(TransferError::Stalled { host: host_of(url), silence: self.stall_timeout })
     }
 
     fn next_hop(&self, first: &Url, url: &Url, headers: &HeaderMap) -> Result<Url, OpenError> {
@@ -278,7 +278,10 @@ impl Web {
             return Err(refusal::of_status(&response, &listed, false, self.hint(page)));
         }
         let mut text = Vec::new();
-        while let Some(piece) = response.chunk().await.map_err(|error| refusal::of_network(&error, host_of(page)))? {
+        loop {
+            let piece =
+                tokio::time::timeout(self.stall_timeout, response.chunk()).await.map_err(|_| self.silent(page))?;
+            let Some(piece) = piece.map_err(|error| refusal::of_network(&error, host_of(page)))? else { break };
             text.extend(piece);
             if text.len() > 8 << 20 {
                 break;

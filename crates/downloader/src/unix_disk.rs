@@ -145,7 +145,7 @@ impl Folder for UnixFolder {
     }
 
     fn sync(&self) -> io::Result<()> {
-        self.shared.syncs.run(|| Ok(rustix::fs::fsync(&self.folder)?))
+        self.shared.syncs.run(|| confined::sync(&self.folder))
     }
 
     fn room(&self) -> io::Result<Room> {

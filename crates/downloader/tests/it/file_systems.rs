@@ -140,6 +140,23 @@ async fn content_that_is_on_another_file_system_is_copied_from_there() {
 }
 
 #[tokio::test]
+async fn what_is_linked_is_on_the_disk_before_it_counts() {
+    let under = r#"strace -f -qq -o "$0/../trace" -y -e trace=fdatasync,linkat"#;
+    let traced = Mount { under, ..TMPFS };
+    let Some(place) = traced.place("file_systems::what_is_linked_is_on_the_disk_before_it_counts") else { return };
+    let route = FileServer::start().file("/f.bin", Content::pattern(144, MIB));
+    let mut rig = Rig::on(Arc::new(tempfile::tempdir_in(&place).unwrap()), settings());
+    let here = rig.home.path().join("here.bin");
+    std::fs::write(&here, route.content().to_vec()).unwrap();
+    let story = rig.fetch(FileJob { local_copies: vec![here], ..rig.known("f.bin", &route) }).await;
+    assert_eq!(story.outcome().how, Arrival::Linked);
+    let trace = std::fs::read_to_string(place.join("../trace")).unwrap();
+    let first = |call: &str| trace.lines().position(|line| line.contains(call) && line.contains("here.bin"));
+    let (synced, linked) = (first("fdatasync"), first("linkat"));
+    assert!(synced.is_some() && linked.is_some() && synced < linked, "{trace}");
+}
+
+#[tokio::test]
 async fn a_copy_costs_no_room_where_files_can_be_cloned() {
     let Some(place) = BTRFS.place("file_systems::a_copy_costs_no_room_where_files_can_be_cloned") else { return };
     // There is room for one of it, and not for two.

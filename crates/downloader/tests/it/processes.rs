@@ -58,7 +58,10 @@ impl Trial {
         options: &[&str],
     ) -> Child {
         let mut command = Command::new("strace");
-        command.args(["-f", "-qq", "-o"]).arg(self.traced_to()).args(["-e", &format!("trace={}", calls.join(","))]);
+        command
+            .args(["-f", "-qq", "-y", "-o"])
+            .arg(self.traced_to())
+            .args(["-e", &format!("trace={}", calls.join(","))]);
         injections.for_each(|injection| _ = command.args(["-e", &injection]));
         if let Some(name) = on {
             command.arg("-P").arg(self.rig.path(name));
@@ -155,11 +158,12 @@ async fn a_file_system_that_lacks_something_is_enough() {
     if !can_trace() {
         return;
     }
-    let rows: [(&str, &[&str]); 7] = [
+    let rows: [(&str, &[&str]); 8] = [
         ("nothing", &["fallocate:error=EOPNOTSUPP:when=99"]),
         ("fallocate", &["fallocate:error=EOPNOTSUPP"]),
         ("locks", &["flock:error=ENOLCK"]),
         ("openat2", &["openat2:error=ENOSYS"]),
+        ("syncs of folders", &["fsync:error=EINVAL"]),
         ("rename without replacing", &["renameat2:error=EINVAL:when=1"]),
         ("rename without replacing, and links", &["renameat2:error=EINVAL:when=1", "linkat:error=EPERM"]),
         (
@@ -168,6 +172,7 @@ async fn a_file_system_that_lacks_something_is_enough() {
                 "fallocate:error=EOPNOTSUPP",
                 "flock:error=ENOLCK",
                 "openat2:error=ENOSYS",
+                "fsync:error=EINVAL",
                 "renameat2:error=EINVAL:when=1",
                 "linkat:error=EPERM",
             ],
@@ -297,4 +302,18 @@ async fn a_file_that_grows_too_large_for_the_file_system_fails_and_what_is_here_
     assert!(story.completed() && story.restarts().is_empty(), "{:#?}", story.told());
     assert!(story.outcome().wire_bytes <= SIZE - MIB, "{} bytes", story.outcome().wire_bytes);
     trial.assert_whole();
+}
+
+#[tokio::test]
+async fn the_name_of_a_folder_that_is_made_is_on_the_disk_too() {
+    if !can_trace() {
+        return;
+    }
+    let trial = Trial::new();
+    std::fs::remove_dir(&trial.rig.folder).unwrap();
+    let calls = trial.calls_of(&["fsync"], None, &[]);
+    for folder in [trial.rig.home.path(), &trial.rig.folder] {
+        let synced = |line: &String| line.contains(&format!("<{}>)", folder.display()));
+        assert!(calls.iter().any(synced), "{} is not synced: {calls:#?}", folder.display());
+    }
 }
