@@ -3,7 +3,7 @@
 
 use reqwest::StatusCode;
 use reqwest::header::{
-    CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderMap, HeaderName,
+    AsHeaderName, CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderMap,
     LAST_MODIFIED,
 };
 
@@ -106,21 +106,16 @@ fn content_length(headers: &HeaderMap) -> Result<Option<u64>, String> {
     }
 }
 
-pub(crate) fn text(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
-    headers.get(name)?.to_str().ok()
-}
-
-/// A header whose name has no constant.
-pub(crate) fn named<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+pub(crate) fn text(headers: &HeaderMap, name: impl AsHeaderName) -> Option<&str> {
     headers.get(name)?.to_str().ok()
 }
 
 /// What Hugging Face says about a file on its first answer, before the redirect to where the bytes are.
 pub(crate) fn hugging_face_facts(headers: &HeaderMap, facts: &mut Facts) {
-    let linked = named(headers, "x-linked-etag").map(|etag| etag.trim_start_matches("W/").trim_matches('"'));
+    let linked = text(headers, "x-linked-etag").map(|etag| etag.trim_start_matches("W/").trim_matches('"'));
     facts.sha256 = facts.sha256.or_else(|| linked.and_then(|etag| Sha256Digest::parse(etag).ok()));
-    facts.size = facts.size.or_else(|| named(headers, "x-linked-size")?.parse().ok());
-    facts.commit = facts.commit.take().or_else(|| named(headers, "x-repo-commit").map(str::to_owned));
+    facts.size = facts.size.or_else(|| text(headers, "x-linked-size")?.parse().ok());
+    facts.commit = facts.commit.take().or_else(|| text(headers, "x-repo-commit").map(str::to_owned));
 }
 
 /// What the final answer says about the file.

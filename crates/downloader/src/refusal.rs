@@ -5,7 +5,7 @@ use std::time::Duration;
 use reqwest::Response;
 use reqwest::header::{DATE, RETRY_AFTER};
 
-use crate::answer::{named, text, unsatisfied_total};
+use crate::answer::{text, unsatisfied_total};
 use crate::source::host_of;
 use crate::{SourceUrl, TokenHint, TransferError, client, retry};
 
@@ -37,7 +37,7 @@ pub(crate) fn of_status(response: &Response, listed: &SourceUrl, signed: bool, t
         401 | 403 => OpenError::Refused { error: TransferError::Forbidden { host }, signed },
         400 if signed => OpenError::Refused { error: TransferError::UnexpectedStatus { host, status }, signed },
         410 if signed => OpenError::Refused { error: TransferError::NotFound { host, status }, signed },
-        404 if !signed && named(response.headers(), "x-error-code") == Some("RepoNotFound") => {
+        404 if !signed && text(response.headers(), "x-error-code") == Some("RepoNotFound") => {
             OpenError::Final(of_login(response, listed, token))
         }
         404 | 410 => OpenError::Final(TransferError::NotFound { host, status }),
@@ -52,7 +52,7 @@ pub(crate) fn of_status(response: &Response, listed: &SourceUrl, signed: bool, t
 
 fn of_login(response: &Response, listed: &SourceUrl, token: TokenHint) -> TransferError {
     let host = host_of(response.url());
-    let code = named(response.headers(), "x-error-code").unwrap_or_default();
+    let code = text(response.headers(), "x-error-code").unwrap_or_default();
     match (code, listed.hugging_face_repo()) {
         ("GatedRepo", Some(repo)) => {
             let accept_licence_at = format!("https://huggingface.co/{repo}");

@@ -151,20 +151,10 @@ async fn a_journal_that_claims_more_than_the_disk_has_is_not_believed() {
     assert!(fetched >= SIZE - 3 * MIB);
 }
 
-/// A rig whose folder holds these files already.
-fn prepared(files: &[(&str, &[u8])]) -> Rig {
-    let rig = Rig::start();
-    std::fs::create_dir_all(&rig.folder).unwrap();
-    for (name, bytes) in files {
-        std::fs::write(rig.path(name), bytes).unwrap();
-    }
-    rig
-}
-
 #[tokio::test]
 async fn a_finished_part_is_verified_and_renamed_without_network() {
     let route = FileServer::start().file("/f.bin", Content::pattern(43, 3 * MIB)).status(500, When::Always);
-    let mut rig = prepared(&[("f.bin.part", &route.content().to_vec())]);
+    let mut rig = Rig::holding(&[("f.bin.part", &route.content().to_vec())]);
     let story = rig.fetch(rig.known("f.bin", &route)).await;
     assert!(story.completed(), "{:#?}", story.told());
     rig.assert_whole("f.bin", &route.content());
@@ -177,7 +167,7 @@ async fn a_foreign_part_is_reset_by_itself() {
     let zeros = vec![0; 5 << 20];
     for known in [true, false] {
         let route = FileServer::start().file("/f.bin", content.clone());
-        let mut rig = prepared(&[("f.bin.part", &zeros), ("f.bin.part.journal", b"garbage")]);
+        let mut rig = Rig::holding(&[("f.bin.part", &zeros), ("f.bin.part.journal", b"garbage")]);
         let file = if known { rig.known("f.bin", &route) } else { rig.file("f.bin", &route.url()) };
         let story = rig.fetch(file).await;
         assert_eq!(story.restarts(), [RestartReason::JournalUnreadable]);
