@@ -13,6 +13,10 @@ const NEEDS: &[(&str, &str, &str)] = &[
     ("/usr/bin/chromium", "chromium", "the test that drives the page"),
     ("/usr/bin/chromedriver", "chromium-driver", "the test that drives the page"),
     ("/usr/bin/strace", "strace", "the tests that watch system calls"),
+    ("/usr/sbin/mkfs.exfat", "exfatprogs", "the tests that mount file systems"),
+    ("/usr/sbin/mount.exfat-fuse", "exfat-fuse", "the tests that mount file systems"),
+    ("/usr/sbin/mkfs.btrfs", "btrfs-progs", "the tests that mount file systems"),
+    ("/usr/sbin/mkfs.xfs", "xfsprogs", "the tests that mount file systems"),
     ("/etc/ssl/certs/ca-certificates.crt", "ca-certificates", "requests by https"),
 ];
 
