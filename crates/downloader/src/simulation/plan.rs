@@ -29,6 +29,8 @@ pub(crate) struct PlannedFile {
     /// What was there before and is to be replaced.
     pub(crate) old: Option<Vec<u8>>,
     may_change: bool,
+    /// A version of it had another validator in each answer: to a run that met those, they may say nothing any more.
+    has_lied: bool,
 }
 
 pub(crate) fn sha256(bytes: &[u8]) -> Sha256Digest {
@@ -98,7 +100,7 @@ impl Plan {
             disk.place(&path, old.clone());
         }
         let may_change = !hash_is_known && asked.size.is_none() && chance.happens(0.5);
-        self.files.insert(path, PlannedFile { urls, versions: vec![content], old, may_change });
+        self.files.insert(path, PlannedFile { urls, versions: vec![content], old, may_change, has_lied: false });
         asked
     }
 
@@ -112,8 +114,10 @@ impl Plan {
         let file = &mut changing[which];
         let number = file.versions.len();
         let pages: Vec<_> = file.urls.iter().filter_map(|url| Some((url, internet.page(url)?))).collect();
-        // After two changes in one run, the size alone is compared.
-        let told_apart = pages[0].1.validator.of_version(number).filter(|_| number <= 2 && chance.happens(0.5));
+        file.has_lied |= matches!(pages[0].1.validator, Validator::Random);
+        // After two changes in one run, told truly or not, the size alone is compared.
+        let comparable = number <= 2 && !file.has_lied;
+        let told_apart = pages[0].1.validator.of_version(number).filter(|_| comparable && chance.happens(0.5));
         let longest = file.versions.iter().map(|version| version.len() as u64).max().unwrap_or(0);
         let content = chance.bytes(if told_apart.is_some() { longest } else { longest + 1 });
         let validator = told_apart.unwrap_or_else(|| validator_by(chance, number));
