@@ -142,7 +142,9 @@ pub(crate) fn look_at_destination(
         let opened = part.folder.open(name, Access::Read).map_err(failed)?;
         let Some(content) = content_of(opened.as_ref(), stop).map_err(failed)? else { return Ok(None) };
         if expected.is_none_or(|expected| expected == content.sha256) {
-            // A kill may have come between the rename and its sync: this syncs the folder.
+            // Whoever put it there may not have synced it. A kill may have come between the rename and its sync: the second
+            // line syncs the folder.
+            opened.sync().map_err(failed)?;
             part.discard().map_err(failed)?;
             return Ok(Some(outcome_of(content, file, Arrival::AlreadyWhole)));
         }

@@ -15,6 +15,9 @@ use registry::ConfinedPath;
 /// The ending of a file that is not whole yet.
 const PART: &str = ".part";
 
+/// Room where the file system does not say how much: more than any disk has, and exact as a number of JSON.
+const UNKNOWN_ROOM: u64 = (1 << 53) - 1;
+
 /// What tells one state of a file from another without reading it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Stamp {
@@ -88,9 +91,13 @@ impl ModelDir {
         fs::symlink_metadata(part).map_or(0, |metadata| metadata.blocks() * 512)
     }
 
-    /// Free bytes on the file system of the folder, for an unprivileged writer.
+    /// Free bytes on the file system of the folder, for an unprivileged writer. Some file systems do not say (ramfs, some over
+    /// a network): that they are full shows when a write fails.
     pub(crate) fn free_bytes(&self) -> io::Result<u64> {
         let figures = rustix::fs::statvfs(self.root.as_path())?;
+        if figures.f_blocks == 0 {
+            return Ok(UNKNOWN_ROOM);
+        }
         Ok(figures.f_bavail.saturating_mul(figures.f_frsize))
     }
 
