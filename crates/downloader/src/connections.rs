@@ -1,8 +1,8 @@
 //! How many connections help. Pure: a count of bytes and the time come in, a number comes out.
 //!
 //! It begins with one, or with all that are allowed where the server is far away. A connection that brings little is
-//! joined by all, one that brings much by one more at a time; when more of them bring nothing, they go again, and after
-//! a while the next one is tried.
+//! joined by all, one that brings much by one more at a time, one that brings all that this machine can take by none; when
+//! more of them bring nothing, they go again, and after a while the next one is tried.
 
 use std::time::Duration;
 
@@ -14,6 +14,9 @@ const JUDGED_AFTER: Duration = Duration::from_millis(100);
 pub(crate) const FAR: Duration = Duration::from_millis(10);
 /// A line on which one connection brings less than this has room for all (bytes a second).
 const LITTLE: f64 = 64e6;
+/// A connection to a server that is not far away and brings so much is held by this machine, not by the network. Another one
+/// beside it costs: the bytes no longer come in order, so they have to be read back for the hash.
+const ENOUGH: f64 = 256e6;
 /// Connections that spend more of their time than this on storing wait for the disk, not for the network.
 const BUSY: f64 = 0.4;
 /// The part of what more connections could bring that they have to bring to be kept, and the most that is asked of them.
@@ -96,7 +99,9 @@ impl Connections {
                 self.target = if self.target > count * 2 { self.target / 2 } else { count };
                 self.settle(now);
             }
-            _ if self.busy >= BUSY || self.target >= self.limit => self.settle(now),
+            _ if self.busy >= BUSY || self.target >= self.limit || self.rate >= ENOUGH * self.target as f64 => {
+                self.settle(now);
+            }
             _ => {
                 self.before = Some((self.target, self.rate));
                 let all = self.rate / (self.target as f64) < LITTLE && self.content_until.is_none();
@@ -145,6 +150,17 @@ mod tests {
     fn a_connection_that_waits_for_the_disk_stays_alone() {
         assert_eq!(reached(1e9, 1e9, 3), 1);
         assert_eq!(reached(500e6, 1e9, 3), 1);
+    }
+
+    #[test]
+    fn a_connection_that_brings_enough_stays_alone() {
+        let mut connections = Connections::new(8);
+        let start = Instant::now();
+        for tick in 0..60 {
+            let now = start + Duration::from_millis(tick * 50);
+            connections.observe(now, tick * 15_000_000, Duration::ZERO, 1);
+        }
+        assert_eq!(connections.target(), 1);
     }
 
     #[test]
