@@ -21,7 +21,7 @@ fn main() -> ExitCode {
             return ExitCode::from(UNUSABLE_CALL);
         }
     };
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(workers()).enable_all().build() {
         Ok(runtime) => runtime,
         Err(cause) => {
             eprintln!("comfyui-dashboard: the runtime cannot start: {cause}");
@@ -37,4 +37,10 @@ fn main() -> ExitCode {
             failure.exit_code()
         }
     }
+}
+
+/// Threads for what only waits: half of the processors. HTTP clients are served, files hashed and written by threads of
+/// their own, and a worker that looks for work and finds none takes processor time away from them.
+fn workers() -> usize {
+    std::thread::available_parallelism().map_or(1, |processors| processors.get().div_ceil(2))
 }

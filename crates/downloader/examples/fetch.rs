@@ -17,17 +17,15 @@ type Problem = Box<dyn std::error::Error + Send + Sync>;
 
 const USAGE: &str = "usage: fetch FOLDER LIST [--connections N] [--sync-bytes N] [--lock-wait MS] [--hub URL]";
 
-#[tokio::main]
+// Files are hashed and written by threads of their own, so that one is enough for what waits for the network.
+#[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [folder, list, options @ ..] = arguments.as_slice() else {
         eprintln!("{USAGE}");
         return ExitCode::from(2);
     };
-    let (folder, list, options) = (folder.clone(), list.clone(), options.to_vec());
-    // In a task of its own, since the main thread would have to be woken for every update.
-    let fetched = tokio::spawn(async move { fetch(&folder, &list, &options).await });
-    match fetched.await.unwrap_or_else(|panic| Err(panic.into())) {
+    match fetch(folder, list, options).await {
         Ok(status) => status,
         Err(problem) => {
             eprintln!("{problem}");
