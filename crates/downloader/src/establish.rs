@@ -214,7 +214,7 @@ impl Fetching<'_> {
         let fetcher = self.fetcher();
         let index = self.current;
         let host = self.sources[index].source.host();
-        self.fetchers.insert(claim, Running::new(index, Arc::clone(&fetcher.received), false));
+        self.fetchers.insert(claim, Running::new(index, &fetcher, false));
         self.running.spawn(async move {
             let end = fetcher.store(opened, claim, start, &host).await;
             Ended { claim, source: index, end }

@@ -2,7 +2,6 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use reqwest::Response;
@@ -14,6 +13,7 @@ use crate::block_buffers::BlockBuffers;
 use crate::blocks::{ClaimId, Span};
 use crate::identity::{Identity, NamedHash};
 use crate::incoming::Incoming;
+use crate::intake::Intake;
 use crate::refusal::{self, OpenError};
 use crate::source::{Opened, Source, Wanted, Web};
 use crate::world::Threads;
@@ -31,8 +31,7 @@ pub(crate) struct Fetcher {
     pub(crate) stall_timeout: Duration,
     pub(crate) stop: CancellationToken,
     pub(crate) named: Arc<NamedHash>,
-    /// Bytes that this connection has received.
-    pub(crate) received: Arc<AtomicU64>,
+    pub(crate) intake: Arc<Intake>,
 }
 
 /// How a connection's work ended.
@@ -152,10 +151,12 @@ impl Fetcher {
                 Ok(Err(error)) => return writer.leave(refusal::of_network(&error, host.to_owned()).into()).await,
                 Err(_) => return writer.leave(self.stalled(host)).await,
             };
+            self.intake.set_busy(true);
             self.hold_back(frame.len()).await;
             if let Err(end_of_it) = writer.take(frame, end).await {
                 return end_of_it;
             }
+            self.intake.set_busy(false);
         }
     }
 

@@ -60,6 +60,10 @@ pub(crate) struct Fetching<'a> {
     pub(crate) running: JoinSet<Ended>,
     pub(crate) fetchers: BTreeMap<ClaimId, Running>,
     pub(crate) stop_fetchers: CancellationToken,
+    /// When a connection last ended that had brought bytes.
+    pub(crate) last_end: Option<Instant>,
+    /// How often a silent connection was not waited for.
+    pub(crate) impatience: u32,
     pub(crate) hash: Option<PrefixHash>,
     pub(crate) hash_state: Option<(u64, Vec<u8>)>,
     pub(crate) audit: Option<JoinHandle<Vec<usize>>>,
@@ -116,6 +120,8 @@ impl<'a> Fetching<'a> {
             running: JoinSet::new(),
             fetchers: BTreeMap::new(),
             stop_fetchers: CancellationToken::new(),
+            last_end: None,
+            impatience: 0,
             hash: None,
             hash_state,
             audit: None,
@@ -194,9 +200,9 @@ impl<'a> Fetching<'a> {
             buffers: Arc::clone(&self.buffers),
             limits: [Arc::clone(&self.transfer.bandwidth), Arc::clone(&engine.bandwidth)],
             stall_timeout: engine.settings.stall_timeout,
-            stop: self.stop_fetchers.clone(),
+            stop: self.stop_fetchers.child_token(),
             named: Arc::clone(&self.transfer.named),
-            received: Arc::default(),
+            intake: Arc::default(),
         }
     }
 
@@ -204,6 +210,9 @@ impl<'a> Fetching<'a> {
         self.incoming.map().release(ended.claim);
         if let Some(running) = self.fetchers.remove(&ended.claim) {
             self.measure_ended(&running);
+            if running.received() > 0 {
+                self.last_end = Some(Instant::now());
+            }
             if running.received() == 0 && matches!(ended.end, FetchEnd::Failed { .. }) {
                 if running.asked_ahead {
                     self.may_ask_ahead = false;

@@ -2,17 +2,20 @@
 //! sources that hold the same it is asked, and who has to give a stretch back.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use crate::blocks::{BLOCK, ClaimId, SCALE, Span};
 use crate::connections::FAR;
+use crate::fetch::Fetcher;
 use crate::fetching::{Ended, Fetching, SMALL_FILE, TICK};
+use crate::intake::Intake;
 use crate::mirrors::{self, Standing};
 use crate::retry::RetryBudget;
 use crate::source::Source;
+use crate::tail::PATIENCE_AT_THE_TAIL;
 use crate::{Backoff, SourceUrl, TransferError};
 
 /// A connection gets as much as it fetches in this time, so that the hash never waits long for a gap to fill.
@@ -29,9 +32,6 @@ const MOST_OF_LEAST: u64 = (32 << 20) / SCALE;
 const TIMES_THE_SILENCE: f64 = 4.0;
 /// A connection's rate is what it brought in so long.
 const MEASURED_OVER: Duration = Duration::from_secs(1);
-/// How long a connection may be slow at the tail before its bytes are asked for anew, and how long a file may still need
-/// before it is worth asking another source for the rest.
-const PATIENCE_AT_THE_TAIL: Duration = Duration::from_secs(3);
 
 /// A source, what is known of it, and why it is no longer asked.
 #[derive(Debug)]
@@ -56,9 +56,16 @@ pub(crate) struct SourceState {
 pub(crate) struct Running {
     pub(crate) source: usize,
     pub(crate) since: Instant,
-    pub(crate) received: Arc<AtomicU64>,
+    intake: Arc<Intake>,
+    pub(crate) stop: CancellationToken,
     /// It was asked before another one was done.
     pub(crate) asked_ahead: bool,
+    /// When it was last seen to have brought bytes.
+    pub(crate) last_bytes: Option<Instant>,
+    /// Since when it has waited for the server in vain.
+    pub(crate) silent_since: Instant,
+    /// What it had received when it was last looked at.
+    heard: u64,
     /// Since when its rate is measured, and what it had received by then.
     window: Option<(Instant, u64)>,
 }
@@ -93,12 +100,26 @@ impl SourceState {
 }
 
 impl Running {
-    pub(crate) fn new(source: usize, received: Arc<AtomicU64>, asked_ahead: bool) -> Self {
-        Self { source, since: Instant::now(), received, asked_ahead, window: None }
+    pub(crate) fn new(source: usize, fetcher: &Fetcher, asked_ahead: bool) -> Self {
+        let since = Instant::now();
+        let (intake, stop) = (Arc::clone(&fetcher.intake), fetcher.stop.clone());
+        let (last_bytes, silent_since, heard) = (None, since, 0);
+        Self { source, since, intake, stop, asked_ahead, last_bytes, silent_since, heard, window: None }
     }
 
     pub(crate) fn received(&self) -> u64 {
-        self.received.load(Relaxed)
+        self.intake.received()
+    }
+
+    /// Takes note of whether it has brought bytes since the last time.
+    pub(crate) fn listen(&mut self, now: Instant) {
+        let received = self.received();
+        if received > self.heard {
+            (self.heard, self.last_bytes) = (received, Some(now));
+        }
+        if self.last_bytes == Some(now) || self.intake.is_busy() {
+            self.silent_since = now;
+        }
     }
 
     /// Bytes a second since the last answer to this question, when enough time has passed. Begins with the first byte.
@@ -162,7 +183,7 @@ impl Fetching<'_> {
         self.fetchers.iter().filter(|entry| is_nearly_done(*entry)).count()
     }
 
-    fn wanted_connections(&self) -> usize {
+    pub(crate) fn wanted_connections(&self) -> usize {
         if !self.ranges || self.validators_lie {
             return 1;
         }
@@ -202,7 +223,7 @@ impl Fetching<'_> {
         let source = Arc::clone(&self.sources[index].source);
         let identity = self.identity.clone().unwrap_or_default();
         let trusted = !self.validators_lie;
-        self.fetchers.insert(claim, Running::new(index, Arc::clone(&fetcher.received), ahead));
+        self.fetchers.insert(claim, Running::new(index, &fetcher, ahead));
         self.running.spawn(async move {
             let end = fetcher.fetch(&source, &identity, trusted, claim, span).await;
             Ended { claim, source: index, end }
@@ -247,25 +268,6 @@ impl Fetching<'_> {
                 slow.for_each(|(claim, _)| self.incoming.map().release(*claim));
             }
             state.left = standing.left;
-        }
-    }
-
-    /// At the tail, when all bytes are given out, a connection that is far slower than the others gives its bytes back.
-    pub(crate) fn look_after_the_slowest(&mut self, now: Instant) {
-        if self.fetchers.is_empty() || self.incoming.map().has_unclaimed() || !self.ranges {
-            return;
-        }
-        let best = self.sources.iter().filter_map(|source| source.rate).fold(0.0, f64::max);
-        let mut map = self.incoming.map();
-        for (claim, running) in &self.fetchers {
-            let age = now - running.since;
-            let Some(span) = map.claimed(*claim).filter(|_| age >= PATIENCE_AT_THE_TAIL) else { continue };
-            let rate = running.received() as f64 / age.as_secs_f64();
-            let seconds_left = span.left() as f64 / rate.max(1.0);
-            if rate * 8.0 < best && seconds_left > PATIENCE_AT_THE_TAIL.as_secs_f64() {
-                // Its next look at the claim ends it; what it has collected is stored.
-                map.release(*claim);
-            }
         }
     }
 

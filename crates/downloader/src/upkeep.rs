@@ -35,6 +35,7 @@ impl Fetching<'_> {
             self.transfer.engine.space.still_needs(self.transfer.key, missing);
         }
         self.note_named_hash().await?;
+        self.listen(now);
         self.compare_sources(now);
         self.look_after_the_slowest(now);
         if self.sync.as_ref().is_some_and(tokio::task::JoinHandle::is_finished) {

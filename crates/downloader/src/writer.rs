@@ -8,7 +8,6 @@
 use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
 
 use bytes::Bytes;
 use tokio::task::JoinHandle;
@@ -137,7 +136,7 @@ impl<'a> Writer<'a> {
 
     fn collect(&mut self, piece: Bytes) {
         self.fetcher.incoming.meter.received(piece.len());
-        self.fetcher.received.fetch_add(piece.len() as u64, Relaxed);
+        self.fetcher.intake.add(piece.len());
         self.length += piece.len();
         match &mut self.collected {
             Collected::Block(buffer) => buffer.fill(&piece),

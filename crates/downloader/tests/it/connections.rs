@@ -175,6 +175,20 @@ async fn one_slow_connection_does_not_hold_the_end() {
 }
 
 #[tokio::test]
+async fn a_connection_that_falls_silent_does_not_hold_the_end() {
+    let server = FileServer::start();
+    server.set_rate_per_connection(20_000_000);
+    // It is the fastest for most of the file, and has too little left for the others to take half of it.
+    let route = server.file("/f.bin", Content::pattern(17, 100 * MIB));
+    let route = route.rate(40_000_000, Nth(1)).stall_after(15 * MIB, Nth(1));
+    let mut rig = Rig::with(Settings { stall_timeout: Duration::from_secs(3600), ..settings() });
+    let story = rig.fetch(rig.file("f.bin", &route.url())).await;
+    assert!(story.completed());
+    rig.assert_whole("f.bin", &route.content());
+    assert!(route.body_bytes_sent() < 104 * MIB, "only what it had not brought is asked for anew");
+}
+
+#[tokio::test]
 async fn a_server_that_is_away_for_a_while_is_found_again() {
     let server = FileServer::start();
     let port = server.address().port();
