@@ -7,6 +7,7 @@ use reqwest::header::{
     LAST_MODIFIED,
 };
 
+use crate::blocks::LARGEST_FILE;
 use crate::{Facts, Sha256Digest};
 
 /// The part of a file that an answer holds.
@@ -44,7 +45,7 @@ pub(crate) fn content_range(headers: &HeaderMap) -> Result<ContentRange, String>
         return Err("it has no Content-Range, or more than one".into());
     };
     let value = value.to_str().map_err(|_| "its Content-Range is not text".to_owned())?;
-    parse_content_range(value).ok_or_else(|| format!("its Content-Range is {value:?}"))
+    parse_content_range(value).ok_or_else(|| format!("its Content-Range is {}", quoted(value)))
 }
 
 fn parse_content_range(value: &str) -> Option<ContentRange> {
@@ -74,16 +75,17 @@ pub(crate) fn judge(status: StatusCode, headers: &HeaderMap, start: u64, end: u6
     if let Some(encoding) =
         text(headers, CONTENT_ENCODING).filter(|encoding| !encoding.eq_ignore_ascii_case("identity"))
     {
-        return Err(format!("it is encoded as {encoding:?} although it was asked for as it is"));
+        return Err(format!("it is encoded as {} although it was asked for as it is", quoted(encoding)));
     }
     let length = content_length(headers)?;
     if status != StatusCode::PARTIAL_CONTENT {
-        return Ok(Body::Whole(length));
+        return believable(length).map(Body::Whole);
     }
     if text(headers, CONTENT_TYPE).is_some_and(|kind| kind.to_ascii_lowercase().starts_with("multipart/byteranges")) {
         return Err("it holds several parts where one was asked for".into());
     }
     let range = content_range(headers)?;
+    believable(range.total)?;
     let expected_end = range.total.map_or(end, |total| end.min(total));
     if range.start != start || range.end > expected_end {
         return Err(format!(
@@ -99,10 +101,23 @@ pub(crate) fn judge(status: StatusCode, headers: &HeaderMap, start: u64, end: u6
     Ok(Body::Part(range))
 }
 
+/// A size that a file can have.
+fn believable(size: Option<u64>) -> Result<Option<u64>, String> {
+    match size {
+        Some(size) if size > LARGEST_FILE => Err(format!("it says that the file has {size} bytes")),
+        size => Ok(size),
+    }
+}
+
+/// A header's value in an error: somebody else's text, which may be long.
+fn quoted(value: &str) -> String {
+    format!("{:?}", value.chars().take(80).collect::<String>())
+}
+
 fn content_length(headers: &HeaderMap) -> Result<Option<u64>, String> {
     match text(headers, CONTENT_LENGTH) {
         None => Ok(None),
-        Some(value) => value.parse().map(Some).map_err(|_| format!("its Content-Length is {value:?}")),
+        Some(value) => value.parse().map(Some).map_err(|_| format!("its Content-Length is {}", quoted(value))),
     }
 }
 
@@ -114,7 +129,8 @@ pub(crate) fn text(headers: &HeaderMap, name: impl AsHeaderName) -> Option<&str>
 pub(crate) fn hugging_face_facts(headers: &HeaderMap, facts: &mut Facts) {
     let linked = text(headers, "x-linked-etag").map(|etag| etag.trim_start_matches("W/").trim_matches('"'));
     facts.sha256 = facts.sha256.or_else(|| linked.and_then(|etag| Sha256Digest::parse(etag).ok()));
-    facts.size = facts.size.or_else(|| text(headers, "x-linked-size")?.parse().ok());
+    let size = || text(headers, "x-linked-size")?.parse().ok().filter(|size| *size <= LARGEST_FILE);
+    facts.size = facts.size.or_else(size);
     facts.commit = facts.commit.take().or_else(|| text(headers, "x-repo-commit").map(str::to_owned));
 }
 

@@ -9,6 +9,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::bandwidth::Bandwidth;
+use crate::blocks::LARGEST_FILE;
 use crate::command::{Command, Reply};
 use crate::job_run::{JobRun, RunOutcome};
 use crate::outbox::Outbox;
@@ -333,6 +334,8 @@ fn problem_of(job: &Job) -> Option<&'static str> {
         Some("it names no file")
     } else if job.files.iter().any(|file| !file.done && file.sources.is_empty()) {
         Some("one of its files names no source")
+    } else if job.files.iter().any(|file| !file.done && file.size.is_some_and(|size| size > LARGEST_FILE)) {
+        Some("one of its files is larger than any that is taken")
     } else {
         None
     }

@@ -3,7 +3,7 @@
 
 use tokio_util::sync::CancellationToken;
 
-use crate::blocks::{BLOCK, Block, BlockMap};
+use crate::blocks::{BLOCK, Block, BlockMap, LARGEST_FILE};
 use crate::disk::{self, Access, Standing};
 use crate::identity::Identity;
 use crate::journal::Journal;
@@ -57,7 +57,7 @@ pub(crate) fn begin(part: &Part, file: &FileJob, stop: &CancellationToken) -> Re
 /// A journal of the content that is asked for, as far as can be told.
 fn usable(journal: Journal, file: &FileJob) -> Option<(Identity, Journal)> {
     let identity = journal.identity.clone()?;
-    let total = identity.total?;
+    let total = identity.total.filter(|total| *total <= LARGEST_FILE)?;
     let same_size = file.size.is_none_or(|size| size == total);
     let same_hash = match (file.sha256, identity.sha256) {
         (Some(asked), Some(known)) => asked == known,

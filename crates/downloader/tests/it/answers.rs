@@ -114,6 +114,34 @@ async fn a_server_that_lies_every_time_fails_in_words() {
 }
 
 #[tokio::test]
+async fn a_size_that_no_disk_can_hold_is_not_believed() {
+    const LIE: &str = "9223372036854775806";
+    let rules: [Rule; 2] = [
+        |route| route.content_range(ContentRange::Text(format!("bytes 0-299999/{LIE}")), Always),
+        |route| route.ignore_range(Always).header("Content-Length", LIE, Always),
+    ];
+    for rule in rules {
+        let route = rule(&FileServer::start().file("/f.bin", Content::pattern(40, 300_000)));
+        let mut rig = Rig::start();
+        let story = rig.fetch(rig.known("f.bin", &route)).await;
+        let words = format!("gave an answer that cannot be used: it says that the file has {LIE} bytes");
+        assert!(story.error().to_string().ends_with(&words), "{}", story.error());
+        rig.assert_absent("f.bin");
+    }
+}
+
+#[tokio::test]
+async fn what_a_server_says_at_length_is_told_in_short() {
+    let long = "x".repeat(6_000);
+    for header in ["Content-Range", "Content-Encoding"] {
+        let route = FileServer::start().file("/f.bin", Content::pattern(41, 300_000)).header(header, &long, Always);
+        let mut rig = Rig::start();
+        let words = rig.fetch(rig.known("f.bin", &route)).await.error().to_string();
+        assert!(words.contains("xxx") && words.len() < 300, "{header}: {} bytes", words.len());
+    }
+}
+
+#[tokio::test]
 async fn a_server_that_begins_to_lie_costs_no_byte_that_is_here() {
     let route = cut_once(36).content_range(ContentRange::Late(1), After(1));
     let mut rig = Rig::start();

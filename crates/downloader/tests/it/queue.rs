@@ -101,8 +101,16 @@ async fn commands_on_what_is_not_there_are_refused_in_words() {
     assert_eq!(rig.downloader.resume(&id).await.unwrap_err(), unknown);
     assert_eq!(rig.downloader.cancel(&id).await.unwrap_err(), unknown);
     assert_eq!(rig.downloader.set_priority(&id, Priority::High).await.unwrap_err(), unknown);
-    let empty = rig.downloader.enqueue(Job::new(id.clone(), vec![])).await.unwrap_err();
-    assert!(matches!(empty, CommandError::InvalidJob { .. }));
+    let file = rig.file("f", "http://127.0.0.1/f");
+    let unfit = [
+        (vec![], "it names no file"),
+        (vec![FileJob { sources: vec![], ..file.clone() }], "one of its files names no source"),
+        (vec![FileJob { size: Some(u64::MAX), ..file }], "one of its files is larger than any that is taken"),
+    ];
+    for (files, words) in unfit {
+        let refused = rig.downloader.enqueue(Job::new(id.clone(), files)).await.unwrap_err();
+        assert_eq!(refused.to_string(), format!("download nobody cannot be taken: {words}"));
+    }
     let downloader = rig.downloader.clone();
     rig.shutdown().await;
     assert_eq!(downloader.pause(&id).await.unwrap_err(), CommandError::Stopped);
