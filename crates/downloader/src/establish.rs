@@ -177,16 +177,18 @@ impl Fetching<'_> {
         Ok(())
     }
 
-    /// Enters what is missing in the ledger, and lets the file system set it aside where it can.
+    /// Enters what is missing in the ledger, less what an earlier try has set aside for it, and lets the file system set
+    /// it aside where it can.
     async fn make_room(&mut self) -> Result<(), Halt> {
-        let (total, missing) = {
+        let (total, missing, present) = {
             let map = self.incoming.map();
-            (map.total(), map.missing())
+            (map.total(), map.missing(), map.present())
         };
         let Some(total) = total else { return Ok(()) };
         let part = Arc::clone(&self.incoming.part);
         let space = &self.transfer.engine.space;
-        space.reserve(self.transfer.key, part.folder.as_ref(), missing).map_err(Halt::Shortage)?;
+        let needed = missing.saturating_sub(part.allocated().saturating_sub(present));
+        space.reserve(self.transfer.key, part.folder.as_ref(), needed).map_err(Halt::Shortage)?;
         if total > BLOCK {
             let room = move || part.preallocate(total).map_err(|error| part.error("making room for", error));
             self.preallocated = self.transfer.engine.blocking(room).await?;

@@ -112,6 +112,12 @@ impl Part {
         Ok(self.file.status()?.size)
     }
 
+    /// Bytes of the disk that it has, also where nothing is written yet; 0 where nobody can say.
+    pub(crate) fn allocated(&self) -> u64 {
+        let blocks = self.file.as_file().and_then(|file| rustix::fs::fstat(file).ok()).map(|stat| stat.st_blocks);
+        blocks.map_or(0, |blocks| u64::try_from(blocks).unwrap_or(0) * 512)
+    }
+
     fn journal_name(&self) -> String {
         format!("{}{JOURNAL_SUFFIX}", self.destination.name())
     }
