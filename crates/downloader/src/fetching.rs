@@ -140,6 +140,7 @@ impl<'a> Fetching<'a> {
         let result = self.fetch_all().await;
         self.transfer.growing.store(false, Relaxed);
         self.stop_all().await;
+        self.end_audit().await;
         match result {
             Ok(()) => {
                 self.permits.clear();

@@ -81,10 +81,7 @@ impl Fetching<'_> {
             self.incoming.set_hash(None);
             hash.stop().await;
         }
-        if let Some(audit) = self.audit.take() {
-            self.stop_audit.cancel();
-            let _ = audit.await;
-        }
+        self.end_audit().await;
         let lost = self.incoming.map().present();
         self.incoming.map().reset(self.transfer.file.size);
         self.incoming.meter.set_present(0);

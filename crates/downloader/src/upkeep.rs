@@ -111,6 +111,14 @@ impl Fetching<'_> {
         self.audit = Some(threads.spawn(move || verify::damaged_blocks(part.file.as_ref(), &blocks, &stop)));
     }
 
+    /// Ends the check where it stands, and waits for that: it holds the partial file, and its lock.
+    pub(crate) async fn end_audit(&mut self) {
+        if let Some(audit) = self.audit.take() {
+            self.stop_audit.cancel();
+            let _ = audit.await;
+        }
+    }
+
     pub(crate) async fn audited(&mut self, damaged: Result<Vec<usize>, JoinError>) -> Result<(), Halt> {
         let damaged = damaged.map_err(|panic| self.incoming.part.error("checking", io::Error::other(panic)))?;
         let state = self.hash_state.take();

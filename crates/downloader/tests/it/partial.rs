@@ -152,6 +152,37 @@ async fn a_journal_that_claims_more_than_the_disk_has_is_not_believed() {
 }
 
 #[tokio::test]
+async fn a_job_that_fails_while_what_is_here_is_still_checked_lets_go_of_it() {
+    // So much that checking it takes far longer than to be refused.
+    const HERE: u64 = 4 << 30;
+    let route = FileServer::start().file("/f.bin", Content::pattern(50, MIB)).status(404, When::Always);
+    let mut rig = Rig::holding(&[("f.bin.part", b""), ("f.bin.part.journal", &journal_of_zeros(&route.url(), HERE))]);
+    File::options().write(true).open(rig.path("f.bin.part")).unwrap().set_len(HERE).unwrap();
+    let story = rig.fetch(rig.file("f.bin", &route.url())).await;
+    assert!(matches!(story.error(), TransferError::NotFound { .. }), "{}", story.error());
+    assert!(rig.downloader.cancel(&downloader::JobId::new("job")).await.unwrap(), "something still holds it");
+    rig.assert_absent("f.bin");
+}
+
+/// The journal of a file that is a block longer than what is here of it, which is all zeros.
+fn journal_of_zeros(source: &str, here: u64) -> Vec<u8> {
+    let mut journal = b"cdjrnl\0\x01".to_vec();
+    let mut record = |body: &[u8]| {
+        journal.extend((body.len() as u32).to_le_bytes());
+        journal.extend(body);
+        journal.extend(crc32fast::hash(body).to_le_bytes());
+    };
+    // No hash, no tag, no date.
+    let source = [&(source.len() as u32).to_le_bytes(), source.as_bytes()].concat();
+    record(&[&[1], &(here + MIB).to_le_bytes()[..], &[0; 1 + 32 + 4 + 4], &source].concat());
+    let (length, crc) = ((MIB as u32).to_le_bytes(), crc32fast::hash(&[0; MIB as usize]).to_le_bytes());
+    for index in 0..(here / MIB) as u32 {
+        record(&[&[2], &index.to_le_bytes()[..], &length, &crc].concat());
+    }
+    journal
+}
+
+#[tokio::test]
 async fn a_finished_part_is_verified_and_renamed_without_network() {
     let route = FileServer::start().file("/f.bin", Content::pattern(43, 3 * MIB)).status(500, When::Always);
     let mut rig = Rig::holding(&[("f.bin.part", &route.content().to_vec())]);
