@@ -176,9 +176,13 @@ impl Fetcher {
     /// Reading a body to its very end gives the connection back for the next request, and shows whether it really is the
     /// end. Where the answer did not say so, more bytes mean that the file is another one than was asked for.
     async fn read_out(&self, mut response: Response, host: &str, end: u64, beyond: u64, end_is_said: bool) -> FetchEnd {
-        let more = match tokio::time::timeout(self.stall_timeout, response.chunk()).await {
-            Ok(Ok(Some(frame))) => beyond + frame.len() as u64,
-            _ => beyond,
+        let more = tokio::select! {
+            biased;
+            () = self.stop.cancelled() => beyond,
+            read = tokio::time::timeout(self.stall_timeout, response.chunk()) => match read {
+                Ok(Ok(Some(frame))) => beyond + frame.len() as u64,
+                _ => beyond,
+            },
         };
         match (more, end_is_said) {
             (0, _) => FetchEnd::Done,

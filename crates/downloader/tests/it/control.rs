@@ -3,11 +3,11 @@
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-use downloader::{CommandError, Existing, FileJob, Job, JobEvent, JobId, Settings};
+use downloader::{CommandError, Existing, FileJob, Job, JobEvent, JobId, JobState, PauseReason, Settings};
 use proptest::prelude::*;
-use test_support::file_server::{Content, FileServer, When};
+use test_support::file_server::{Content, FileServer, Route, When};
 
-use crate::rig::{MIB, Rig, settings};
+use crate::rig::{MIB, PATIENCE, Rig, settings};
 
 #[tokio::test]
 async fn rate_limits_hold_and_can_be_lifted_meanwhile() {
@@ -103,6 +103,32 @@ async fn a_job_under_a_strict_limit_pauses_at_once() {
     let start = Instant::now();
     rig.downloader.pause(&id).await.unwrap();
     assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
+}
+
+#[tokio::test]
+async fn a_body_that_never_ends_holds_up_neither_a_whole_file_nor_a_pause() {
+    const SIZE: u64 = 2 * MIB;
+    let patient = || Settings { stall_timeout: Duration::from_secs(3600), ..settings() };
+    let endless = |route: Route| route.chunked(When::Always).stall_after(SIZE, When::Always);
+    // The range says where it ends.
+    let route = endless(FileServer::start().file("/f", Content::pattern(87, SIZE)));
+    let mut rig = Rig::with(patient());
+    assert!(rig.fetch(rig.known("f", &route)).await.completed());
+    rig.assert_whole("f", &route.content());
+
+    // Nothing says so, and more bytes would show that it is another file.
+    let route = endless(FileServer::start().file("/f", Content::pattern(88, SIZE)).ignore_range(When::Always));
+    let mut rig = Rig::with(patient());
+    rig.enqueue("job", vec![FileJob { size: Some(SIZE), ..rig.known("f", &route) }]).await;
+    rig.until("job", |event| matches!(event, JobEvent::Progress(tick) if tick.downloaded_bytes == SIZE)).await;
+    let id = JobId::new("job");
+    let paused = tokio::time::timeout(PATIENCE, rig.downloader.pause(&id)).await;
+    assert_eq!(paused.expect("a pause waits for nobody"), Ok(JobState::Paused(PauseReason::Requested)));
+    rig.rest("job").await;
+    rig.downloader.resume(&id).await.unwrap();
+    assert!(rig.rest("job").await.completed(), "all of it was here");
+    rig.assert_whole("f", &route.content());
+    assert_eq!(route.requests().len(), 1);
 }
 
 #[derive(Debug, Clone, Copy)]
