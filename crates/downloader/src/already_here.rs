@@ -3,13 +3,12 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use tokio_util::sync::CancellationToken;
-
 use crate::disk::Disk;
+use crate::local_copy::{self, Copier};
 use crate::part::Part;
 use crate::start::Beginning;
 use crate::transfer::{Halt, Transfer};
-use crate::{FileJob, FileOutcome, TransferError, local_copy, probe, start};
+use crate::{FileJob, FileOutcome, TransferError, probe, start};
 
 /// What of a file is on this machine.
 pub(crate) enum Found {
@@ -25,7 +24,7 @@ pub(crate) struct Search {
     pub(crate) wanted: FileJob,
     /// Of Hugging Face.
     pub(crate) cache: Option<PathBuf>,
-    pub(crate) stop: CancellationToken,
+    pub(crate) copier: Copier,
 }
 
 impl Search {
@@ -34,16 +33,16 @@ impl Search {
     pub(crate) fn all(&self, part: &Part) -> Result<Option<Found>, TransferError> {
         match self.whole(part)? {
             Some(outcome) => Ok(Some(Found::Whole(outcome))),
-            None if self.stop.is_cancelled() => Ok(None),
-            None => Ok(Some(Found::Part(start::begin(part, &self.file, &self.stop)?))),
+            None if self.copier.stop.is_cancelled() => Ok(None),
+            None => Ok(Some(Found::Part(start::begin(part, &self.file, &self.copier)?))),
         }
     }
 
     /// The file itself, or a copy of it on this machine, makes the network needless.
     pub(crate) fn whole(&self, part: &Part) -> Result<Option<FileOutcome>, TransferError> {
-        match start::look_at_destination(part, &self.file, &self.stop)? {
+        match start::look_at_destination(part, &self.file, &self.copier.stop)? {
             Some(found) => Ok(Some(found)),
-            None => local_copy::take(self.disk.as_ref(), part, &self.wanted, self.cache.as_deref(), &self.stop),
+            None => local_copy::take(self.disk.as_ref(), part, &self.wanted, self.cache.as_deref(), &self.copier),
         }
     }
 }
@@ -61,6 +60,6 @@ impl Transfer {
             wanted.sha256 = facts.ok().and_then(|facts| facts.sha256);
         }
         let disk = Arc::clone(&self.engine.disk);
-        Ok(Search { disk, file: self.file.clone(), wanted, cache, stop: self.stop.clone() })
+        Ok(Search { disk, file: self.file.clone(), wanted, cache, copier: self.copier() })
     }
 }

@@ -59,7 +59,7 @@ impl Downloader {
         let (outbox, updates) = mpsc::channel(UPDATES);
         let engine = Arc::new(Engine {
             web: Arc::clone(&web),
-            space: SpaceLedger::new(settings.min_free_space),
+            space: Arc::new(SpaceLedger::new(settings.min_free_space)),
             bandwidth: Arc::clone(&bandwidth),
             destinations: Destinations::default(),
             disk: world.disk,

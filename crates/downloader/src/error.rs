@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use rustix::io::Errno;
 
+use crate::space::Shortage;
 use crate::{JobId, Sha256Digest, SourceUrlError};
 
 /// Why the engine could not be built.
@@ -273,6 +274,12 @@ pub enum TransferError {
         /// The system's word.
         source: io::Error,
     },
+}
+
+impl From<Shortage> for TransferError {
+    fn from(shortage: Shortage) -> Self {
+        Self::InsufficientStorage { needed_bytes: shortage.needed, available_bytes: shortage.available }
+    }
 }
 
 impl TransferError {

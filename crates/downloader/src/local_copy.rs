@@ -1,12 +1,14 @@
 //! Content that is on this machine already: checked by its hash, then hard-linked, cloned or copied. Blocks.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
 use crate::blocks::BLOCK;
 use crate::disk::{self, Disk, OpenFile, Standing};
 use crate::part::Part;
+use crate::space::{SpaceLedger, TransferKey};
 use crate::start::{outcome_of, throw_away};
 use crate::verify::content_of;
 use crate::{Arrival, Existing, FileJob, FileOutcome, Sha256Digest, TransferError};
@@ -17,12 +19,12 @@ pub(crate) fn take(
     part: &Part,
     file: &FileJob,
     hf_cache: Option<&Path>,
-    stop: &CancellationToken,
+    copier: &Copier,
 ) -> Result<Option<FileOutcome>, TransferError> {
     let Some(expected) = file.sha256 else { return Ok(None) };
     let cached = hf_cache.into_iter().flat_map(|cache| blobs_of(file, cache, expected));
     for copy in file.local_copies.iter().cloned().chain(cached) {
-        if let Some(outcome) = take_one(disk, part, file, &copy, expected, stop)? {
+        if let Some(outcome) = take_one(disk, part, file, &copy, expected, copier)? {
             return Ok(Some(outcome));
         }
     }
@@ -43,9 +45,9 @@ fn blobs_of(file: &FileJob, cache: &Path, digest: Sha256Digest) -> Vec<PathBuf> 
 fn repositories_of(file: &FileJob, cache: &Path) -> Vec<PathBuf> {
     let repositories = file.sources.iter().filter_map(crate::SourceUrl::hugging_face_repo);
     let folder = |repo: String| {
-        let (kind, name) = match repo.strip_prefix("datasets/") {
-            Some(name) => ("datasets", name.to_owned()),
-            None => ("models", repo),
+        let (kind, name) = match repo.split_once('/') {
+            Some((kind @ ("datasets" | "spaces"), name)) => (kind, name),
+            _ => ("models", repo.as_str()),
         };
         format!("{kind}--{}", name.replace('/', "--"))
     };
@@ -59,7 +61,7 @@ fn take_one(
     file: &FileJob,
     copy: &Path,
     expected: Sha256Digest,
-    stop: &CancellationToken,
+    copier: &Copier,
 ) -> Result<Option<FileOutcome>, TransferError> {
     // A copy that cannot be read is no copy; the network is still there.
     let Ok(opened) = disk.open_anywhere(copy) else { return Ok(None) };
@@ -67,7 +69,7 @@ fn take_one(
     if !status.is_file || file.size.is_some_and(|size| size != status.size) {
         return Ok(None);
     }
-    let Ok(Some(content)) = content_of(opened.as_ref(), stop) else { return Ok(None) };
+    let Ok(Some(content)) = content_of(opened.as_ref(), &copier.stop) else { return Ok(None) };
     if content.sha256 != expected {
         return Ok(None);
     }
@@ -75,9 +77,11 @@ fn take_one(
     if opened.sync().is_ok() && link(part, copy, status.inode)? {
         return Ok(Some(outcome_of(content, file, Arrival::Linked)));
     }
-    clone_or_copy(part, opened.as_ref()).map_err(|error| part.error("copying into", error))?;
+    if !copier.fill(part, opened.as_ref(), "copying into")? {
+        return Ok(None);
+    }
     part.file.sync().map_err(|error| part.error("syncing", error))?;
-    let copied = content_of(part.file.as_ref(), stop).map_err(|error| part.error("reading", error))?;
+    let copied = content_of(part.file.as_ref(), &copier.stop).map_err(|error| part.error("reading", error))?;
     if copied.is_none_or(|copied| copied.sha256 != expected) {
         throw_away(part)?;
         return Ok(None);
@@ -104,23 +108,95 @@ fn link(part: &Part, copy: &Path, inode: u64) -> Result<bool, TransferError> {
     Ok(true)
 }
 
-/// Fills the `.part` from another file: as a clone where the file system can, else byte by byte.
-pub(crate) fn clone_or_copy(part: &Part, from: &dyn OpenFile) -> std::io::Result<()> {
-    part.file.set_size(0)?;
-    if let (Some(to), Some(from)) = (part.file.as_file(), from.as_file())
-        && rustix::fs::ioctl_ficlone(to, from).is_ok()
-    {
-        return Ok(());
-    }
-    let mut offset = 0;
-    loop {
-        let mut piece = vec![0; BLOCK as usize];
-        let read = disk::read_up_to(from, &mut piece, offset)?;
-        if read == 0 {
-            return Ok(());
+/// Fills partial files from others, for one transfer.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Copier {
+    pub(crate) space: Arc<SpaceLedger>,
+    pub(crate) key: TransferKey,
+    pub(crate) stop: CancellationToken,
+}
+
+impl Copier {
+    /// As a clone where the file system can, else byte by byte where there is room. `false` when it was told to stop.
+    pub(crate) fn fill(&self, part: &Part, from: &dyn OpenFile, action: &'static str) -> Result<bool, TransferError> {
+        let failed = |error| part.error(action, error);
+        part.file.set_size(0).map_err(failed)?;
+        if self.stop.is_cancelled() {
+            return Ok(false);
         }
-        piece.truncate(read);
-        part.file.write_at(offset, &[piece.into()])?;
-        offset += read as u64;
+        if let (Some(to), Some(from)) = (part.file.as_file(), from.as_file())
+            && rustix::fs::ioctl_ficlone(to, from).is_ok()
+        {
+            return Ok(true);
+        }
+        let size = from.status().map_err(failed)?.size;
+        self.space.reserve(self.key, part.folder.as_ref(), size)?;
+        self.copy(part, from, size).map_err(failed)
+    }
+
+    fn copy(&self, part: &Part, from: &dyn OpenFile, size: u64) -> std::io::Result<bool> {
+        let mut offset = 0;
+        loop {
+            if self.stop.is_cancelled() {
+                return Ok(false);
+            }
+            let mut piece = vec![0; BLOCK as usize];
+            let read = disk::read_up_to(from, &mut piece, offset)?;
+            if read == 0 {
+                return Ok(true);
+            }
+            piece.truncate(read);
+            part.file.write_at(offset, &[piece.into()])?;
+            offset += read as u64;
+            self.space.still_needs(self.key, size.saturating_sub(offset));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::disk::Access;
+    use crate::unix_disk::UnixDisk;
+    use crate::{Destination, SourceUrl};
+
+    #[test]
+    fn a_copy_ends_when_it_is_told_to_and_asks_for_room_before_it_begins() {
+        let folder = tempfile::tempdir().expect("a folder can be made");
+        let destination = Destination::new(folder.path(), "f.bin").expect("a name");
+        let open = || UnixDisk::default().open_parent(&destination, true).expect("a folder");
+        let from = open().open("from.bin", Access::Create).expect("a file");
+        from.write_at(0, &[vec![1; 3 * BLOCK as usize].into()]).expect("room");
+        let Ok(part) = Part::open(open(), &destination) else { panic!("nobody holds it") };
+        let copier = |min_free| Copier { space: Arc::new(SpaceLedger::new(min_free)), ..Copier::default() };
+        let size = || part.size().expect("a size");
+
+        let stopped = copier(0);
+        stopped.stop.cancel();
+        assert!(matches!(stopped.fill(&part, from.as_ref(), "copying into"), Ok(false)));
+        assert!(matches!(stopped.copy(&part, from.as_ref(), 3 * BLOCK), Ok(false)));
+        assert_eq!(size(), 0);
+
+        match copier(u64::MAX).fill(&part, from.as_ref(), "copying into") {
+            Err(TransferError::InsufficientStorage { needed_bytes, .. }) => assert_eq!(needed_bytes, 3 * BLOCK),
+            // A clone takes no room.
+            other => assert!(matches!(other, Ok(true)), "{other:?}"),
+        }
+        assert!(matches!(copier(0).fill(&part, from.as_ref(), "copying into"), Ok(true)));
+        assert_eq!(size(), 3 * BLOCK);
+    }
+
+    #[test]
+    fn each_kind_of_repository_has_a_folder_of_its_own_in_the_cache() {
+        let destination = Destination::new("/models", "f.bin").expect("a name");
+        for (link, folder) in [
+            ("hf://org/repo/f.bin", "models--org--repo"),
+            ("hf://datasets/org/repo/f.bin", "datasets--org--repo"),
+            ("hf://spaces/org/repo/f.bin", "spaces--org--repo"),
+        ] {
+            let file = FileJob::new(destination.clone(), vec![SourceUrl::parse(link).expect("a link")]);
+            let found = repositories_of(&file, Path::new("/hf"));
+            assert_eq!(found, [Path::new("/hf/hub").join(folder), Path::new("/hf").join(folder)]);
+        }
     }
 }

@@ -5,26 +5,43 @@ use crate::blocks::{BLOCK, Block};
 use crate::disk::{Access, Standing};
 use crate::identity::Identity;
 use crate::journal::Record;
-use crate::local_copy::clone_or_copy;
+use crate::local_copy::Copier;
 use crate::part::Part;
-use crate::{Existing, FileJob, TransferError};
+use crate::start::throw_away;
+use crate::{BlockChecksums, Existing, FileJob, Sha256Digest, TransferError};
 
 /// Fills an empty `.part` from the file at the destination and journals every block with the checksum that it should
 /// have; the check that every resumed file goes through finds those that do not. `false` where there is nothing to
 /// salvage.
-pub(crate) fn seed(part: &Part, file: &FileJob) -> Result<bool, TransferError> {
-    let failed = |error| part.error("salvaging", error);
+pub(crate) fn seed(part: &Part, file: &FileJob, copier: &Copier) -> Result<bool, TransferError> {
     let (Some(checksums), Some(sha256), Existing::Replace) = (&file.salvage, file.sha256, file.existing) else {
         return Ok(false);
     };
-    let name = part.destination().name();
-    let Standing::File { size, .. } = part.folder.standing(name).map_err(failed)? else { return Ok(false) };
+    let standing = part.folder.standing(part.destination().name()).map_err(|error| part.error("salvaging", error))?;
+    let Standing::File { size, .. } = standing else { return Ok(false) };
     let covers = u64::from(checksums.block_size) == BLOCK && checksums.crc32.len() as u64 == size.div_ceil(BLOCK);
     if !covers || size == 0 || file.size.is_some_and(|asked| asked != size) {
         return Ok(false);
     }
-    let damaged = part.folder.open(name, Access::Read).map_err(failed)?;
-    clone_or_copy(part, damaged.as_ref()).map_err(failed)?;
+    let filled = fill(part, file, (size, sha256, checksums), copier);
+    if !matches!(filled, Ok(true)) {
+        // The next run would not know half of it for what it is.
+        throw_away(part)?;
+    }
+    filled
+}
+
+fn fill(
+    part: &Part,
+    file: &FileJob,
+    (size, sha256, checksums): (u64, Sha256Digest, &BlockChecksums),
+    copier: &Copier,
+) -> Result<bool, TransferError> {
+    let failed = |error| part.error("salvaging", error);
+    let damaged = part.folder.open(part.destination().name(), Access::Read).map_err(failed)?;
+    if !copier.fill(part, damaged.as_ref(), "salvaging")? {
+        return Ok(false);
+    }
     let source = file.sources.first().map(crate::SourceUrl::public).unwrap_or_default();
     let identity = Identity { total: Some(size), sha256: Some(sha256), source, ..Identity::default() };
     part.begin_journal(&identity).map_err(failed)?;

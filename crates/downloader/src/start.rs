@@ -7,6 +7,7 @@ use crate::blocks::{BLOCK, Block, BlockMap, LARGEST_FILE};
 use crate::disk::{self, Access, Standing};
 use crate::identity::Identity;
 use crate::journal::Journal;
+use crate::local_copy::Copier;
 use crate::part::{Part, of_io};
 use crate::salvage;
 use crate::verify::{Content, content_of};
@@ -35,11 +36,11 @@ pub(crate) struct Resume {
 /// Looks at the partial file and its journal. It is the disk that is asked, not memory, and before anything is written: a
 /// sync of an earlier process may have failed, which a small file has no journal to tell, and somebody may have taken that
 /// of a large one away.
-pub(crate) fn begin(part: &Part, file: &FileJob, stop: &CancellationToken) -> Result<Beginning, TransferError> {
+pub(crate) fn begin(part: &Part, file: &FileJob, copier: &Copier) -> Result<Beginning, TransferError> {
     let failed = |error| part.error("reading the partial file of", error);
     let size = part.size().map_err(failed)?;
-    if size == 0 && salvage::seed(part, file)? {
-        return begin(part, file, stop);
+    if size == 0 && salvage::seed(part, file, copier)? {
+        return begin(part, file, copier);
     }
     let journal = part.read_journal().map_err(failed)?;
     if size == 0 {
@@ -48,10 +49,14 @@ pub(crate) fn begin(part: &Part, file: &FileJob, stop: &CancellationToken) -> Re
     if disk::look_past_memory(part.file.as_ref()).is_err() {
         return fresh(part, Some(RestartReason::SyncFailed { blocks: size.div_ceil(BLOCK) }));
     }
-    match journal.and_then(|journal| usable(journal, file)) {
-        Some((identity, journal)) => Ok(resume(size, identity, journal)),
-        None => without_journal(part, file, size, stop),
+    if let Some((identity, journal)) = journal.and_then(|journal| usable(journal, file)) {
+        return Ok(resume(size, identity, journal));
     }
+    let found = without_journal(part, file, size, &copier.stop)?;
+    if matches!(found, Beginning::Fresh { .. }) && salvage::seed(part, file, copier)? {
+        return begin(part, file, copier);
+    }
+    Ok(found)
 }
 
 /// A journal of the content that is asked for, as far as can be told.

@@ -21,6 +21,7 @@ use crate::fetching::Fetching;
 use crate::finish::{self, Arrived, Finish};
 use crate::identity::NamedHash;
 use crate::incoming::Incoming;
+use crate::local_copy::Copier;
 use crate::meter::Meter;
 use crate::outbox::Outbox;
 use crate::part::{Part, PartError};
@@ -42,7 +43,7 @@ const MOST_REMOVALS: u32 = 3;
 pub(crate) struct Engine {
     pub(crate) settings: Settings,
     pub(crate) web: Arc<Web>,
-    pub(crate) space: SpaceLedger,
+    pub(crate) space: Arc<SpaceLedger>,
     pub(crate) bandwidth: Arc<Bandwidth>,
     pub(crate) destinations: Destinations,
     pub(crate) disk: Arc<dyn Disk>,
@@ -230,9 +231,11 @@ impl Transfer {
                     let left = left_to_try.get_or_insert_with(|| full_retries(&self.file.sources, &givers));
                     let Some(source) = left.pop_front() else { return Err(Halt::Failed(error)) };
                     self.file.sources = vec![source];
+                    // The checksums by which good blocks were told from damaged ones may be what was wrong.
+                    self.file.salvage = None;
                     self.restarted(RestartReason::HashMismatch).await;
-                    let (part, file, stop) = (Arc::clone(part), self.file.clone(), self.stop.clone());
-                    beginning = self.engine.blocking(move || start::begin(&part, &file, &stop)).await?;
+                    let (part, file, copier) = (Arc::clone(part), self.file.clone(), self.copier());
+                    beginning = self.engine.blocking(move || start::begin(&part, &file, &copier)).await?;
                 }
             }
         }
@@ -273,6 +276,11 @@ impl Transfer {
             () = self.stop.cancelled() => Err(Halt::Stopped),
             slot = Arc::clone(&self.slots).acquire_owned() => slot.map_err(|_| Halt::Stopped),
         }
+    }
+
+    /// Who copies for it what is on this machine.
+    pub(crate) fn copier(&self) -> Copier {
+        Copier { space: Arc::clone(&self.engine.space), key: self.key, stop: self.stop.clone() }
     }
 
     /// The hash that the file has to have in the end, as far as it is known.

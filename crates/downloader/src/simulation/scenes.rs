@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio_util::sync::CancellationToken;
 
 use super::chance::Chance;
 use super::disk::MemoryDisk;
@@ -17,6 +16,7 @@ use crate::blocks::{BLOCK, BlockMap};
 use crate::disk::Disk;
 use crate::identity::Identity;
 use crate::incoming::Incoming;
+use crate::local_copy::Copier;
 use crate::meter::Meter;
 use crate::part::Part;
 use crate::prefix_hash::PrefixHash;
@@ -81,7 +81,7 @@ fn a_part_without_a_journal_is_believed_as_the_disk_has_it_and_not_as_memory_sho
         }
         let source = SourceUrl::parse("https://files.example/f.bin").expect("a URL");
         let file = FileJob { sha256: Some(sha256(&content)), ..FileJob::new(destination(), vec![source]) };
-        let beginning = start::begin(&part, &file, &CancellationToken::new()).expect("a disk that works");
+        let beginning = start::begin(&part, &file, &Copier::default()).expect("a disk that works");
         match beginning {
             Beginning::Whole(found) => assert!(!sync_fails && found.size == BLOCK, "the disk does not have it"),
             Beginning::Fresh { reason } => assert!(sync_fails && reason == Some(RestartReason::JournalUnreadable)),

@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::{MetadataExt, symlink};
 
-use downloader::{Arrival, Existing, FileJob, Settings, SourceUrl, TransferError};
+use downloader::{Arrival, BlockChecksums, Existing, FileJob, Settings, SourceUrl, TransferError};
 use test_support::file_server::{Content, FileServer, Route};
 
 use crate::rig::{MIB, Rig, settings};
@@ -121,4 +121,32 @@ async fn a_damaged_file_is_repaired_from_its_good_blocks() {
     assert_eq!(story.restarts(), [downloader::RestartReason::DamagedBlocks { blocks: 3 }]);
     rig.assert_whole("f.bin", &route.content());
     assert_eq!(route.body_bytes_sent() - before, 2 * MIB + 5, "three blocks, the last of them short");
+}
+
+#[tokio::test]
+async fn a_repair_begins_again_from_the_damaged_file_or_from_nothing_where_it_has_to() {
+    let route = FileServer::start().file("/f.bin", Content::pattern(94, 5 * MIB));
+    let mut rig = Rig::start();
+    let blocks = rig.fetch(rig.known("f.bin", &route)).await.outcome().blocks.clone();
+    let mut damaged = route.content().to_vec();
+    damaged[3 << 20] ^= 1;
+    let repair = |rig: &Rig, salvage: &BlockChecksums| FileJob {
+        salvage: Some(salvage.clone()),
+        existing: Existing::Replace,
+        ..rig.known("f.bin", &route)
+    };
+    // An earlier one was killed while it copied.
+    std::fs::write(rig.path("f.bin"), &damaged).unwrap();
+    std::fs::write(rig.path("f.bin.part"), &damaged[..2 << 20]).unwrap();
+    let story = rig.fetch(repair(&rig, &blocks)).await;
+    assert_eq!(story.outcome().wire_bytes, MIB, "{:#?}", story.told());
+    rig.assert_whole("f.bin", &route.content());
+
+    // The checksums are those of the damaged file, so that no block of it is found out.
+    std::fs::write(rig.path("f.bin"), &damaged).unwrap();
+    let mut wrong = blocks.clone();
+    wrong.crc32[3] = crc32fast::hash(&damaged[3 << 20..4 << 20]);
+    let story = rig.fetch(repair(&rig, &wrong)).await;
+    assert_eq!(story.restarts(), [downloader::RestartReason::HashMismatch]);
+    rig.assert_whole("f.bin", &route.content());
 }

@@ -6,7 +6,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use downloader::{Destination, FileJob, JobEvent, JobId, PauseReason, Settings, TransferError};
+use downloader::{Destination, Existing, FileJob, JobEvent, JobId, PauseReason, Settings, TransferError};
 use test_support::file_server::{Content, FileServer, Route, When::Always};
 
 use crate::mounts::{Mount, TMPFS};
@@ -198,6 +198,25 @@ async fn a_disk_that_is_full_between_files_keeps_those_that_are_whole() {
         disk.assert_whole(&format!("f{n}"), route);
     }
     assert_eq!(routes[0].requests().len(), 1, "what was whole is not fetched again");
+}
+
+#[tokio::test]
+async fn a_repair_waits_for_room_and_then_fetches_the_damaged_block_alone() {
+    let Some(disk) = small_disk("a_repair_waits_for_room_and_then_fetches_the_damaged_block_alone") else { return };
+    let route = route(SIZE);
+    let mut rig = Rig::start();
+    let file = FileJob { destination: disk.file("f"), ..rig.known("f", &route) };
+    let blocks = rig.fetch(file.clone()).await.outcome().blocks.clone();
+    let damaged = File::options().write(true).open(disk.folder.join("f")).unwrap();
+    std::os::unix::fs::FileExt::write_all_at(&damaged, b"?", MIB).unwrap();
+    std::fs::write(disk.filler(), vec![1; 6 << 20]).unwrap();
+    let repair = FileJob { salvage: Some(blocks), existing: Existing::Replace, ..file };
+    let (needed, available) = shortage(&rig.fetch(repair).await);
+    assert!(needed == SIZE && (3 * MIB..SIZE).contains(&available), "{needed} needed, {available} available");
+    disk.free();
+    let story = rig.until("job", |event| matches!(event, JobEvent::Completed | JobEvent::Failed { .. })).await;
+    assert_eq!(story.outcome().wire_bytes, MIB, "{:#?}", story.told());
+    disk.assert_whole("f", &route);
 }
 
 #[tokio::test]
