@@ -10,27 +10,33 @@ use crate::{PrivateSources, Settings};
 #[derive(Debug, Clone)]
 pub(crate) struct AddressPolicy {
     allowed: PrivateSources,
-    /// Hosts of the endpoints and those that the operator names.
-    operator_hosts: Vec<String>,
+    /// Hosts of the endpoints.
+    endpoints: Vec<String>,
+    proxies: Vec<String>,
 }
 
 impl AddressPolicy {
     pub(crate) fn new(settings: &Settings) -> Self {
         let endpoints = [&settings.hf_endpoint, &settings.civitai_endpoint];
-        let hosts = endpoints.iter().filter_map(|url| url.host_str());
-        let operator_hosts = hosts.chain(settings.operator_hosts.iter().map(String::as_str)).map(normal).collect();
-        Self { allowed: settings.private_sources.clone(), operator_hosts }
+        let endpoints = endpoints.iter().filter_map(|url| url.host_str()).map(normal).collect();
+        let proxies = settings.proxy_hosts.iter().map(|host| normal(host)).collect();
+        Self { allowed: settings.private_sources.clone(), endpoints, proxies }
     }
 
-    /// Whether a connection to this address may be made for this host name.
+    /// Whether a connection to this address may be made for this host name, be it that of a link or of a proxy.
     pub(crate) fn permits(&self, host: &str, address: IpAddr) -> bool {
+        self.proxies.contains(&normal(host)) || self.permits_link(host, address)
+    }
+
+    /// Whether a link with this host name may lead to this address.
+    pub(crate) fn permits_link(&self, host: &str, address: IpAddr) -> bool {
         let networks = match &self.allowed {
             PrivateSources::All => return true,
             PrivateSources::None => &[][..],
             PrivateSources::Networks(networks) => networks.as_slice(),
         };
         let meant = meant_by(address);
-        self.operator_hosts.contains(&normal(host))
+        self.endpoints.contains(&normal(host))
             || is_public(meant)
             || networks.iter().any(|network| network.contains(&address) || network.contains(&meant))
     }
@@ -43,7 +49,12 @@ impl AddressPolicy {
             _ => return Ok(()),
         };
         let host = url.host_str().unwrap_or_default();
-        if self.permits(host, address) { Ok(()) } else { Err(address.to_string()) }
+        if self.permits_link(host, address) { Ok(()) } else { Err(address.to_string()) }
+    }
+
+    /// The name in a URL, where it is also that of a proxy: whoever resolves it cannot tell for whom.
+    pub(crate) fn name_of_a_proxy<'a>(&self, url: &'a Url) -> Option<&'a str> {
+        url.domain().filter(|name| self.proxies.contains(&normal(name)))
     }
 }
 
@@ -101,7 +112,8 @@ mod tests {
 
     fn policy(private_sources: PrivateSources) -> AddressPolicy {
         let hf_endpoint = Url::parse("http://mirror.internal:8000").expect("a URL");
-        AddressPolicy::new(&Settings { private_sources, hf_endpoint, ..Settings::default() })
+        let proxy_hosts = vec!["proxy.internal".to_owned(), "10.9.9.9".to_owned()];
+        AddressPolicy::new(&Settings { private_sources, hf_endpoint, proxy_hosts, ..Settings::default() })
     }
 
     fn verdict(policy: &AddressPolicy, url: &str) -> bool {
@@ -160,5 +172,16 @@ mod tests {
         assert!(some.permits("Mirror.Internal.", local));
         assert!(!some.permits("other.internal", local));
         assert!(policy(PrivateSources::All).permits("other.internal", local));
+    }
+
+    #[test]
+    fn a_proxy_may_have_a_private_address_and_a_link_to_it_may_not() {
+        let strict = policy(PrivateSources::None);
+        let local = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        assert!(strict.permits("Proxy.Internal", local) && !strict.permits_link("proxy.internal", local));
+        assert!(!verdict(&strict, "http://10.9.9.9:22/"));
+        let name = |url: &str| strict.name_of_a_proxy(&Url::parse(url).expect("a URL")).map(str::to_owned);
+        assert_eq!(name("http://proxy.internal.:22/").as_deref(), Some("proxy.internal."));
+        assert_eq!((name("http://mirror.internal/"), name("http://10.9.9.9/")), (None, None));
     }
 }

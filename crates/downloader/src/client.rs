@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use rustix::io::Errno;
+use url::Url;
 
 use crate::Settings;
 use crate::address_policy::AddressPolicy;
@@ -68,6 +69,14 @@ impl Resolve for GuardedResolver {
             Ok(Box::new(permitted.into_iter()) as Addrs)
         })
     }
+}
+
+/// Whether a URL leads to a proxy at an address that a link may not lead to. The resolver above cannot tell the two apart.
+pub(crate) async fn leads_to_private_proxy(policy: &AddressPolicy, url: &Url) -> bool {
+    let Some(name) = policy.name_of_a_proxy(url) else { return false };
+    // Where it has no address, nobody will find one.
+    let Ok(mut found) = tokio::net::lookup_host((name, 0)).await else { return false };
+    found.any(|found| !policy.permits_link(name, found.ip()))
 }
 
 /// The refusal inside an error of the client, if that is what it is.

@@ -41,8 +41,8 @@ pub struct Settings {
     pub sync_bytes: u64,
     /// Private addresses that URLs may lead to.
     pub private_sources: PrivateSources,
-    /// Further hosts that are the operator's own word and may have private addresses, such as a proxy's.
-    pub operator_hosts: Vec<String>,
+    /// Hosts of proxies, which may have private addresses. A link that leads to one of them is judged like any other.
+    pub proxy_hosts: Vec<String>,
     /// Certificates (PEM, one or more in each text) of authorities that are trusted beside the machine's. The latter are
     /// those of `SSL_CERT_FILE` and `SSL_CERT_DIR` where one of these is set, as a proxy that ends TLS may want it.
     pub extra_roots: Vec<String>,
@@ -72,7 +72,7 @@ impl Default for Settings {
             sync_interval: Duration::from_secs(5),
             sync_bytes: 256 << 20,
             private_sources: PrivateSources::None,
-            operator_hosts: Vec::new(),
+            proxy_hosts: Vec::new(),
             extra_roots: Vec::new(),
             hf_cache: None,
             user_agent: concat!("comfyui-dashboard/", env!("CARGO_PKG_VERSION")).to_owned(),

@@ -17,7 +17,9 @@ use crate::answer::{self, Body};
 use crate::refusal::{self, OpenError};
 use crate::source_url::civitai_model_without_version;
 use crate::world::Network;
-use crate::{Credentials, Facts, Settings, SourceUrl, TokenHint, TransferError, fetch, file_name};
+use crate::{Credentials, Facts, Settings, SourceUrl, TokenHint, TransferError, client, fetch, file_name};
+
+mod newest_version;
 
 const MOST_REDIRECTS: usize = 10;
 
@@ -226,6 +228,10 @@ impl Web {
         self.policy
             .permits_literal(url)
             .map_err(|address| OpenError::Final(TransferError::RefusedAddress { host: host_of(url), address }))?;
+        if client::leads_to_private_proxy(&self.policy, url).await {
+            let address = url.host_str().unwrap_or_default().to_owned();
+            return Err(OpenError::Final(TransferError::RefusedAddress { host: host_of(url), address }));
+        }
         let mut request = Request::new(Method::GET, url.clone());
         let headers = request.headers_mut();
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
@@ -268,31 +274,6 @@ impl Web {
             return Err(OpenError::Final(TransferError::TooManyRedirects { host: host_of(first) }));
         }
         Ok(next)
-    }
-
-    /// The newest version of a Civitai model, as its download link.
-    async fn newest_version(&self, page: &Url, model: u64) -> Result<Url, OpenError> {
-        let mut response = self.send(page, page, Wanted { start: 0, end: None, if_range: None }).await?;
-        if !response.status().is_success() {
-            let listed = SourceUrl::parse(page.as_str()).map_err(|error| OpenError::Final(error.into()))?;
-            return Err(refusal::of_status(&response, &listed, false, self.hint(page)));
-        }
-        let mut text = Vec::new();
-        loop {
-            let piece =
-                tokio::time::timeout(self.stall_timeout, response.chunk()).await.map_err(|_| self.silent(page))?;
-            let Some(piece) = piece.map_err(|error| refusal::of_network(&error, host_of(page)))? else { break };
-            text.extend(piece);
-            if text.len() > 8 << 20 {
-                break;
-            }
-        }
-        let document: serde_json::Value = serde_json::from_slice(&text).unwrap_or_default();
-        let version = document["modelVersions"][0]["id"].as_u64();
-        let version = version.ok_or(OpenError::Final(crate::SourceUrlError::CivitaiModel(model).into()))?;
-        let mut link = self.civitai.clone();
-        link.set_path(&format!("{}/api/download/models/{version}", self.civitai.path().trim_end_matches('/')));
-        Ok(link)
     }
 
     fn token_for(&self, url: &Url) -> Option<HeaderValue> {

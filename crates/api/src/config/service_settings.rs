@@ -50,7 +50,7 @@ pub(super) fn of(settings: &Settings) -> Service {
     engine.min_free_space = storage.min_free_space;
     engine.stall_timeout = downloads.stall_timeout;
     engine.private_sources = downloads.allow_private_sources.clone();
-    engine.operator_hosts = proxies::hosts();
+    engine.proxy_hosts = proxies::hosts();
     engine.hf_cache = downloads.hf_home.clone();
     engine.credentials = Credentials {
         hf_token: downloads.hf_token.as_ref().map(secret),

@@ -105,7 +105,7 @@ fn a_proxy_may_have_a_private_name_where_the_operator_says_so_and_a_link_never()
         let strict = || Settings { private_sources: PrivateSources::None, ..settings() };
         let refused = fetched(&link, strict()).unwrap_err();
         assert!(refused.contains(&format!("{HOST} leads to localhost, a private or reserved address")), "{refused}");
-        let told = || Settings { operator_hosts: vec!["localhost".into()], ..strict() };
+        let told = || Settings { proxy_hosts: vec!["localhost".into()], ..strict() };
         fetched(&link, told()).unwrap();
         let refused = fetched("http://10.0.0.1/f.bin", told()).unwrap_err();
         assert!(refused.contains("10.0.0.1, a private or reserved address"), "{refused}");

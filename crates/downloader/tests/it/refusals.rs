@@ -221,6 +221,24 @@ async fn a_name_with_only_private_addresses_is_refused() {
 }
 
 #[tokio::test]
+async fn a_link_that_leads_to_a_proxy_itself_is_judged_like_any_other() {
+    let canary = FileServer::start();
+    canary.file("/f.bin", Content::pattern(24, 1000));
+    let (by_address, by_name) = (canary.url("/f.bin"), canary.url("/f.bin").replace("127.0.0.1", "localhost"));
+    let strict = Settings {
+        private_sources: downloader::PrivateSources::None,
+        proxy_hosts: vec!["127.0.0.1".into(), "localhost".into()],
+        ..settings()
+    };
+    for link in [by_address, by_name] {
+        let mut rig = Rig::with(strict.clone());
+        let story = rig.fetch(rig.file("f.bin", &link)).await;
+        assert!(matches!(story.error(), TransferError::RefusedAddress { .. }), "{link}: {}", story.error());
+    }
+    assert_eq!(canary.connections_opened(), 0);
+}
+
+#[tokio::test]
 async fn another_size_or_hash_than_asked_for_is_refused() {
     let route = FileServer::start().file("/f.bin", Content::pattern(25, 5000));
     let mut rig = Rig::start();
