@@ -31,7 +31,10 @@ impl Fetching<'_> {
         };
         match opened {
             Ok(opened) => self.accept(opened, start, whole).await,
-            Err(OpenError::Transient { error, retry_after }) => self.try_again(self.current, error, retry_after),
+            Err(OpenError::Transient { error, retry_after }) => {
+                source.doubt();
+                self.try_again(self.current, error, retry_after)
+            }
             Err(OpenError::Final(error) | OpenError::Refused { error, .. }) => {
                 self.source_refused(self.current, error).await
             }

@@ -220,6 +220,9 @@ impl<'a> Fetching<'a> {
                     return Ok(());
                 }
                 self.connections.refused(Instant::now());
+                if self.running.is_empty() {
+                    self.sources[ended.source].source.doubt();
+                }
             }
         }
         match ended.end {

@@ -28,6 +28,8 @@ const MOST_REDIRECTS: usize = 10;
 pub(crate) struct Source {
     pub(crate) listed: SourceUrl,
     resolved: Mutex<Option<Resolved>>,
+    /// Who answers there gave nothing when asked last: the listed link may lead elsewhere by now.
+    doubted: AtomicBool,
     /// Held by the connection that asks for a fresh address, while the others wait for it.
     renewing: tokio::sync::Mutex<()>,
     /// It has answered with bytes of a file.
@@ -77,8 +79,14 @@ impl Opened {
 
 impl Source {
     pub(crate) fn new(listed: SourceUrl) -> Self {
-        let (has_given, silence) = (AtomicBool::new(false), AtomicU64::new(u64::MAX));
-        Self { listed, resolved: Mutex::new(None), renewing: tokio::sync::Mutex::new(()), has_given, silence }
+        Self {
+            listed,
+            resolved: Mutex::new(None),
+            doubted: AtomicBool::new(false),
+            renewing: tokio::sync::Mutex::new(()),
+            has_given: AtomicBool::new(false),
+            silence: AtomicU64::new(u64::MAX),
+        }
     }
 
     fn resolved(&self) -> Option<Resolved> {
@@ -87,6 +95,11 @@ impl Source {
 
     fn keep(&self, resolved: Resolved) {
         *self.resolved.lock().unwrap_or_else(PoisonError::into_inner) = Some(resolved);
+    }
+
+    /// Asks the listed link first the next time, then where it led last.
+    pub(crate) fn doubt(&self) {
+        self.doubted.store(true, Relaxed);
     }
 
     pub(crate) fn has_given(&self) -> bool {
@@ -138,6 +151,12 @@ impl Web {
     /// listed link is asked anew, which costs no retry.
     pub(crate) async fn open(&self, source: &Source, wanted: Wanted<'_>) -> Result<Opened, OpenError> {
         let Some(known) = source.resolved() else { return self.ask_afresh(source, wanted).await };
+        if source.doubted.swap(false, Relaxed) {
+            match self.ask_afresh(source, wanted).await {
+                Err(OpenError::Transient { .. }) => {}
+                other => return other,
+            }
+        }
         match self.follow(source, known.url.clone(), known.facts.clone(), wanted).await {
             Err(OpenError::Refused { .. }) => {}
             other => return other,

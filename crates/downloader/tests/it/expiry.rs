@@ -6,7 +6,7 @@ use std::time::Duration;
 use downloader::{Backoff, JobId, Settings, TransferError};
 use test_support::fake_hub::{FakeHub, HubFile};
 use test_support::file_server::{
-    Content, Request,
+    Content, FileServer, Request,
     When::{After, Always, Nth, Times},
 };
 
@@ -98,4 +98,32 @@ async fn an_address_that_is_dead_from_the_start_is_final() {
     assert!(matches!(story.error(), TransferError::Forbidden { .. }), "{}", story.error());
     assert_eq!(hub.hub().requests().len(), 2);
     rig.assert_absent("m.safetensors");
+}
+
+#[tokio::test]
+async fn a_host_that_a_redirect_led_to_and_that_is_gone_is_not_asked_for_ever() {
+    // The original address leads to one of two hosts, of which the first does not last.
+    const SIZE: u64 = 3 * MIB;
+    let [first, second] = [0; 2].map(|_| FileServer::start().file("/f.bin", Content::pattern(68, SIZE)));
+    first.cut_after(MIB, Times(1)).status(503, After(1));
+    let original = FileServer::start().file("/f.bin", Content::bytes(""));
+    original.redirect(first.url(), Times(1)).redirect(second.url(), After(1));
+    let mut rig = Rig::start();
+    let story = rig.fetch(rig.file("f.bin", &original.url())).await;
+    assert!(story.completed() && story.restarts().is_empty(), "{:#?}", story.told());
+    rig.assert_whole("f.bin", &second.content());
+    assert_eq!((original.requests().len(), second.body_bytes_sent()), (2, SIZE - MIB));
+}
+
+#[tokio::test]
+async fn a_host_that_a_redirect_led_to_is_asked_again_while_the_original_is_gone() {
+    let file = FileServer::start().file("/f.bin", Content::pattern(69, 3 * MIB));
+    file.cut_after(MIB, Times(1)).status(503, Nth(2));
+    let original = FileServer::start().file("/f.bin", Content::bytes(""));
+    original.redirect(file.url(), Times(1)).status(503, After(1));
+    let mut rig = Rig::start();
+    let story = rig.fetch(rig.file("f.bin", &original.url())).await;
+    assert!(story.completed() && story.restarts().is_empty(), "{:#?}", story.told());
+    rig.assert_whole("f.bin", &file.content());
+    assert_eq!(file.body_bytes_sent(), 3 * MIB);
 }
