@@ -62,6 +62,11 @@ impl Job {
     pub fn new(id: JobId, files: Vec<FileJob>) -> Self {
         Self { id, files, priority: Priority::Normal, position: 0, rate_limit: None, paused: false }
     }
+
+    /// Where the files go that are not whole yet.
+    pub(crate) fn unfinished(&self) -> impl Iterator<Item = &Destination> {
+        self.files.iter().filter(|file| !file.done).map(|file| &file.destination)
+    }
 }
 
 /// What to do when the destination holds a file already that is not the one asked for.

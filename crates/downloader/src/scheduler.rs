@@ -1,7 +1,7 @@
 //! Which job has a place: one loop over commands, ended runs, and free space. It is the only owner of the queue.
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot};
@@ -191,12 +191,14 @@ impl Scheduler {
         }
     }
 
-    /// Removes the partial files of a job that does not run.
+    /// Removes the partial files of a job that does not run, but for those that another one goes on with.
     fn remove_parts(&mut self, id: &JobId) {
         let Some(entry) = self.entries.get_mut(id) else { return };
         entry.state = State::Removing;
-        let unfinished = entry.job.files.iter().filter(|file| !file.done);
-        let destinations: Vec<_> = unfinished.map(|file| file.destination.clone()).collect();
+        let own: Vec<_> = entry.job.unfinished().cloned().collect();
+        let others = self.entries.values().filter(|entry| !matches!(entry.state, State::Removing));
+        let wanted: HashSet<_> = others.flat_map(|entry| entry.job.unfinished()).collect();
+        let destinations: Vec<_> = own.into_iter().filter(|own| !wanted.contains(own)).collect();
         let (id, disk, threads) = (id.clone(), Arc::clone(&self.engine.disk), self.engine.threads.clone());
         self.tasks.spawn(async move {
             let removed = threads.spawn(move || {

@@ -164,6 +164,27 @@ async fn two_jobs_that_share_a_file_fetch_it_once() {
 }
 
 #[tokio::test]
+async fn a_cancel_leaves_what_another_job_still_wants() {
+    let route = FileServer::start().file("/f", Content::pattern(80, 6 * MIB));
+    let gate = route.hold_at(4 * MIB);
+    let mut rig = Rig::start();
+    let shared = FileJob { existing: Existing::Share, ..rig.file("f", &route.url()) };
+    rig.enqueue("one", vec![shared.clone()]).await;
+    rig.until("one", |event| matches!(event, JobEvent::Progress(tick) if tick.downloaded_bytes == 4 * MIB)).await;
+    rig.downloader.pause(&JobId::new("one")).await.unwrap();
+    rig.rest("one").await;
+    gate.open();
+    let two = Job { paused: true, ..Job::new(JobId::new("two"), vec![shared]) };
+    rig.downloader.enqueue(two).await.unwrap();
+    assert!(!rig.downloader.cancel(&JobId::new("two")).await.unwrap(), "it is not its to remove");
+    rig.assert_waits("f");
+    rig.downloader.resume(&JobId::new("one")).await.unwrap();
+    assert!(rig.rest("one").await.completed());
+    rig.assert_whole("f", &route.content());
+    assert_eq!(route.body_bytes_sent(), 6 * MIB);
+}
+
+#[tokio::test]
 async fn a_shutdown_parks_what_runs() {
     let route = FileServer::start().file("/f", Content::pattern(79, 6 * MIB));
     let gate = route.hold_at(4 * MIB + 5);
