@@ -18,7 +18,7 @@ const SEGMENT: &AsciiSet =
 const ONE_SEGMENT: &AsciiSet = &SEGMENT.add(b'/');
 
 /// The URL of one file, http or https, in a form in which equal files have equal URLs.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct SourceUrl(Url);
 
 /// A link that is refused. The sentence says why and what is accepted.
@@ -127,6 +127,12 @@ impl FromStr for SourceUrl {
 
     fn from_str(text: &str) -> Result<Self, SourceUrlError> {
         Self::parse(text)
+    }
+}
+
+impl fmt::Debug for SourceUrl {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "SourceUrl({self})")
     }
 }
 

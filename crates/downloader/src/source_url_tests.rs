@@ -73,4 +73,5 @@ fn endpoints_stand_in_for_the_two_hosts_only() {
 fn a_shown_link_has_no_query() {
     let url = SourceUrl::parse("https://h.example/f.bin?token=secret").expect("a link");
     assert_eq!(url.to_string(), "https://h.example/f.bin");
+    assert!(!format!("{url:?}").contains("secret"), "{url:?}");
 }
