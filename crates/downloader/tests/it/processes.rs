@@ -220,9 +220,12 @@ async fn a_sync_that_fails_is_never_taken_for_success() {
         if ran.status.success() {
             assert!(trial.route.body_bytes_sent() > SIZE, "{name}, {failing}: it was fetched again");
         } else {
-            // The next run believes nothing that the failed sync covered.
+            // The next run believes nothing that the failed sync covered, and none has succeeded where all fail.
             let story = trial.rig.fetch(trial.rig.known("f.bin", &trial.route)).await;
             assert!(story.completed(), "{name}, {failing}: {:#?}", story.told());
+            if failing == "fdatasync:error=EIO" {
+                assert_eq!(story.outcome().wire_bytes, SIZE, "{name}, {failing}");
+            }
             assert!(trial.rig.downloader.cancel(&JobId::new("job")).await.is_err());
         }
         trial.assert_whole();

@@ -145,6 +145,8 @@ async fn a_tag_for_each_request_costs_one_restart_and_no_more() {
         assert!(story.completed(), "{:#?}", story.told());
         assert_eq!(story.restarts(), [RestartReason::ChangedOnServer], "cut {times} times");
         assert_eq!(story.outcome().wire_bytes, SIZE + 5 * MIB);
+        let whole = route.requests().iter().filter(|request| request.range().is_none()).count();
+        assert_eq!(whole, 1, "one connection brings all of it, as far as it comes");
         rig.assert_whole("f.bin", &route.content());
     }
 }
