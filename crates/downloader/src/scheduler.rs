@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::bandwidth::Bandwidth;
@@ -13,8 +14,11 @@ use crate::blocks::LARGEST_FILE;
 use crate::command::{Command, Reply};
 use crate::job_run::{JobRun, RunOutcome};
 use crate::outbox::Outbox;
+use crate::scheduler::waiting_for_room::Patience;
 use crate::transfer::Engine;
 use crate::{CommandError, Job, JobEvent, JobId, JobState, PauseReason, Update, part};
+
+mod waiting_for_room;
 
 pub(crate) struct Scheduler {
     engine: Arc<Engine>,
@@ -38,6 +42,7 @@ struct Entry {
     order: u64,
     state: State,
     bandwidth: Arc<Bandwidth>,
+    patience: Patience,
     pausing: Vec<Reply<JobState>>,
     cancelling: Vec<Reply<bool>>,
 }
@@ -126,6 +131,7 @@ impl Scheduler {
             order: self.last_order,
             state: if job.paused { State::Paused(PauseReason::Requested) } else { State::Queued },
             bandwidth: Arc::new(Bandwidth::new(job.rate_limit)),
+            patience: Patience::default(),
             pausing: Vec::new(),
             cancelling: Vec::new(),
             job,
@@ -255,6 +261,8 @@ impl Scheduler {
         let asked = !pausing.is_empty() && matches!(state, JobState::Paused(_));
         let state = if asked { JobState::Paused(PauseReason::Requested) } else { state };
         let event = if asked { JobEvent::Paused(PauseReason::Requested) } else { event };
+        let reason = if let JobState::Paused(reason) = state { Some(reason) } else { None };
+        entry.patience.run_ended(Instant::now(), self.engine.settings.storage_poll, reason);
         entry.state = match state {
             JobState::Paused(reason) => State::Paused(reason),
             JobState::Failed => State::Failed,
@@ -264,28 +272,6 @@ impl Scheduler {
         self.send(&id, event).await;
         ended.into_iter().flat_map(|entry| entry.cancelling).for_each(|reply| drop(reply.send(Ok(false))));
         pausing.into_iter().for_each(|reply| drop(reply.send(Ok(state))));
-    }
-
-    /// Jobs that wait for room go on when there is enough.
-    async fn look_for_room(&mut self) {
-        let mut waiting = Vec::new();
-        for (id, entry) in &self.entries {
-            if let State::Paused(PauseReason::InsufficientStorage { needed_bytes, .. }) = entry.state
-                && let Some(file) = entry.job.files.iter().find(|file| !file.done)
-            {
-                waiting.push((id.clone(), file.destination.clone(), needed_bytes));
-            }
-        }
-        for (id, destination, needed) in waiting {
-            let engine = Arc::clone(&self.engine);
-            let enough = self.engine.threads.spawn(move || {
-                let folder = engine.disk.open_parent(&destination, false);
-                folder.is_ok_and(|folder| engine.space.available(u64::MAX, folder.as_ref()) >= needed)
-            });
-            if enough.await.unwrap_or(false) {
-                let _ = self.resume(&id).await;
-            }
-        }
     }
 
     /// Starts waiting jobs while there are places: by priority, then position, then order of asking.

@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use downloader::{Destination, Existing, FileJob, JobEvent, JobId, PauseReason, Settings, TransferError};
 use test_support::file_server::{Content, FileServer, Route, When::Always};
@@ -198,6 +199,26 @@ async fn a_disk_that_is_full_between_files_keeps_those_that_are_whole() {
         disk.assert_whole(&format!("f{n}"), route);
     }
     assert_eq!(routes[0].requests().len(), 1, "what was whole is not fetched again");
+}
+
+#[tokio::test]
+async fn a_quota_that_is_spent_is_not_run_into_again_and_again() {
+    // The disk says that it is full, and its figures say that it is not.
+    let under = r#"strace -f -qq -o /dev/null -P "$0/f.part" -e trace=pwritev -e inject=pwritev:error=EDQUOT"#;
+    let test = "room::a_quota_that_is_spent_is_not_run_into_again_and_again";
+    let Some(folder) = (Mount { under, ..TMPFS }).place(test) else { return };
+    let disk = Disk { folder };
+    let route = route(SIZE);
+    let slow = route.server().file("/slow", Content::pattern(93, 100)).trickle(1, Duration::from_millis(10), Always);
+    let mut rig = Rig::with(Settings { storage_poll: Duration::from_millis(5), ..settings() });
+    rig.enqueue("job", vec![FileJob { destination: disk.file("f"), ..rig.known("f", &route) }]).await;
+    let (needed, available) = shortage(&rig.rest("job").await);
+    assert!(needed <= available, "{needed} needed, {available} available");
+    // Time enough for a hundred tries.
+    rig.enqueue("slow", vec![FileJob { destination: disk.file("slow"), ..rig.known("slow", &slow) }]).await;
+    assert!(rig.rest("slow").await.completed());
+    let tries = route.requests().len();
+    assert!((2..20).contains(&tries), "{tries} tries");
 }
 
 #[tokio::test]
