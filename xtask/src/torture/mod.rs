@@ -1,6 +1,7 @@
 //! `cargo xtask torture`: ends, starves and lies to the release program at every place it can, and counts what it lost. Owns the list
 //! of ordeals; knows no crate of the workspace, only the programs that cargo builds.
 
+mod bad_network;
 mod disk_full;
 mod random_kills;
 mod simulation;
@@ -63,7 +64,7 @@ impl Tally {
 
 type Ordeal = fn(&Subject<'_>, &Options) -> Result<Outcome>;
 
-const ORDEALS: [(&str, Ordeal); 7] = [
+const ORDEALS: [(&str, Ordeal); 8] = [
     ("simulation", simulation::run),
     ("kill at the n-th call", sweeps::kill),
     ("kill at a random moment", random_kills::engine),
@@ -71,6 +72,7 @@ const ORDEALS: [(&str, Ordeal); 7] = [
     ("no room at the n-th call", sweeps::no_room),
     ("no room on a small disk", disk_full::run),
     ("sync fails at the n-th call", sweeps::failed_sync),
+    ("a bad network", bad_network::run),
 ];
 
 /// Runs every ordeal and prints its counts; fails if any promise was broken.

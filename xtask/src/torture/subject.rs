@@ -16,8 +16,8 @@ use crate::workspace::{Workspace, run};
 /// The release programs and a folder under target/ to work in.
 pub(super) struct Subject<'a> {
     pub(super) workspace: &'a Workspace,
-    fetch: PathBuf,
-    file_server: PathBuf,
+    pub(super) fetch: PathBuf,
+    pub(super) file_server: PathBuf,
     folder: PathBuf,
 }
 
@@ -79,6 +79,11 @@ impl<'a> Subject<'a> {
         let words = words.into_iter().chain(["--preset-config-path", &registry, "--hf-endpoint", endpoint]);
         let words = words.map(str::to_owned).collect();
         Ok(Trial { server, output: home.join("models/loras"), home, folder: self.folder.clone(), words })
+    }
+
+    /// A scratch folder.
+    pub(super) fn scratch(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
     }
 
     fn server(&self, count: u64, size: u64, rate: u64) -> Result<FileServerProcess> {
