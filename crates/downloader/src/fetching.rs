@@ -19,6 +19,7 @@ use crate::fetch::{FetchEnd, Fetcher};
 use crate::finish::Arrived;
 use crate::identity::Identity;
 use crate::incoming::Incoming;
+use crate::laggards::Impatience;
 use crate::prefix_hash::PrefixHash;
 use crate::sharing::{Running, SourceState};
 use crate::start::Resume;
@@ -62,8 +63,7 @@ pub(crate) struct Fetching<'a> {
     pub(crate) stop_fetchers: CancellationToken,
     /// When a connection last ended that had brought bytes.
     pub(crate) last_end: Option<Instant>,
-    /// How often a silent connection was not waited for.
-    pub(crate) impatience: u32,
+    pub(crate) impatience: Impatience,
     pub(crate) hash: Option<PrefixHash>,
     pub(crate) hash_state: Option<(u64, Vec<u8>)>,
     pub(crate) audit: Option<JoinHandle<Vec<usize>>>,
@@ -121,7 +121,7 @@ impl<'a> Fetching<'a> {
             fetchers: BTreeMap::new(),
             stop_fetchers: CancellationToken::new(),
             last_end: None,
-            impatience: 0,
+            impatience: Impatience::default(),
             hash: None,
             hash_state,
             audit: None,

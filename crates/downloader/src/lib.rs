@@ -39,7 +39,7 @@
 //! | A sync that failed voids what it covered | `incoming`, `upkeep` |
 //! | Start, end and total of every answer are compared with what was asked | `answer` |
 //! | Two versions of a file are never mixed | `identity`, `establish` |
-//! | Connections grow and shrink with what helps; the tail is shared out, and nobody who falls silent holds it | `connections`, `sharing`, `blocks`, `tail` |
+//! | Connections grow and shrink with what helps; the tail is shared out, and nobody who falls silent holds it | `connections`, `sharing`, `blocks`, `laggards` |
 //! | Ranges come from all sources that are proven to hold the same; one that is far slower than another is left | `mirrors`, `sharing` |
 //! | Patience is counted by progress, not by tries | `retry`, `recovery` |
 //! | Every address is judged before it is connected to, at each hop; a token goes to its own host only | `address_policy`, `client`, `source` |
@@ -98,6 +98,7 @@ mod intake;
 mod job;
 mod job_run;
 mod journal;
+mod laggards;
 mod local_copy;
 mod meter;
 mod mirrors;
@@ -120,7 +121,6 @@ mod source_url;
 mod space;
 mod speed;
 mod start;
-mod tail;
 mod transfer;
 mod unix_disk;
 mod update;

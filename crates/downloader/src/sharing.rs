@@ -12,10 +12,10 @@ use crate::connections::FAR;
 use crate::fetch::Fetcher;
 use crate::fetching::{Ended, Fetching, SMALL_FILE, TICK};
 use crate::intake::Intake;
+use crate::laggards::PATIENCE_AT_THE_TAIL;
 use crate::mirrors::{self, Standing};
 use crate::retry::RetryBudget;
 use crate::source::Source;
-use crate::tail::PATIENCE_AT_THE_TAIL;
 use crate::{Backoff, SourceUrl, TransferError};
 
 /// A connection gets as much as it fetches in this time, so that the hash never waits long for a gap to fill.

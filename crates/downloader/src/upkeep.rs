@@ -37,7 +37,7 @@ impl Fetching<'_> {
         self.note_named_hash().await?;
         self.listen(now);
         self.compare_sources(now);
-        self.look_after_the_slowest(now);
+        self.look_after_laggards(now);
         if self.sync.as_ref().is_some_and(tokio::task::JoinHandle::is_finished) {
             self.sync_is_over().await?;
         }

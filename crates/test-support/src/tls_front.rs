@@ -2,10 +2,11 @@
 //! HTTP/2 and HTTP/1.1 as the big hosts do; whoever picks HTTP/2 gets no further than the handshake.
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::crypto::ring;
@@ -56,10 +57,18 @@ pub struct Handshake {
     pub protocol: Option<String>,
 }
 
+/// All connections so far.
+#[derive(Debug, Default)]
+struct Noted {
+    accepted: usize,
+    /// Of those whose handshake is over.
+    handshakes: Vec<Option<Handshake>>,
+}
+
 /// Listens on 127.0.0.1 until it is dropped.
 pub struct TlsFront {
     address: SocketAddr,
-    handshakes: Arc<Mutex<Vec<Option<Handshake>>>>,
+    noted: watch::Receiver<Noted>,
     accepting: JoinHandle<()>,
 }
 
@@ -69,14 +78,14 @@ impl TlsFront {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("there is a free port");
         let address = listener.local_addr().expect("a bound socket has an address");
         let acceptor = TlsAcceptor::from(Arc::new(authority.configuration(name)));
-        let handshakes = Arc::<Mutex<Vec<_>>>::default();
-        let noted = Arc::clone(&handshakes);
+        let (note, noted) = watch::channel(Noted::default());
         let accepting = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                tokio::spawn(serve(stream, acceptor.clone(), Arc::clone(&noted), behind));
+                note.send_modify(|noted| noted.accepted += 1);
+                tokio::spawn(serve(stream, acceptor.clone(), note.clone(), behind));
             }
         });
-        TlsFront { address, handshakes, accepting }
+        TlsFront { address, noted, accepting }
     }
 
     /// Where it listens.
@@ -91,10 +100,11 @@ impl TlsFront {
         format!("https://{}{path}", self.address)
     }
 
-    /// What came of each connection so far; `None` where the client or we turned away.
-    #[must_use]
-    pub fn handshakes(&self) -> Vec<Option<Handshake>> {
-        self.handshakes.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    /// What came of each connection so far; `None` where the client or we turned away. Waits for those that are under way.
+    pub async fn handshakes(&self) -> Vec<Option<Handshake>> {
+        let mut noted = self.noted.clone();
+        let over = noted.wait_for(|noted| noted.handshakes.len() == noted.accepted).await;
+        over.expect("it listens").handshakes.clone()
     }
 }
 
@@ -104,19 +114,14 @@ impl Drop for TlsFront {
     }
 }
 
-async fn serve(
-    stream: TcpStream,
-    acceptor: TlsAcceptor,
-    noted: Arc<Mutex<Vec<Option<Handshake>>>>,
-    behind: SocketAddr,
-) {
+async fn serve(stream: TcpStream, acceptor: TlsAcceptor, note: watch::Sender<Noted>, behind: SocketAddr) {
     let accepted = acceptor.accept(stream).await.ok();
     let handshake = accepted.as_ref().map(|stream| {
         let connection = stream.get_ref().1;
         let protocol = connection.alpn_protocol().map(|name| String::from_utf8_lossy(name).into_owned());
         Handshake { version: connection.protocol_version(), protocol }
     });
-    noted.lock().unwrap_or_else(PoisonError::into_inner).push(handshake);
+    note.send_modify(|noted| noted.handshakes.push(handshake));
     if let (Some(mut inside), Ok(mut outside)) = (accepted, TcpStream::connect(behind).await) {
         let _ = tokio::io::copy_bidirectional(&mut inside, &mut outside).await;
     }

@@ -27,7 +27,7 @@ async fn ranges_arrive_over_connections_of_tls_1_3_that_each_speak_http_1_1() {
     rig.assert_whole("f.bin", &route.content());
     let version = Some(rustls::ProtocolVersion::TLSv1_3);
     let expected = Some(Handshake { version, protocol: Some("http/1.1".into()) });
-    let handshakes = front.handshakes();
+    let handshakes = front.handshakes().await;
     assert!(handshakes.len() > 1 && handshakes.iter().all(|found| *found == expected), "{handshakes:?}");
 }
 
@@ -43,7 +43,7 @@ async fn a_certificate_that_proves_nothing_is_refused_in_words_and_not_asked_aga
         let words = story.error().to_string();
         assert!(matches!(story.error(), TransferError::UntrustedCertificate { .. }), "{words}");
         assert!(words.contains("127.0.0.1") && words.contains(expected) && words.contains("SSL_CERT_FILE"), "{words}");
-        assert_eq!((front.handshakes(), route.requests().len()), (vec![None], 0), "{name}");
+        assert_eq!((front.handshakes().await, route.requests().len()), (vec![None], 0), "{name}");
         rig.assert_absent("f.bin");
     }
 }
