@@ -200,14 +200,29 @@ async fn a_finished_part_is_verified_and_renamed_without_network() {
 #[tokio::test]
 async fn a_foreign_part_is_reset_by_itself() {
     let content = Content::pattern(44, 3 * MIB);
-    let zeros = vec![0; 5 << 20];
-    for known in [true, false] {
+    // Whether its hash is known, its size, and what lies beside the partial file.
+    type Row<'a> = (bool, Option<u64>, Option<&'a [u8]>);
+    let rows: [Row; 6] = [
+        (true, None, Some(b"garbage")),
+        (true, Some(3 * MIB), None),
+        (true, Some(3 * MIB), Some(&[0; 5000])),
+        (false, Some(3 * MIB), Some(b"garbage")),
+        (false, None, None),
+        (false, None, Some(&[0; 5000])),
+    ];
+    for (known, size, journal) in rows {
         let route = FileServer::start().file("/f.bin", content.clone());
-        let mut rig = Rig::holding(&[("f.bin.part", &zeros), ("f.bin.part.journal", b"garbage")]);
+        let mut rig = Rig::holding(&[]);
+        // Zeros that nobody wrote take no room.
+        File::create(rig.path("f.bin.part")).unwrap().set_len(1_000_000_000).unwrap();
+        if let Some(journal) = journal {
+            std::fs::write(rig.path("f.bin.part.journal"), journal).unwrap();
+        }
         let file = if known { rig.known("f.bin", &route) } else { rig.file("f.bin", &route.url()) };
-        let story = rig.fetch(file).await;
-        assert_eq!(story.restarts(), [RestartReason::JournalUnreadable]);
+        let story = rig.fetch(FileJob { size, ..file }).await;
+        assert_eq!(story.restarts(), [RestartReason::JournalUnreadable], "hash {known}, size {size:?}, {journal:?}");
         rig.assert_whole("f.bin", &content);
+        assert_eq!(route.body_bytes_sent(), 3 * MIB);
     }
 }
 
