@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::ops::Range;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -80,9 +81,17 @@ fn wait_for_port(port: u16) -> Result<()> {
 /// The file server of `test-support` as a process, so that its work is not counted as ours.
 pub(crate) struct FileServerProcess {
     process: Child,
-    /// Answers with the number of body bytes sent so far.
+    /// Answers with what was sent so far.
     sent_url: String,
     pub(crate) files: Vec<Remote>,
+}
+
+/// What the server sent in one answer.
+pub(crate) struct Sent {
+    /// Which of its files.
+    pub(crate) file: usize,
+    /// Where in it the answer began, and where it had come to.
+    pub(crate) bytes: Range<u64>,
 }
 
 impl FileServerProcess {
@@ -108,8 +117,8 @@ impl FileServerProcess {
         Ok(server)
     }
 
-    /// Body bytes that it has sent since its start.
-    pub(crate) fn bytes_sent(&self) -> Result<u64> {
+    /// What it has sent since its start, in the order of the requests.
+    pub(crate) fn sent(&self) -> Result<Vec<Sent>> {
         let rest = self.sent_url.strip_prefix("http://").context("the file server gave no address")?;
         let (host, path) = rest.split_once('/').context("the file server gave no path")?;
         let mut stream = TcpStream::connect(host).context("the file server is gone")?;
@@ -117,7 +126,15 @@ impl FileServerProcess {
         let mut answer = String::new();
         stream.read_to_string(&mut answer)?;
         let (_, body) = answer.split_once("\r\n\r\n").context("the file server gave no answer")?;
-        Ok(body.trim().parse()?)
+        body.lines().map(|line| self.sent_in(line).with_context(|| format!("the file server said {line}"))).collect()
+    }
+
+    /// `NAME FIRST_BYTE BYTES`.
+    fn sent_in(&self, line: &str) -> Option<Sent> {
+        let [name, first, bytes] = line.split(' ').collect::<Vec<_>>()[..] else { return None };
+        let file = self.files.iter().position(|file| file.name == name)?;
+        let (first, bytes): (u64, u64) = (first.parse().ok()?, bytes.parse().ok()?);
+        Some(Sent { file, bytes: first..first + bytes })
     }
 }
 

@@ -4,6 +4,7 @@
 mod bad_network;
 mod disk_full;
 mod random_kills;
+mod sent_twice;
 mod simulation;
 mod strace;
 mod subject;

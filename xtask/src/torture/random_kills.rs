@@ -5,67 +5,104 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 
+use super::sent_twice::sent_twice;
 use super::subject::{Subject, Trial};
 use super::{Options, Outcome, Tally};
 
-const FILES: u64 = 6;
+const FILES: usize = 6;
 const SIZE: u64 = 48 << 20;
 const RATE: u64 = 20_000_000;
 
+/// What a kill may cost of each file that was not whole.
+const LOST: u64 = 16 << 20;
+
 /// The engine alone, killed as often as the options say.
 pub(super) fn engine(subject: &Subject<'_>, options: &Options) -> Result<Outcome> {
-    kill(&subject.engine(FILES, SIZE, RATE, &[])?, options.random_kills, options.seed, 16 << 20)
+    kill(&subject.engine(FILES as u64, SIZE, RATE, &[])?, options.random_kills, options.seed)
 }
 
 /// The product with its database, killed a quarter as often: it takes longer to start.
 pub(super) fn product(subject: &Subject<'_>, options: &Options) -> Result<Outcome> {
-    kill(&subject.product(FILES, SIZE, RATE)?, options.random_kills / 4, options.seed, 64 << 20)
+    kill(&subject.product(FILES as u64, SIZE, RATE)?, options.random_kills / 4, options.seed)
 }
 
-/// Each kill may cost `lost` bytes for each file that was not whole.
-fn kill(trial: &Trial, kills: usize, seed: u64, lost: u64) -> Result<Outcome> {
+fn kill(trial: &Trial, kills: usize, seed: u64) -> Result<Outcome> {
     let mut tally = Tally::default();
     let mut moments = Moments(seed.max(1));
-    let (mut most, mut rounds) = (0.0_f64, 0);
+    let (mut most, mut rounds) = (0, 0);
     while tally.runs < kills {
-        trial.fresh()?;
         rounds += 1;
-        let before = trial.server.bytes_sent()?;
-        let allowed = lost * kill_until_whole(trial, &mut moments, kills, &mut tally)?;
-        let round = trial.recovers().and_then(|()| {
-            let sent = trial.server.bytes_sent()? - before;
-            most = most.max(sent as f64 / trial.total_bytes() as f64);
-            if sent > trial.total_bytes() + allowed {
-                bail!("the server sent {sent} bytes, more than {} + {allowed}", trial.total_bytes());
-            }
-            Ok(())
-        });
-        if let Err(error) = round {
+        let mut round = Round::begin(trial)?;
+        while tally.runs < kills && round.is_killed_after(moments.next())? {
+            tally.count(&format!("kill {}", tally.runs + 1), trial.nothing_wrong());
+        }
+        if let Err(error) = trial.recovers().and_then(|()| round.judge()) {
             tally.broken.push(format!("fetch {rounds}: {error:#}"));
         }
+        most = most.max(round.most_lost);
     }
     tally.note = format!(
-        "seed {seed}, {rounds} fetches of {FILES} files of {} MiB, at most {most:.2} x their bytes sent",
-        SIZE >> 20
+        "seed {seed}, {rounds} fetches of {FILES} files of {} MiB; of a file at most {:.1} MiB were sent again in one run",
+        SIZE >> 20,
+        most as f64 / f64::from(1 << 20)
     );
     Ok(Outcome::Done(tally))
 }
 
-/// Starts and kills until a run ends by itself or the kills are used up. Gives the sum, over the kills, of the files not yet whole.
-fn kill_until_whole(trial: &Trial, moments: &mut Moments, kills: usize, tally: &mut Tally) -> Result<u64> {
-    let mut interrupted = 0;
-    while tally.runs < kills {
-        let mut child = trial.command().spawn()?;
-        if ends_within(&mut child, moments.next())? {
-            break;
+/// One fetch from an empty folder to six whole files.
+struct Round<'a> {
+    trial: &'a Trial,
+    /// Answers that the server had given before.
+    before: usize,
+    /// For each file, how often it was killed before it was whole.
+    killed: [u64; FILES],
+    /// For each file, the bytes that were sent again until now.
+    again: [u64; FILES],
+    /// The most that was sent again of one file between two kills.
+    most_lost: u64,
+}
+
+impl<'a> Round<'a> {
+    fn begin(trial: &'a Trial) -> Result<Round<'a>> {
+        trial.fresh()?;
+        let before = trial.server.sent()?.len();
+        Ok(Round { trial, before, killed: [0; FILES], again: [0; FILES], most_lost: 0 })
+    }
+
+    /// Starts the program and kills it; `false` where it had ended by itself.
+    fn is_killed_after(&mut self, moment: Duration) -> Result<bool> {
+        let mut child = self.trial.command().spawn()?;
+        if ends_within(&mut child, moment)? {
+            return Ok(false);
         }
-        let unfinished = trial.unfinished();
+        let unfinished: Vec<_> = (0..FILES).filter(|file| !self.trial.is_finished(*file)).collect();
         child.kill()?;
         child.wait()?;
-        interrupted += unfinished;
-        tally.count(&format!("kill {}", tally.runs + 1), trial.nothing_wrong());
+        unfinished.into_iter().for_each(|file| self.killed[file] += 1);
+        self.count()?;
+        Ok(true)
     }
-    Ok(interrupted)
+
+    fn count(&mut self) -> Result<()> {
+        let sent = self.trial.server.sent()?;
+        for (file, before) in self.again.iter_mut().enumerate() {
+            let answers = sent[self.before..].iter().filter(|answer| answer.file == file);
+            let again = sent_twice(answers.map(|answer| answer.bytes.clone()));
+            self.most_lost = self.most_lost.max(again - *before);
+            *before = again;
+        }
+        Ok(())
+    }
+
+    fn judge(&mut self) -> Result<()> {
+        self.count()?;
+        for (file, (again, killed)) in self.again.into_iter().zip(self.killed).enumerate() {
+            if again > LOST * killed.max(1) {
+                bail!("of file {file} {again} bytes were sent again, and it was killed {killed} times");
+            }
+        }
+        Ok(())
+    }
 }
 
 fn ends_within(child: &mut Child, time: Duration) -> Result<bool> {

@@ -149,9 +149,9 @@ impl Trial {
         Ok(())
     }
 
-    /// How many files are not under their final name yet.
-    pub(super) fn unfinished(&self) -> u64 {
-        self.server.files.iter().filter(|file| !self.output.join(&file.name).exists()).count() as u64
+    /// Whether a file is under its final name.
+    pub(super) fn is_finished(&self, file: usize) -> bool {
+        self.output.join(&self.server.files[file].name).exists()
     }
 
     /// Bytes of all files.
