@@ -109,15 +109,14 @@ impl Downloader {
         self.ask(|reply| Command::SetPosition(id.clone(), position, reply)).await
     }
 
-    /// Changes the rate limit of a job, also while it runs. Bytes a second.
+    /// Changes the rate limit of a job, also while it runs. Bytes a second; `None` is no limit.
     pub async fn set_rate_limit(&self, id: &JobId, limit: Option<u64>) -> Result<(), CommandError> {
         self.ask(|reply| Command::SetRateLimit(id.clone(), limit, reply)).await
     }
 
-    /// Changes the rate limit of all jobs together. Bytes a second, 0 is none.
-    pub async fn set_global_rate_limit(&self, limit: u64) -> Result<(), CommandError> {
-        self.bandwidth.set(Some(limit));
-        Ok(())
+    /// Changes the rate limit of all jobs together. Bytes a second; `None` is no limit.
+    pub fn set_global_rate_limit(&self, limit: Option<u64>) {
+        self.bandwidth.set(limit);
     }
 
     /// Changes the tokens for all requests from now on.

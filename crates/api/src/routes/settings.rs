@@ -41,7 +41,7 @@ pub(super) async fn change_settings(
     change: Body<SettingsChange>,
 ) -> Result<Json<Settings>, ApiError> {
     if let Some(bytes_per_second) = change.0.download_rate_limit {
-        dashboard.downloads.set_global_rate_limit(bytes_per_second).await?;
+        dashboard.downloads.set_global_rate_limit(Some(bytes_per_second).filter(|bytes| *bytes > 0));
         settings.set_download_rate_limit(bytes_per_second);
     }
     Ok(Json(settings.show(dashboard.source_tokens.list())))

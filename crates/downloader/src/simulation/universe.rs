@@ -231,7 +231,7 @@ impl Universe {
                     6 => drop(downloader.cancel(&id).await),
                     7 => drop(downloader.set_priority(&id, Priority::High).await),
                     8 => drop(downloader.set_rate_limit(&id, Some(10_000 + number)).await),
-                    9 => drop(downloader.set_global_rate_limit(20_000 + number).await),
+                    9 => downloader.set_global_rate_limit(Some(20_000 + number)),
                     _ => drop(downloader.resume(&id).await),
                 }
             })),

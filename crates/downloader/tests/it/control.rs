@@ -18,7 +18,7 @@ async fn rate_limits_hold_and_can_be_lifted_meanwhile() {
     let limited = start.elapsed();
     assert!((Duration::from_millis(450)..Duration::from_secs(4)).contains(&limited), "{limited:?}");
 
-    rig.downloader.set_global_rate_limit(0).await.unwrap();
+    rig.downloader.set_global_rate_limit(None);
     let job = Job { rate_limit: Some(20_000), ..Job::new(JobId::new("slow"), vec![rig.known("b", &route)]) };
     rig.downloader.enqueue(job).await.unwrap();
     rig.until("slow", |event| matches!(event, JobEvent::Progress(_))).await;
@@ -42,10 +42,9 @@ async fn a_limit_that_is_set_while_bytes_arrive_holds_at_once_and_is_lifted_at_o
             let downloader = downloader.clone();
             async move {
                 match global {
-                    true => downloader.set_global_rate_limit(limit.unwrap_or(0)).await,
-                    false => downloader.set_rate_limit(&JobId::new("job"), limit).await,
+                    true => downloader.set_global_rate_limit(limit),
+                    false => downloader.set_rate_limit(&JobId::new("job"), limit).await.unwrap(),
                 }
-                .unwrap();
             }
         };
         limit(Some(1)).await;

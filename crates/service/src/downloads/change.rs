@@ -21,9 +21,9 @@ pub struct DownloadChange {
 }
 
 impl Downloads {
-    /// Changes the rate of all downloads together, until the next start. Bytes a second; 0 is no limit.
-    pub async fn set_global_rate_limit(&self, bytes_per_second: u64) -> Result<(), Error> {
-        self.engine.set_global_rate_limit(bytes_per_second).await.map_err(Error::internal)
+    /// Changes the rate limit of all downloads together, until the next start. Bytes a second; `None` is no limit.
+    pub fn set_global_rate_limit(&self, limit: Option<u64>) {
+        self.engine.set_global_rate_limit(limit);
     }
 
     /// Stops a download where it is. What has arrived stays.
