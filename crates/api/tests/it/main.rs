@@ -8,6 +8,7 @@ mod conformance;
 mod errors;
 mod installs;
 mod logs;
+mod lost_writes;
 mod models;
 mod operations;
 mod protocol;
