@@ -36,8 +36,13 @@ pub(super) fn read(folder: &ModelDir, path: &ConfinedPath, watch: &Watch) -> Opt
     })
 }
 
-/// The byte ranges, end excluded, of blocks whose CRC-32 is not the one that was kept.
-pub(super) fn damaged_blocks(folder: &ModelDir, path: &ConfinedPath, block_bytes: u64, sums: &[u8]) -> Vec<(u64, u64)> {
+/// The byte ranges, end excluded, of blocks whose CRC-32 is not the one that was kept of a file of `size` bytes.
+pub(super) fn damaged_blocks(
+    folder: &ModelDir,
+    path: &ConfinedPath,
+    size: u64,
+    (block_bytes, sums): (u64, &[u8]),
+) -> Vec<(u64, u64)> {
     let (Ok(file), Ok(length)) = (folder.open_file(path), usize::try_from(block_bytes)) else { return Vec::new() };
     let mut buffer = vec![0; length.min(CHUNK)];
     let mut damaged = Vec::new();
@@ -49,12 +54,14 @@ pub(super) fn damaged_blocks(folder: &ModelDir, path: &ConfinedPath, block_bytes
             let wanted = buffer.len().min(usize::try_from(start + block_bytes - at).unwrap_or(usize::MAX));
             match file.read_at(&mut buffer[..wanted], at) {
                 Ok(0) | Err(_) => break,
-                Ok(read) => hasher.update(&buffer[..read]),
+                Ok(read) => {
+                    hasher.update(&buffer[..read]);
+                    at += read as u64;
+                }
             }
-            at += wanted as u64;
         }
         if hasher.finalize().to_le_bytes() != kept {
-            damaged.push((start, start + block_bytes));
+            damaged.push((start, (start + block_bytes).min(size)));
         }
     }
     damaged

@@ -163,11 +163,13 @@ impl Models {
         let named = self.index.expected_at(path, &self.catalogue.current());
         let wanted = arrived.as_ref().map(|record| record.sha256.clone()).or(named);
         let Some(wanted) = wanted.filter(|wanted| *wanted != row.sha256) else { return Ok(None) };
-        let blocks = arrived.and_then(|record| record.blocks);
+        let blocks = arrived.and_then(|record| Some((record.size_bytes, record.blocks?)));
         let (folder, looked_at) = (self.index.folder().clone(), path.clone());
         let damaged = match blocks {
             None => Vec::new(),
-            Some((size, sums)) => blocking(move || content::damaged_blocks(&folder, &looked_at, size, &sums)).await?,
+            Some((size, (block_bytes, sums))) => {
+                blocking(move || content::damaged_blocks(&folder, &looked_at, size, (block_bytes, &sums))).await?
+            }
         };
         Ok(Some(Finding::checksum_mismatch(path.as_str(), &wanted, &row.sha256, damaged)))
     }
