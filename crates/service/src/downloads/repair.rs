@@ -71,9 +71,13 @@ impl Downloads {
         let Some((record, source)) = record.and_then(|record| Some((record.clone(), record.source?))) else {
             return Ok(Err("it did not arrive through this dashboard, so its checksums are not known".to_owned()));
         };
+        let mut sources = self.store.sources_of_arrival(path).await?;
+        if sources.is_empty() {
+            sources.push(source);
+        }
         Ok(Ok(FileRow {
             path: path.to_owned(),
-            sources: vec![source],
+            sources,
             sha256: Some(record.sha256),
             size_bytes: Some(record.size_bytes),
             stated_bytes: None,

@@ -146,6 +146,19 @@ impl Store {
         Ok(())
     }
 
+    /// All that the file at a path was asked for from when it arrived, queries and mirrors included.
+    pub(crate) async fn sources_of_arrival(&self, path: &str) -> Result<Vec<String>, Error> {
+        let sources = sqlx::query_scalar!(
+            "SELECT file.sources FROM download_files AS file JOIN downloads AS download ON download.id = file.download_id
+             WHERE file.path = ? AND file.state = 'completed' AND (file.staged = 0 OR download.state = 'completed')
+             ORDER BY download.created_at DESC, download.id DESC LIMIT 1",
+            path
+        )
+        .fetch_optional(&self.pool)
+        .await?;
+        Ok(sources.map(|sources| list_from_json(&sources)).unwrap_or_default())
+    }
+
     /// Marks a file as failed.
     pub(crate) async fn fail_file(&self, id: &str, file: usize, error: &str) -> Result<(), Error> {
         let ordinal = integer(file as u64);

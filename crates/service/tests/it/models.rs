@@ -2,9 +2,11 @@
 
 use service::{
     Error,
+    downloads::{NewDownload, Place, Priority},
     models::{FindingCode, ModelQuery, ValidateOptions},
 };
 use sha2::Digest;
+use test_support::file_server::{FileServer, Request, When};
 
 use crate::world::{Running, World, content};
 
@@ -101,6 +103,35 @@ async fn a_flipped_byte_a_cut_tail_and_a_foreign_pickle_are_found_and_the_byte_i
     assert!(world.holds("vae/a.bin", &model));
     let fetched = world.hub.cdn().total_body_bytes_sent() - sent;
     assert!(fetched <= 1 << 20, "only the damaged block was fetched, not {fetched} bytes");
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_is_repaired_from_where_it_came_from_with_its_queries_and_mirrors() {
+    let world = World::new();
+    let model = content(9, 3_000_000);
+    let unnamed = |request: &Request| request.query("id") != Some("7");
+    let routes =
+        [0; 2].map(|_| FileServer::start().file("/get", model.clone()).status(404, When::Always.matching(unnamed)));
+    let running = world.start().await;
+    let downloads = &running.dashboard.downloads;
+    let new = NewDownload {
+        urls: routes.iter().map(|route| format!("{}?id=7", route.url())).collect(),
+        place: Place::Path("vae/a.bin".to_owned()),
+        sha256: Some(model.sha256()),
+        size_bytes: None,
+        priority: Priority::Normal,
+        overwrite: false,
+    };
+    let added = downloads.add(new).await.unwrap();
+    running.end_of(&added.download_id).await;
+    let mut flipped = model.to_vec();
+    flipped[2_500_000] ^= 1;
+    world.place("vae/a.bin", &flipped);
+    routes[0].status(404, When::Always);
+    let repair = downloads.repair(&["vae/a.bin".to_owned()]).await.unwrap();
+    let ended = running.end_of(&repair.download_id).await;
+    assert!(world.holds("vae/a.bin", &model), "{ended:?}");
     running.stop().await;
 }
 
