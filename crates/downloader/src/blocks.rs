@@ -17,8 +17,8 @@ pub(crate) const SCALE: u64 = if cfg!(test) { 256 } else { 1 };
 /// connection.
 pub(crate) const BLOCK: u64 = (1 << 20) / SCALE;
 
-/// Larger files are not taken: no disk at hand holds one, and the list of its blocks would fill the memory.
-pub(crate) const LARGEST_FILE: u64 = (16 << 40) / SCALE;
+/// Files of more bytes are not taken: no disk at hand holds one, and the list of its blocks would fill the memory.
+pub const LARGEST_FILE: u64 = (16 << 40) / SCALE;
 
 /// What is here of one block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

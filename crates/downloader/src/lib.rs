@@ -129,6 +129,7 @@ mod verify;
 mod world;
 mod writer;
 
+pub use blocks::LARGEST_FILE;
 pub use destination::{Destination, DestinationError};
 pub use digest::{BlockChecksums, DigestError, Sha256Digest};
 pub use downloader::Downloader;

@@ -4,7 +4,7 @@ use downloader::{Facts, SourceUrl, TransferError};
 use registry::ConfinedPath;
 use tokio::time::{Duration, timeout};
 
-use super::{DownloadState, Downloads, FileState, Priority, address::full_address};
+use super::{DownloadState, Downloads, FileState, Priority, address::full_address, jobs::refuse_size};
 use crate::{
     Error, ids,
     store::{DownloadInsert, Existing, FileRow, SourceFacts, StoredDownload},
@@ -59,6 +59,7 @@ impl Downloads {
     pub async fn add(&self, new: NewDownload) -> Result<DownloadAdded, Error> {
         let sources = parse_sources(&new.urls)?;
         let sha256 = new.sha256.as_deref().map(parse_sha256).transpose()?;
+        refuse_size(new.size_bytes)?;
         let place = PlaceWanted::parse(&new.place)?;
         if let PlaceWanted::Known(path) = &place {
             self.refuse_outside(path).await?;

@@ -1,6 +1,6 @@
 //! A stored download in the engine's words.
 
-use downloader::{BlockChecksums, Destination, FileJob, Job, JobId, Sha256Digest, SourceUrl};
+use downloader::{BlockChecksums, Destination, FileJob, Job, JobId, LARGEST_FILE, Sha256Digest, SourceUrl};
 
 use super::{DownloadState, FileState, Priority, staging::arrival_path};
 use crate::{
@@ -31,11 +31,14 @@ pub(super) fn engine_priority(priority: Priority) -> downloader::Priority {
     }
 }
 
-fn file_job(download: &str, row: &FileRow, index: &ModelIndex) -> Result<FileJob, Error> {
+/// What the engine is asked to do about a file. A row that it would not take is refused here.
+pub(super) fn file_job(download: &str, row: &FileRow, index: &ModelIndex) -> Result<FileJob, Error> {
     let root = index.folder().root();
-    let destination = Destination::new(root, &arrival_path(download, row)).map_err(Error::internal)?;
-    let sources =
-        row.sources.iter().map(|url| SourceUrl::parse(url)).collect::<Result<_, _>>().map_err(Error::internal)?;
+    let destination = Destination::new(root, &arrival_path(download, row))
+        .map_err(|refused| Error::invalid("path", refused.to_string()))?;
+    let source = |url: &String| SourceUrl::parse(url).map_err(|refused| Error::invalid("url", refused.to_string()));
+    let sources = row.sources.iter().map(source).collect::<Result<_, _>>()?;
+    refuse_size(row.size_bytes)?;
     let copies = match &row.sha256 {
         Some(sha256) => index.copies_of(sha256).into_iter().filter(|path| *path != row.path).collect(),
         None => Vec::new(),
@@ -59,6 +62,16 @@ fn file_job(download: &str, row: &FileRow, index: &ModelIndex) -> Result<FileJob
         done_bytes: row.size_bytes.unwrap_or(0),
         ..FileJob::new(destination, sources)
     })
+}
+
+/// Refuses a size that no file has.
+pub(super) fn refuse_size(size_bytes: Option<u64>) -> Result<(), Error> {
+    match size_bytes {
+        Some(size) if size > LARGEST_FILE => {
+            Err(Error::invalid("size_bytes", format!("files of more than {LARGEST_FILE} bytes are not taken")))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Block checksums as the database keeps them, in the engine's words.

@@ -64,8 +64,11 @@ impl Downloads {
         self.store.story(id).await
     }
 
-    /// Keeps a download, hands it to the engine, tells everybody.
+    /// Keeps a download, hands it to the engine, tells everybody. Nothing is kept that the engine would not take.
     pub(crate) async fn begin(&self, new: &DownloadInsert) -> Result<DownloadView, Error> {
+        for file in &new.files {
+            jobs::file_job(&new.id, file, &self.index)?;
+        }
         self.store.insert_download(new).await?;
         self.store
             .tell(&new.id, "queued", &format!("{} files were asked for", new.files.len()), self.clock.now())
@@ -77,8 +80,16 @@ impl Downloads {
         Ok(view)
     }
 
-    /// Takes up a download that a stop or a crash left unfinished.
+    /// Takes up a download that a stop or a crash left unfinished. One that the engine does not take any more fails.
     pub(crate) async fn take_up(&self, mut stored: StoredDownload) -> Result<(), Error> {
+        if let Err(cause) = jobs::job_of(&stored, &self.index) {
+            let (id, message) = (&stored.row.id, format!("It cannot go on: {cause}"));
+            tracing::error!(download = %id, error = ?cause, "an unfinished download cannot be taken up");
+            let failure = Failure { code: "DOWNLOAD_FAILED".to_owned(), message, file: None, cause: None };
+            let (state, now) = (DownloadState::Failed, self.clock.now());
+            self.store.set_download_state(id, state, None, Some(&failure), now).await?;
+            return self.store.tell(id, "failed", &failure.message, now).await;
+        }
         if stored.row.state.is_active() {
             self.store.tell(&stored.row.id, "taken_up", "It goes on after a restart", self.clock.now()).await?;
             // Nothing was in its place when it began: what is there now is the file itself, put there just before the end.

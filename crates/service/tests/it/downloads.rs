@@ -2,11 +2,12 @@
 
 use service::{
     Error,
-    downloads::{DownloadChange, DownloadState, HistoryQuery, NewDownload, Place, Priority},
+    downloads::{DownloadChange, DownloadQuery, DownloadState, HistoryQuery, NewDownload, Place, Priority},
+    presets::InstallOptions,
 };
 use test_support::file_server::Times;
 
-use crate::world::{World, content};
+use crate::world::{World, content, preset_id};
 
 fn link(url: &str, place: Place) -> NewDownload {
     NewDownload {
@@ -114,4 +115,30 @@ async fn a_cancelled_download_leaves_nothing_and_stays_in_the_history() {
     assert!(matches!(downloads.resume(&added.download_id).await, Err(Error::Conflict { .. })));
     assert!(matches!(downloads.pause("dl_unknown").await, Err(Error::NotFound { .. })));
     running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_engine_would_not_take_is_refused_and_leaves_nothing_that_a_start_trips_over() {
+    let mut world = World::new();
+    // A file may have such a name; the partial file beside it may not.
+    let name = format!("loras/{}.bin", "x".repeat(240));
+    let url = world.file("a", "a.bin", &content(1, 100));
+    world.preset("LONG", "1.0.0", &[(&name, &url)]);
+    let running = world.start().await;
+    let downloads = &running.dashboard.downloads;
+    let table = [
+        ("path", link(&url, Place::Path(name.clone()))),
+        ("path", link(&url, Place::Folder { kind: "loras".to_owned(), filename: Some(name[6..].to_owned()) })),
+        ("size_bytes", NewDownload { size_bytes: Some(u64::MAX), ..link(&url, into("loras")) }),
+    ];
+    for (field, new) in table {
+        let refused = downloads.add(new).await.unwrap_err();
+        assert!(matches!(refused, Error::Invalid { field: ref named, .. } if named == field), "{field}: {refused:?}");
+    }
+    let install = running.dashboard.presets.install(&preset_id("LONG"), InstallOptions::default()).await;
+    assert!(matches!(install, Err(Error::Invalid { .. })), "{install:?}");
+    let kept = downloads.list(&DownloadQuery::default()).await.unwrap();
+    assert!(kept.page.items.is_empty(), "{kept:?}");
+    running.stop().await;
+    world.start().await.stop().await;
 }

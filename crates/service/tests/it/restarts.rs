@@ -54,3 +54,31 @@ async fn a_paused_download_stays_paused_over_a_restart_and_resumes_when_asked() 
     assert!(world.holds("vae/a.bin", &model));
     running.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_download_that_cannot_be_taken_up_fails_alone() {
+    let mut world = World::new();
+    let model = content(1, 2_000_000);
+    let file = world.hub.large_file("acme/a", "a.bin", model.clone());
+    let gate = file.cdn.hold_at(1_000_000);
+    world.preset("ONE", "1.0.0", &[("vae/a.bin", "https://huggingface.co/acme/a/resolve/main/a.bin")]);
+    world.preset("TWO", "1.0.0", &[("vae/b.bin", "https://huggingface.co/acme/a/resolve/main/a.bin")]);
+    let running = world.start().await;
+    let [one, two] = ["ONE", "TWO"].map(|id| running.install(id, InstallOptions::default()));
+    let (one, two) = (one.await.download_id, two.await.download_id);
+    running.stop().await;
+    gate.open();
+    // As a version that takes other links has left it.
+    let database = sqlx::SqlitePool::connect(&world.database().display().to_string()).await.unwrap();
+    let links = "UPDATE download_files SET sources = '[\"gopher://old.example/a\"]' WHERE download_id = ?";
+    sqlx::query(links).bind(&one).execute(&database).await.unwrap();
+    database.close().await;
+
+    let running = world.start().await;
+    let failed = running.end_of(&one).await;
+    assert_eq!(failed.state, DownloadState::Failed);
+    let message = failed.failure.unwrap().message;
+    assert!(message.contains("links of the kind gopher: are refused"), "{message}");
+    assert_eq!(running.end_of(&two).await.state, DownloadState::Completed);
+    running.stop().await;
+}

@@ -47,6 +47,10 @@ impl World {
         &mut self.presets[id]
     }
 
+    pub(crate) fn database(&self) -> PathBuf {
+        self.folder.path().join("data/dashboard.db")
+    }
+
     pub(crate) fn models(&self) -> PathBuf {
         self.folder.path().join("models")
     }
@@ -85,7 +89,7 @@ impl World {
         let milliseconds = Duration::from_millis;
         Settings {
             models: self.models(),
-            database: DatabasePlace(workspace.join("data/dashboard.db")),
+            database: DatabasePlace(self.database()),
             preset_config: (!self.presets.is_empty()).then_some(registry),
             registry_url: "http://127.0.0.1:9/registry.json".to_owned(),
             registry_copy: workspace.join("data/registry.json"),
