@@ -21,9 +21,15 @@ pub(crate) fn arrival_path(download: &str, file: &FileRow) -> String {
     if file.staged { format!("{FOLDER}/{download}/{}", file.path) } else { file.path.clone() }
 }
 
+/// A whole file that could not take its place; it waits where it is.
+pub(crate) struct NotPromoted {
+    pub(crate) path: String,
+    pub(crate) cause: std::io::Error,
+}
+
 impl Downloads {
-    /// Puts every staged file of a download into its place.
-    pub(crate) async fn promote(&self, stored: &StoredDownload) -> Result<(), Error> {
+    /// Puts every staged file of a download into its place, up to the first that cannot take it.
+    pub(crate) async fn promote(&self, stored: &StoredDownload) -> Result<Option<NotPromoted>, Error> {
         for file in stored.files.iter().filter(|file| file.staged) {
             let (Ok(from), Ok(to)) =
                 (ConfinedPath::parse(&arrival_path(&stored.row.id, file)), ConfinedPath::parse(&file.path))
@@ -32,7 +38,10 @@ impl Downloads {
             };
             let record = self.store.file_record(from.as_str()).await?;
             let (folder, target) = (self.index.folder().clone(), to.clone());
-            let moved = blocking(move || folder.promote(&from, &target)).await?.map_err(Error::internal)?;
+            let moved = match blocking(move || folder.promote(&from, &target)).await? {
+                Ok(moved) => moved,
+                Err(cause) => return Ok(Some(NotPromoted { path: file.path.clone(), cause })),
+            };
             if let Some(mut record) = record.filter(|_| moved) {
                 self.store.forget_file(&record.path).await?;
                 record.path = to.as_str().to_owned();
@@ -40,7 +49,7 @@ impl Downloads {
                 self.take_in(record).await?;
             }
         }
-        self.clear_staging(&stored.row.id).await
+        self.clear_staging(&stored.row.id).await.map(|()| None)
     }
 
     /// Removes what is left of a download's staged files.

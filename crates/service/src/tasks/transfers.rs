@@ -13,7 +13,10 @@ use tokio_util::sync::CancellationToken;
 use super::blocking;
 use crate::{
     Error,
-    downloads::{DownloadState, Downloads, Failure, FileState, PauseReason, staging::arrival_path},
+    downloads::{
+        DownloadState, Downloads, Failure, FileState, PauseReason,
+        staging::{NotPromoted, arrival_path},
+    },
     events::Event,
     presets::{Catalogue, install_rows, replaced_by},
     store::{FileRecord, StoredDownload},
@@ -168,7 +171,10 @@ impl Transfers {
 
     async fn completed(&self, stored: &StoredDownload) -> Result<(), Error> {
         let id = &stored.row.id;
-        self.downloads.promote(stored).await?;
+        if let Some(NotPromoted { path, cause }) = self.downloads.promote(stored).await? {
+            let message = format!("{path} is whole and could not take its place: {cause}");
+            return self.ended_badly(id, path, message, None).await;
+        }
         let installs = install_rows(stored, &self.catalogue.current());
         let others = self.downloads.store.installs().await?;
         let replaced = replaced_by(stored, &others, &self.downloads.index);
@@ -180,13 +186,13 @@ impl Transfers {
     }
 
     async fn failed(&self, stored: &StoredDownload, file: usize, error: &TransferError) -> Result<(), Error> {
-        let (id, path) = (&stored.row.id, path_of(stored, file));
-        let failure = Failure {
-            code: "DOWNLOAD_FAILED".to_owned(),
-            message: format!("{path} could not be fetched: {error}"),
-            file: Some(path),
-            cause: Some(crate::presets::with_causes(error)),
-        };
+        let path = path_of(stored, file);
+        let message = format!("{path} could not be fetched: {error}");
+        self.ended_badly(&stored.row.id, path, message, Some(crate::presets::with_causes(error))).await
+    }
+
+    async fn ended_badly(&self, id: &str, path: String, message: String, cause: Option<String>) -> Result<(), Error> {
+        let failure = Failure { code: "DOWNLOAD_FAILED".to_owned(), message, file: Some(path), cause };
         self.move_to(id, DownloadState::Failed, None, Some(&failure), "failed", &failure.message).await?;
         self.announce(id, Event::DownloadFailed).await?;
         self.downloads.live.forget(id);

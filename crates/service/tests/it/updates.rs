@@ -70,3 +70,39 @@ async fn a_cancelled_update_leaves_the_old_files_and_nothing_else() {
     assert_eq!(world.everything(), ["vae/a.bin"]);
     running.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_update_that_cannot_take_its_place_fails_in_words_and_holds_up_nobody() {
+    let mut world = World::new();
+    let (old, new, other) = (content(1, 30_000), content(2, 31_000), content(3, 1_000));
+    let (old_url, other_url) = (world.file("old", "a.bin", &old), world.file("other", "b.bin", &other));
+    world.preset("ONE", "1.0.0", &[("vae/a.bin", &old_url)]);
+    world.preset("TWO", "1.0.0", &[("vae/b.bin", &other_url)]);
+    let running = world.start().await;
+    running.install_whole("ONE").await;
+    running.stop().await;
+
+    let late = world.hub.large_file("acme/new", "a.bin", new.clone());
+    let gate = late.cdn.hold_at(10_000);
+    world.preset("ONE", "2.0.0", &[("vae/a.bin", "https://huggingface.co/acme/new/resolve/main/a.bin")]);
+    let running = world.start().await;
+    let started = running.install("ONE", InstallOptions::default()).await;
+    running.state_of(&started.download_id, DownloadState::Downloading).await;
+    std::fs::remove_file(world.path("vae/a.bin")).unwrap();
+    std::fs::create_dir_all(world.path("vae/a.bin/theirs")).unwrap();
+    gate.open();
+    let ended = running.end_of(&started.download_id).await;
+    assert_eq!(ended.state, DownloadState::Failed);
+    let message = ended.failure.unwrap().message;
+    assert!(message.starts_with("vae/a.bin is whole and could not take its place: "), "{message}");
+    assert_eq!(running.install_whole("TWO").await.state, DownloadState::Completed);
+
+    // It waits beside its place, and takes that when it is free.
+    std::fs::remove_dir_all(world.path("vae/a.bin")).unwrap();
+    let sent = world.hub.cdn().total_body_bytes_sent();
+    running.dashboard.downloads.resume(&started.download_id).await.unwrap();
+    assert_eq!(running.end_of(&started.download_id).await.state, DownloadState::Completed);
+    assert!(world.holds("vae/a.bin", &new) && world.holds("vae/b.bin", &other));
+    assert_eq!(world.hub.cdn().total_body_bytes_sent(), sent);
+    running.stop().await;
+}
