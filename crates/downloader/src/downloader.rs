@@ -1,21 +1,16 @@
 //! The handle: every method is one message to the scheduler, or one word to what its transfers share.
 
 use std::future::Future;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
-use rand::SeedableRng;
-use rand::rngs::SmallRng;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::bandwidth::Bandwidth;
-use crate::block_buffers;
 use crate::command::{Command, Reply};
-use crate::destinations::Destinations;
+use crate::engine::Engine;
 use crate::probe;
 use crate::scheduler::Scheduler;
 use crate::source::Web;
-use crate::space::SpaceLedger;
-use crate::transfer::Engine;
 use crate::world::World;
 use crate::{
     CommandError, Credentials, Facts, Job, JobId, JobState, Priority, Settings, SourceUrl, StartError, TransferError,
@@ -53,21 +48,10 @@ impl Downloader {
         settings: Settings,
         world: World,
     ) -> (Self, mpsc::Receiver<Update>, impl Future<Output = ()> + Send + 'static) {
-        let web = Arc::new(Web::new(&settings, world.network));
-        let bandwidth = Arc::new(Bandwidth::new(settings.rate_limit));
         let (commands, inbox) = mpsc::channel(64);
         let (outbox, updates) = mpsc::channel(UPDATES);
-        let engine = Arc::new(Engine {
-            web: Arc::clone(&web),
-            space: Arc::new(SpaceLedger::new(settings.min_free_space)),
-            bandwidth: Arc::clone(&bandwidth),
-            destinations: Destinations::default(),
-            disk: world.disk,
-            threads: world.threads,
-            block_buffers: block_buffers::passes(),
-            chance: Mutex::new(SmallRng::seed_from_u64(world.seed)),
-            settings,
-        });
+        let engine = Arc::new(Engine::new(settings, world));
+        let (web, bandwidth) = (Arc::clone(&engine.web), Arc::clone(&engine.bandwidth));
         let scheduler = Scheduler::new(engine, inbox, outbox);
         (Self { commands, web, bandwidth }, updates, scheduler.run())
     }

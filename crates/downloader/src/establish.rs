@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use crate::answer::Body;
 use crate::blocks::{BLOCK, Span};
 use crate::fetch;
-use crate::fetching::{Ended, FIRST_STRETCH, Fetching};
+use crate::fetching::{FIRST_STRETCH, Fetching};
 use crate::identity::Identity;
 use crate::refusal::OpenError;
 use crate::sharing::Running;
@@ -169,7 +169,6 @@ impl Fetching<'_> {
         if matches!(opened.body, Body::Part(_)) && total.is_some_and(|total| total > BLOCK) {
             let (part, noted) = (Arc::clone(&self.incoming.part), identity.clone());
             self.transfer
-                .engine
                 .blocking(move || {
                     part.begin_journal(&noted).map_err(|error| part.error("writing the journal of", error))
                 })
@@ -194,7 +193,7 @@ impl Fetching<'_> {
         space.reserve(self.transfer.key, part.folder.as_ref(), needed).map_err(Halt::Shortage)?;
         if total > BLOCK {
             let room = move || part.preallocate(total).map_err(|error| part.error("making room for", error));
-            self.preallocated = self.transfer.engine.blocking(room).await?;
+            self.preallocated = self.transfer.blocking(room).await?;
         }
         if self.preallocated {
             // From here on the file system itself counts these bytes as used.
@@ -219,11 +218,8 @@ impl Fetching<'_> {
         let fetcher = self.fetcher();
         let index = self.current;
         let host = self.sources[index].source.host();
-        self.fetchers.insert(claim, Running::new(index, &fetcher, false));
-        self.running.spawn(async move {
-            let end = fetcher.store(opened, claim, start, &host).await;
-            Ended { claim, source: index, end }
-        });
+        let running = Running::new(index, &fetcher, false);
+        self.connect(claim, running, async move { fetcher.store(opened, claim, start, &host).await });
     }
 
     /// A source that cannot give the file is not asked again.

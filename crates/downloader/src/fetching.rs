@@ -75,7 +75,7 @@ pub(crate) struct Fetching<'a> {
     pub(crate) preallocated: bool,
 }
 
-type SyncResult = Result<(), (io::Error, BTreeSet<usize>)>;
+pub(crate) type SyncResult = Result<(), (io::Error, BTreeSet<usize>)>;
 
 /// A connection that has ended.
 #[derive(Debug)]
@@ -182,7 +182,7 @@ impl<'a> Fetching<'a> {
                 biased;
                 () = stop.cancelled() => return Err(Halt::Stopped),
                 Some(ended) = self.running.join_next(), if !self.running.is_empty() => {
-                    if let Ok(ended) = ended {
+                    if let Some(ended) = ended.map_or_else(|panic| self.died(panic), Some) {
                         self.ended(ended).await?;
                     }
                 }
@@ -259,7 +259,7 @@ impl<'a> Fetching<'a> {
             hash.stop().await;
         }
         let running_sync = match self.sync.take() {
-            Some(sync) => sync.await.unwrap_or(Ok(())),
+            Some(sync) => self.result_of(sync).await,
             None => Ok(()),
         };
         let incoming = Arc::clone(&self.incoming);
@@ -269,7 +269,7 @@ impl<'a> Fetching<'a> {
             running_sync.or_else(void)?;
             incoming.park().or_else(void)
         });
-        if let Ok(Err(error)) = parked.await {
+        if let Err(error) = parked.await.unwrap_or_else(|panic| Err(io::Error::other(panic))) {
             tracing::warn!(file = %self.transfer.file.destination, %error, "what arrived last could not be synced");
         }
         halt

@@ -59,7 +59,7 @@ pub(crate) async fn finish(transfer: &Transfer, incoming: &Arc<Incoming>, arrive
     if let Some(hash) = hash {
         // The hash is not far behind, the sync takes long: both at once.
         let incoming_of_sync = Arc::clone(incoming);
-        let synced = transfer.engine.blocking(move || sync_whole(&incoming_of_sync));
+        let synced = transfer.blocking(move || sync_whole(&incoming_of_sync));
         let (synced, hashed) = tokio::join!(synced, hash.finish());
         synced?;
         let hashed = hashed.map_err(|error| incoming.part.error("reading back", error))?;
@@ -71,7 +71,7 @@ pub(crate) async fn finish(transfer: &Transfer, incoming: &Arc<Incoming>, arrive
         expected,
         stop: transfer.stop.clone(),
     };
-    let content = match transfer.engine.blocking(move || last_steps.take(synced, content)).await? {
+    let content = match transfer.blocking(move || last_steps.take(synced, content)).await? {
         Some(Last::Renamed(content)) => content,
         Some(Last::WrongBytes(error)) => return Ok(Finish::WrongBytes(error)),
         Some(Last::PartRemoved) => return Ok(Finish::PartRemoved),

@@ -6,17 +6,18 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::task::JoinSet;
+use tokio::task::{self, JoinError, JoinSet};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::bandwidth::Bandwidth;
+use crate::engine::Engine;
 use crate::fetching::SMALL_FILE;
 use crate::meter::Meter;
 use crate::outbox::Outbox;
 use crate::space::Shortage;
 use crate::speed::Speed;
-use crate::transfer::{Engine, Halt, Transfer};
+use crate::transfer::{Halt, Transfer, of_panic};
 use crate::{FileJob, FileOutcome, FileState, Job, JobEvent, Progress, TransferError};
 
 /// Files that may be in their last steps (sync, rename) while others hold the connections.
@@ -39,11 +40,21 @@ pub(crate) struct JobRun {
     /// Ends all transfers, also when one of them finds the disk full.
     stop: CancellationToken,
     slots: Arc<Semaphore>,
-    transfers: JoinSet<(usize, Result<FileOutcome, Halt>)>,
-    growing: BTreeMap<usize, Arc<AtomicBool>>,
+    transfers: JoinSet<Ended>,
+    running: BTreeMap<usize, Running>,
     next: usize,
     speed: Speed,
     outcome: RunOutcome,
+}
+
+/// A file, and how its transfer ended.
+type Ended = (usize, Result<FileOutcome, Halt>);
+
+/// A file that is being fetched.
+struct Running {
+    task: task::Id,
+    /// It may want more connections soon.
+    growing: Arc<AtomicBool>,
 }
 
 /// How a run ended.
@@ -74,7 +85,7 @@ impl JobRun {
             stop: stop.child_token(),
             slots: Arc::new(Semaphore::new(connections)),
             transfers: JoinSet::new(),
-            growing: BTreeMap::new(),
+            running: BTreeMap::new(),
             next: 0,
             speed: Speed::default(),
             outcome: RunOutcome::default(),
@@ -101,10 +112,8 @@ impl JobRun {
                     }
                 }
                 Some(ended) = self.transfers.join_next(), if !self.transfers.is_empty() => {
-                    match ended {
-                        Ok((index, result)) => self.ended(index, result).await,
-                        // It died, and nobody knows which: none may be waited for.
-                        Err(_) => self.growing.clear(),
+                    if let Some((index, result)) = ended.map_or_else(|panic| self.died(panic), Some) {
+                        self.ended(index, result).await;
                     }
                 }
                 Ok(permit) = Arc::clone(&self.slots).acquire_owned(), if self.may_start_next() => self.start_next(permit),
@@ -125,7 +134,7 @@ impl JobRun {
         self.next < self.files.len()
             && !self.stop.is_cancelled()
             && self.transfers.len() < self.engine.settings.connections_per_download + MOST_FINISHING
-            && !self.growing.values().any(|growing| growing.load(Relaxed))
+            && !self.running.values().any(|file| file.growing.load(Relaxed))
     }
 
     fn start_next(&mut self, permit: OwnedSemaphorePermit) {
@@ -133,7 +142,6 @@ impl JobRun {
         self.next += 1;
         let file = self.files[index].clone();
         let growing = Arc::new(AtomicBool::new(file.size.is_some_and(|size| size > SMALL_FILE)));
-        self.growing.insert(index, Arc::clone(&growing));
         let transfer = Transfer {
             engine: Arc::clone(&self.engine),
             index,
@@ -145,13 +153,20 @@ impl JobRun {
             outbox: self.outbox.clone(),
             stop: self.stop.clone(),
             named: Arc::default(),
-            growing,
+            growing: Arc::clone(&growing),
         };
-        self.transfers.spawn(async move { (index, transfer.run(permit).await) });
+        let task = self.transfers.spawn(async move { (index, transfer.run(permit).await) }).id();
+        self.running.insert(index, Running { task, growing });
+    }
+
+    /// A file whose task panicked has failed.
+    fn died(&self, panic: JoinError) -> Option<Ended> {
+        let (index, _) = self.running.iter().find(|(_, file)| file.task == panic.id())?;
+        Some((*index, Err(Halt::Failed(of_panic(&self.files[*index], panic)))))
     }
 
     async fn ended(&mut self, index: usize, result: Result<FileOutcome, Halt>) {
-        self.growing.remove(&index);
+        self.running.remove(&index);
         let meter = &self.meters[index];
         match result {
             Ok(outcome) => {

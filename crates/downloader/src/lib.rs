@@ -86,6 +86,7 @@ mod destinations;
 mod digest;
 mod disk;
 mod downloader;
+mod engine;
 mod error;
 mod establish;
 mod fetch;
@@ -103,6 +104,8 @@ mod local_copy;
 mod meter;
 mod mirrors;
 mod outbox;
+#[cfg(test)]
+mod panic_tests;
 mod part;
 mod prefix_hash;
 mod probe;

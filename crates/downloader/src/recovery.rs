@@ -3,20 +3,29 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::task::JoinError;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::answer::Body;
-use crate::fetching::Fetching;
+use crate::fetch::FetchEnd;
+use crate::fetching::{Ended, Fetching};
 use crate::identity::Identity;
 use crate::source::Wanted;
-use crate::transfer::Halt;
+use crate::transfer::{Halt, of_panic};
 use crate::{RestartReason, TransferError, start};
 
 /// How often the file may change on the server before it is given up.
 const MOST_CHANGES: u32 = 3;
 
 impl Fetching<'_> {
+    /// A connection's task that panicked ends as one that failed.
+    pub(crate) fn died(&self, panic: JoinError) -> Option<Ended> {
+        let (claim, running) = self.fetchers.iter().find(|(_, running)| running.task == Some(panic.id()))?;
+        let error = of_panic(&self.transfer.file, panic);
+        Some(Ended { claim: *claim, source: running.source, end: FetchEnd::Failed { error, retry_after: None } })
+    }
+
     /// A failure that may pass: the budget says how long to wait, or that it is over for this source.
     pub(crate) fn try_again(
         &mut self,
@@ -86,7 +95,7 @@ impl Fetching<'_> {
         self.incoming.map().reset(self.transfer.file.size);
         self.incoming.meter.set_present(0);
         let part = Arc::clone(&self.incoming.part);
-        self.transfer.engine.blocking(move || start::throw_away(&part)).await?;
+        self.transfer.blocking(move || start::throw_away(&part)).await?;
         (self.identity, self.hash_state, self.established) = (None, None, false);
         if lost > 0 {
             self.transfer.restarted(reason).await;
@@ -97,11 +106,9 @@ impl Fetching<'_> {
     /// Ends all connections and waits for them; what they have collected is stored.
     pub(crate) async fn stop_all(&mut self) {
         self.stop_fetchers.cancel();
-        while let Some(ended) = self.running.join_next().await {
-            if let Ok(ended) = ended {
-                self.incoming.map().release(ended.claim);
-                self.fetchers.remove(&ended.claim);
-            }
+        while self.running.join_next().await.is_some() {}
+        for claim in std::mem::take(&mut self.fetchers).into_keys() {
+            self.incoming.map().release(claim);
         }
         self.permits.truncate(1);
         self.stop_fetchers = CancellationToken::new();

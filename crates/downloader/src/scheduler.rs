@@ -2,22 +2,24 @@
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashSet};
+use std::future::Future;
 use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot};
-use tokio::task::JoinSet;
-use tokio::time::Instant;
+use tokio::task::{self, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::bandwidth::Bandwidth;
 use crate::blocks::LARGEST_FILE;
 use crate::command::{Command, Reply};
+use crate::engine::Engine;
 use crate::job_run::{JobRun, RunOutcome};
 use crate::outbox::Outbox;
+use crate::scheduler::job_ends::Event;
 use crate::scheduler::waiting_for_room::Patience;
-use crate::transfer::Engine;
 use crate::{CommandError, Job, JobEvent, JobId, JobState, PauseReason, Update, part};
 
+mod job_ends;
 mod waiting_for_room;
 
 pub(crate) struct Scheduler {
@@ -30,17 +32,13 @@ pub(crate) struct Scheduler {
     shutting_down: Vec<oneshot::Sender<()>>,
 }
 
-/// What the loop's own tasks report.
-enum Event {
-    RunEnded(JobId, RunOutcome),
-    PartsRemoved(JobId, bool),
-}
-
 /// A job that has not ended.
 struct Entry {
     job: Job,
     order: u64,
     state: State,
+    /// Runs it, or removes its partial files.
+    task: Option<task::Id>,
     bandwidth: Arc<Bandwidth>,
     patience: Patience,
     pausing: Vec<Reply<JobState>>,
@@ -86,7 +84,7 @@ impl Scheduler {
                     Some(command) => self.obey(command).await,
                     None => break,
                 },
-                Some(Ok(event)) = self.tasks.join_next(), if !self.tasks.is_empty() => self.happened(event).await,
+                Some(ended) = self.tasks.join_next(), if !self.tasks.is_empty() => self.task_ended(ended).await,
             }
             self.give_places().await;
         }
@@ -130,6 +128,7 @@ impl Scheduler {
         let entry = Entry {
             order: self.last_order,
             state: if job.paused { State::Paused(PauseReason::Requested) } else { State::Queued },
+            task: None,
             bandwidth: Arc::new(Bandwidth::new(job.rate_limit)),
             patience: Patience::default(),
             pausing: Vec::new(),
@@ -205,8 +204,8 @@ impl Scheduler {
         let others = self.entries.values().filter(|entry| !matches!(entry.state, State::Removing));
         let wanted: HashSet<_> = others.flat_map(|entry| entry.job.unfinished()).collect();
         let destinations: Vec<_> = own.into_iter().filter(|own| !wanted.contains(own)).collect();
-        let (id, disk, threads) = (id.clone(), Arc::clone(&self.engine.disk), self.engine.threads.clone());
-        self.tasks.spawn(async move {
+        let (job, disk, threads) = (id.clone(), Arc::clone(&self.engine.disk), self.engine.threads.clone());
+        let removing = self.tasks.spawn(async move {
             let removed = threads.spawn(move || {
                 let remove = |destination| {
                     part::discard(disk.as_ref(), destination)
@@ -215,63 +214,11 @@ impl Scheduler {
                 };
                 destinations.iter().map(remove).fold(false, |any, removed| any | removed)
             });
-            Event::PartsRemoved(id, removed.await.unwrap_or(false))
+            Event::PartsRemoved(job, removed.await.unwrap_or(false))
         });
-    }
-
-    async fn happened(&mut self, event: Event) {
-        match event {
-            Event::RunEnded(id, outcome) => self.run_ended(id, outcome).await,
-            Event::PartsRemoved(id, parts_removed) => {
-                self.send(&id, JobEvent::Cancelled { parts_removed }).await;
-                for reply in self.entries.remove(&id).into_iter().flat_map(|entry| entry.cancelling) {
-                    let _ = reply.send(Ok(parts_removed));
-                }
-            }
+        if let Some(entry) = self.entries.get_mut(id) {
+            entry.task = Some(removing.id());
         }
-    }
-
-    async fn run_ended(&mut self, id: JobId, outcome: RunOutcome) {
-        let Some(entry) = self.entries.get_mut(&id) else { return };
-        for (index, size) in &outcome.finished {
-            let file = &mut entry.job.files[*index];
-            (file.done, file.done_bytes) = (true, *size);
-        }
-        let pausing = std::mem::take(&mut entry.pausing);
-        let whole = entry.job.files.iter().all(|file| file.done);
-        if !entry.cancelling.is_empty() && !whole {
-            self.remove_parts(&id);
-            pausing.into_iter().for_each(|reply| drop(reply.send(Ok(JobState::Cancelled))));
-            return;
-        }
-        let (state, event) = if whole {
-            (JobState::Completed, JobEvent::Completed)
-        } else if let Some(shortage) = outcome.shortage {
-            let reason =
-                PauseReason::InsufficientStorage { needed_bytes: shortage.needed, available_bytes: shortage.available };
-            (JobState::Paused(reason), JobEvent::Paused(reason))
-        } else if outcome.stopped {
-            (JobState::Paused(PauseReason::Requested), JobEvent::Paused(PauseReason::Requested))
-        } else if let Some((file, error)) = outcome.failed {
-            (JobState::Failed, JobEvent::Failed { file, error })
-        } else {
-            (JobState::Queued, JobEvent::Resumed) // A task of it died; it goes on.
-        };
-        // Somebody who asked for a pause gets one, also when the disk was full a moment before.
-        let asked = !pausing.is_empty() && matches!(state, JobState::Paused(_));
-        let state = if asked { JobState::Paused(PauseReason::Requested) } else { state };
-        let event = if asked { JobEvent::Paused(PauseReason::Requested) } else { event };
-        let reason = if let JobState::Paused(reason) = state { Some(reason) } else { None };
-        entry.patience.run_ended(Instant::now(), self.engine.settings.storage_poll, reason);
-        entry.state = match state {
-            JobState::Paused(reason) => State::Paused(reason),
-            JobState::Failed => State::Failed,
-            _ => State::Queued,
-        };
-        let ended = if whole { self.entries.remove(&id) } else { None };
-        self.send(&id, event).await;
-        ended.into_iter().flat_map(|entry| entry.cancelling).for_each(|reply| drop(reply.send(Ok(false))));
-        pausing.into_iter().for_each(|reply| drop(reply.send(Ok(state))));
     }
 
     /// Starts waiting jobs while there are places: by priority, then position, then order of asking.
@@ -290,8 +237,13 @@ impl Scheduler {
             let run = JobRun::new(Arc::clone(&self.engine), &entry.job, Arc::clone(&entry.bandwidth), outbox, &stop);
             entry.state = State::Running { stop };
             self.send(&id, JobEvent::Started).await;
-            self.tasks.spawn(async move { Event::RunEnded(id, run.run().await) });
+            self.start(id, run.run());
         }
+    }
+
+    fn start(&mut self, id: JobId, run: impl Future<Output = RunOutcome> + Send + 'static) {
+        let Some(entry) = self.entries.get_mut(&id) else { return };
+        entry.task = Some(self.tasks.spawn(async move { Event::RunEnded(id, run.await) }).id());
     }
 
     /// Stops every run and waits until what arrived is safe.
@@ -302,10 +254,8 @@ impl Scheduler {
                 stop.cancel();
             }
         }
-        while let Some(event) = self.tasks.join_next().await {
-            if let Ok(event) = event {
-                self.happened(event).await;
-            }
+        while let Some(ended) = self.tasks.join_next().await {
+            self.task_ended(ended).await;
         }
         for reply in self.shutting_down {
             let _ = reply.send(());

@@ -43,17 +43,32 @@ impl SharedSync {
         state.next = None;
         state.runs = true;
         drop(state);
+        let running = Running { shared: self, round: &round };
         let result = sync().map_err(Arc::new);
         let _ = round.result.set(result.clone());
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        drop(running);
+        result.map_err(of_failure)
+    }
+}
+
+/// A sync that runs. When it is over, also by a panic, all whom it served are told, and the next is begun.
+struct Running<'a> {
+    shared: &'a SharedSync,
+    round: &'a Round,
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        // Nothing is set already only where it panicked.
+        self.round.result.get_or_init(|| Err(Arc::new(io::Error::other("the sync died"))));
+        let mut state = self.shared.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.runs = false;
         let next = state.next.clone();
         drop(state);
-        round.moved.notify_all();
+        self.round.moved.notify_all();
         if let Some(next) = next {
             next.moved.notify_one();
         }
-        result.map_err(of_failure)
     }
 }
 
@@ -95,8 +110,11 @@ mod tests {
                 thread::yield_now();
             }
             end.send(()).expect("the first sync waits");
-            let result_of = |thread: thread::ScopedJoinHandle<'_, _>| thread.join().expect("no panic");
-            (result_of(first), others.into_iter().map(result_of).collect())
+            let panicked = |_| Err(io::Error::other("a panic on order"));
+            let result_of = |thread: thread::ScopedJoinHandle<'_, _>| thread.join().unwrap_or_else(panicked);
+            let results = (result_of(first), others.into_iter().map(result_of).collect());
+            assert!(shared.run(|| Ok(())).is_ok(), "whatever happened to others, a new sync is a new one");
+            results
         })
     }
 
@@ -118,6 +136,15 @@ mod tests {
         for other in others {
             assert_eq!(other.expect_err("it was served by a sync that failed").raw_os_error(), Some(EIO));
         }
+    }
+
+    #[test]
+    fn a_sync_that_panics_fails_for_all_whom_it_served() {
+        let (first, others) = crowd(|| panic!("a panic on order"));
+        assert!(first.is_ok());
+        let words = others.into_iter().map(|other| other.expect_err("its sync panicked").to_string());
+        let (panicked, told): (Vec<_>, Vec<_>) = words.partition(|words| words == "a panic on order");
+        assert_eq!((panicked.len(), told.len()), (1, WAITING - 1), "{told:?}");
     }
 
     #[test]

@@ -1,15 +1,17 @@
 //! Who fetches what next: how many connections there should be, how long a stretch each is given, from which of the
 //! sources that hold the same it is asked, and who has to give a stretch back.
 
+use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::task;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::blocks::{BLOCK, ClaimId, SCALE, Span};
 use crate::connections::FAR;
-use crate::fetch::Fetcher;
+use crate::fetch::{FetchEnd, Fetcher};
 use crate::fetching::{Ended, Fetching, SMALL_FILE, TICK};
 use crate::intake::Intake;
 use crate::laggards::PATIENCE_AT_THE_TAIL;
@@ -55,6 +57,7 @@ pub(crate) struct SourceState {
 #[derive(Debug)]
 pub(crate) struct Running {
     pub(crate) source: usize,
+    pub(crate) task: Option<task::Id>,
     pub(crate) since: Instant,
     intake: Arc<Intake>,
     pub(crate) stop: CancellationToken,
@@ -104,7 +107,7 @@ impl Running {
         let since = Instant::now();
         let (intake, stop) = (Arc::clone(&fetcher.intake), fetcher.stop.clone());
         let (last_bytes, silent_since, heard) = (None, since, 0);
-        Self { source, since, intake, stop, asked_ahead, last_bytes, silent_since, heard, window: None }
+        Self { source, task: None, since, intake, stop, asked_ahead, last_bytes, silent_since, heard, window: None }
     }
 
     pub(crate) fn received(&self) -> u64 {
@@ -222,12 +225,22 @@ impl Fetching<'_> {
         let fetcher = self.fetcher();
         let source = Arc::clone(&self.sources[index].source);
         let identity = self.identity.clone().unwrap_or_default();
-        let trusted = !self.validators_lie;
-        self.fetchers.insert(claim, Running::new(index, &fetcher, ahead));
-        self.running.spawn(async move {
-            let end = fetcher.fetch(&source, &identity, trusted, claim, span).await;
-            Ended { claim, source: index, end }
-        });
+        let (trusted, running) = (!self.validators_lie, Running::new(index, &fetcher, ahead));
+        let work = async move { fetcher.fetch(&source, &identity, trusted, claim, span).await };
+        self.connect(claim, running, work);
+    }
+
+    /// Lets a connection work on its claim.
+    pub(crate) fn connect(
+        &mut self,
+        claim: ClaimId,
+        mut running: Running,
+        work: impl Future<Output = FetchEnd> + Send + 'static,
+    ) {
+        let source = running.source;
+        let task = self.running.spawn(async move { Ended { claim, source, end: work.await } });
+        running.task = Some(task.id());
+        self.fetchers.insert(claim, running);
     }
 
     /// How it stands with each source.

@@ -21,6 +21,19 @@ struct Need {
     bytes: u64,
 }
 
+/// Takes a transfer out of the ledger when it is dropped, however it ended.
+#[derive(Debug)]
+pub(crate) struct Entered<'a> {
+    ledger: &'a SpaceLedger,
+    key: TransferKey,
+}
+
+impl Drop for Entered<'_> {
+    fn drop(&mut self) {
+        self.ledger.lock().remove(&self.key);
+    }
+}
+
 /// There is not enough room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Shortage {
@@ -31,6 +44,11 @@ pub(crate) struct Shortage {
 impl SpaceLedger {
     pub(crate) fn new(min_free: u64) -> Self {
         Self { min_free, needs: Mutex::default() }
+    }
+
+    /// A transfer that may enter something from now on, until this is dropped.
+    pub(crate) fn enter(&self, key: TransferKey) -> Entered<'_> {
+        Entered { ledger: self, key }
     }
 
     /// Enters that a transfer has `bytes` to store on the file system of `folder`, or says that they do not fit.
@@ -63,10 +81,6 @@ impl SpaceLedger {
         }
     }
 
-    pub(crate) fn release(&self, key: TransferKey) {
-        self.lock().remove(&key);
-    }
-
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<TransferKey, Need>> {
         self.needs.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -92,6 +106,11 @@ mod tests {
         ledger.still_needs(1, 0);
         assert_eq!(ledger.reserve(2, folder, free * 3 / 4), Ok(()));
         assert_eq!(ledger.reserve(2, folder, free * 3 / 4), Ok(()), "its own entry does not count against it");
-        ledger.release(2);
+        let its_transfer = std::panic::catch_unwind(|| {
+            let _entered = ledger.enter(2);
+            panic!("a panic on order");
+        });
+        assert!(its_transfer.is_err());
+        assert!(ledger.lock().keys().eq([&1]), "nothing is held for a transfer that died");
     }
 }

@@ -2,21 +2,20 @@
 //! each consists of.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
-use rand::Rng;
-use rand::rngs::SmallRng;
-use tokio::sync::OwnedSemaphorePermit;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::JoinError;
 use tokio_util::sync::CancellationToken;
 
 use crate::Existing;
 use crate::already_here::{Found, Search};
 use crate::bandwidth::Bandwidth;
 use crate::blocks::{BLOCK, BlockMap};
-use crate::destinations::Destinations;
-use crate::disk::{Disk, Folder};
+use crate::disk::Folder;
+use crate::engine::Engine;
 use crate::fetching::Fetching;
 use crate::finish::{self, Arrived, Finish};
 use crate::identity::NamedHash;
@@ -26,54 +25,14 @@ use crate::meter::Meter;
 use crate::outbox::Outbox;
 use crate::part::{Part, PartError};
 use crate::retry::RetryBudget;
-use crate::source::Web;
-use crate::space::{Shortage, SpaceLedger, TransferKey};
+use crate::space::{Shortage, TransferKey};
 use crate::start::{self, Beginning};
-use crate::world::Threads;
 use crate::{
-    Facts, FileJob, FileOutcome, FileState, JobEvent, RestartReason, Settings, Sha256Digest, SourceUrl, TransferError,
-    part,
+    Facts, FileJob, FileOutcome, FileState, JobEvent, RestartReason, Sha256Digest, SourceUrl, TransferError, part,
 };
 
 /// How often a partial file may be taken away before it is given up.
 const MOST_REMOVALS: u32 = 3;
-
-/// What all transfers of an engine share.
-#[derive(Debug)]
-pub(crate) struct Engine {
-    pub(crate) settings: Settings,
-    pub(crate) web: Arc<Web>,
-    pub(crate) space: Arc<SpaceLedger>,
-    pub(crate) bandwidth: Arc<Bandwidth>,
-    pub(crate) destinations: Destinations,
-    pub(crate) disk: Arc<dyn Disk>,
-    pub(crate) threads: Threads,
-    /// For the files that have block buffers at present.
-    pub(crate) block_buffers: Arc<Semaphore>,
-    pub(crate) chance: Mutex<SmallRng>,
-}
-
-impl Engine {
-    /// Runs what blocks on a thread for that. A panic there is an error here.
-    pub(crate) async fn blocking<T: Send + 'static>(
-        &self,
-        work: impl FnOnce() -> Result<T, TransferError> + Send + 'static,
-    ) -> Result<T, Halt> {
-        match self.threads.spawn(work).await {
-            Ok(result) => result.map_err(Halt::from),
-            Err(panic) => Err(Halt::Failed(TransferError::Io {
-                action: "working on",
-                path: std::path::PathBuf::new(),
-                source: std::io::Error::other(panic),
-            })),
-        }
-    }
-
-    /// A number from 0 up to, not including, 1.
-    pub(crate) fn chance(&self) -> f64 {
-        self.chance.lock().unwrap_or_else(PoisonError::into_inner).random()
-    }
-}
 
 /// One file of a job.
 #[derive(Debug)]
@@ -120,11 +79,18 @@ impl Transfer {
     pub(crate) async fn run(self, slot: OwnedSemaphorePermit) -> Result<FileOutcome, Halt> {
         self.meter.set_state(FileState::Fetching);
         self.meter.touch();
-        let key = self.key;
         let engine = Arc::clone(&self.engine);
-        let outcome = self.run_to_the_end(Some(slot)).await;
-        engine.space.release(key);
-        outcome
+        let _entered = engine.space.enter(self.key);
+        self.run_to_the_end(Some(slot)).await
+    }
+
+    /// Runs what blocks on a thread for that. A panic there is an error here.
+    pub(crate) async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T, TransferError> + Send + 'static,
+    ) -> Result<T, Halt> {
+        let done = self.engine.threads.spawn(work).await;
+        done.unwrap_or_else(|panic| Err(of_panic(&self.file, panic))).map_err(Halt::from)
     }
 
     async fn run_to_the_end(mut self, mut slot: Option<OwnedSemaphorePermit>) -> Result<FileOutcome, Halt> {
@@ -168,13 +134,13 @@ impl Transfer {
                 Err(halt) => {
                     let halt = self.with_figures(halt, part.folder.as_ref());
                     let worthless = self.is_worthless(&halt, &part);
-                    let _ = self.engine.blocking(move || Ok(worthless && part.discard().is_ok())).await;
+                    let _ = self.blocking(move || Ok(worthless && part.discard().is_ok())).await;
                     return Err(halt);
                 }
             }
         }
         let path = self.file.destination.root().join(self.file.destination.relative());
-        let source = std::io::ErrorKind::NotFound.into();
+        let source = io::ErrorKind::NotFound.into();
         Err(Halt::Failed(TransferError::Io { action: "keeping the partial file of", path, source }))
     }
 
@@ -212,7 +178,7 @@ impl Transfer {
                 // It appeared meanwhile, and this job takes what is there.
                 Err(Halt::Failed(TransferError::DestinationExists { .. })) if self.file.existing == Existing::Share => {
                     let (search, part) = (Arc::clone(search), Arc::clone(part));
-                    let found = self.engine.blocking(move || search.whole(&part)).await?;
+                    let found = self.blocking(move || search.whole(&part)).await?;
                     return found.map(Some).ok_or(Halt::Stopped);
                 }
                 finished => finished?,
@@ -222,12 +188,8 @@ impl Transfer {
                 Finish::PartRemoved => return Ok(None),
                 Finish::WrongBytes(error) => {
                     // The bad bytes are thrown away.
-                    self.engine
-                        .blocking({
-                            let part = Arc::clone(part);
-                            move || start::throw_away(&part)
-                        })
-                        .await?;
+                    let wrong = Arc::clone(part);
+                    self.blocking(move || start::throw_away(&wrong)).await?;
                     let left = left_to_try.get_or_insert_with(|| full_retries(&self.file.sources, &givers));
                     let Some(source) = left.pop_front() else { return Err(Halt::Failed(error)) };
                     self.file.sources = vec![source];
@@ -235,7 +197,7 @@ impl Transfer {
                     self.file.salvage = None;
                     self.restarted(RestartReason::HashMismatch).await;
                     let (part, file, copier) = (Arc::clone(part), self.file.clone(), self.copier());
-                    beginning = self.engine.blocking(move || start::begin(&part, &file, &copier)).await?;
+                    beginning = self.blocking(move || start::begin(&part, &file, &copier)).await?;
                 }
             }
         }
@@ -302,7 +264,6 @@ impl Transfer {
         loop {
             let search = Arc::clone(search);
             let opened = self
-                .engine
                 .blocking(move || {
                     let destination = &search.file.destination;
                     let folder = part::open_folder(search.disk.as_ref(), destination, true)?;
@@ -329,6 +290,11 @@ impl Transfer {
             }
         }
     }
+}
+
+/// A task or a thread that worked on a file has panicked.
+pub(crate) fn of_panic(file: &FileJob, panic: JoinError) -> TransferError {
+    part::of_io("working on", &file.destination, io::Error::other(panic))
 }
 
 type FoundResult = Result<Option<Found>, TransferError>;

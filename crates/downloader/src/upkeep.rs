@@ -6,11 +6,11 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
-use tokio::task::JoinError;
+use tokio::task::{JoinError, JoinHandle};
 use tokio::time::Instant;
 
 use crate::blocks::{BLOCK, Block};
-use crate::fetching::{Fetching, HASHED_AT_THE_END, SMALL_FILE};
+use crate::fetching::{Fetching, HASHED_AT_THE_END, SMALL_FILE, SyncResult};
 use crate::journal::Record;
 use crate::prefix_hash::PrefixHash;
 use crate::transfer::Halt;
@@ -53,7 +53,7 @@ impl Fetching<'_> {
         let part = Arc::clone(&self.incoming.part);
         let note =
             move || part.note(&[Record::Named(named)]).map_err(|error| part.error("writing the journal of", error));
-        self.transfer.engine.blocking(note).await
+        self.transfer.blocking(note).await
     }
 
     fn sync_when_due(&mut self, now: Instant) {
@@ -70,11 +70,18 @@ impl Fetching<'_> {
     /// Waits for the sync that runs, if one does. `false` when it failed and blocks have to be fetched again.
     pub(crate) async fn sync_is_over(&mut self) -> Result<bool, Halt> {
         let Some(sync) = self.sync.take() else { return Ok(true) };
-        match sync.await {
-            Ok(Ok(())) => Ok(true),
-            Ok(Err((error, covered))) => self.sync_failed(error, covered).await.map(|()| false),
-            Err(panic) => Err(self.incoming.part.error("syncing", io::Error::other(panic)).into()),
+        match self.result_of(sync).await {
+            Ok(()) => Ok(true),
+            Err((error, covered)) => self.sync_failed(error, covered).await.map(|()| false),
         }
+    }
+
+    /// How a sync ended. One that panicked has failed, and nothing tells what it covered: so all that is here.
+    pub(crate) async fn result_of(&self, sync: JoinHandle<SyncResult>) -> SyncResult {
+        sync.await.unwrap_or_else(|panic| {
+            let all = self.incoming.map().blocks().map(|(index, _)| index).collect();
+            Err((io::Error::other(panic), all))
+        })
     }
 
     /// What a failed sync covered may be anything by now. It is fetched again, never synced again into success.
@@ -94,7 +101,6 @@ impl Fetching<'_> {
     async fn void(&mut self, blocks: impl IntoIterator<Item = usize> + Send + 'static) -> Result<(), Halt> {
         let incoming = Arc::clone(&self.incoming);
         self.transfer
-            .engine
             .blocking(move || {
                 incoming.void(blocks).map_err(|error| incoming.part.error("writing the journal of", error))
             })

@@ -8,11 +8,11 @@ use tokio::task::JoinHandle;
 
 use crate::disk::Disk;
 use crate::refusal::{self, OpenError};
-#[cfg(test)]
-use crate::simulation;
 use crate::source::host_of;
 use crate::unix_disk::UnixDisk;
 use crate::{Settings, StartError, client};
+#[cfg(test)]
+use crate::{panic_tests, simulation};
 
 /// Where an engine runs.
 #[derive(Debug)]
@@ -61,15 +61,20 @@ pub(crate) enum Threads {
     Pool,
     #[cfg(test)]
     Simulated(Arc<simulation::Delays>),
+    #[cfg(test)]
+    Dying(Arc<panic_tests::Deaths>),
 }
 
 impl Threads {
     /// Does the work elsewhere. It is done even if nobody waits for it.
+    #[cfg_attr(test, track_caller)]
     pub(crate) fn spawn<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> JoinHandle<T> {
         match self {
             Self::Pool => tokio::task::spawn_blocking(work),
             #[cfg(test)]
             Self::Simulated(delays) => delays.spawn(work),
+            #[cfg(test)]
+            Self::Dying(deaths) => deaths.spawn(std::panic::Location::caller(), work),
         }
     }
 }
