@@ -12,25 +12,25 @@ use crate::fetching::{FIRST_STRETCH, Fetching};
 use crate::identity::Identity;
 use crate::refusal::OpenError;
 use crate::sharing::Running;
-use crate::source::{Opened, Wanted};
+use crate::source::Opened;
 use crate::transfer::Halt;
-use crate::{RestartReason, TokenHint, TransferError};
+use crate::{RestartReason, TokenHint, TransferError, conditional};
 
 impl Fetching<'_> {
     /// Asks the current source for the first missing bytes, and starts the first connection with its answer.
     pub(crate) async fn establish(&mut self) -> Result<(), Halt> {
         let source = Arc::clone(&self.sources[self.current].source);
-        let if_range = self.identity.as_ref().filter(|_| !self.validators_lie).and_then(Identity::if_range);
+        let known = self.identity.as_ref().filter(|_| !self.validators_lie);
         let Span { next: start, end } = self.first_missing();
         let whole = !self.ranges || (self.validators_lie && start == 0);
-        let wanted = Wanted { start, end: (!whole).then_some(end), if_range };
-        let opened = tokio::select! {
+        let end = (!whole).then_some(end);
+        let asked = tokio::select! {
             biased;
             () = self.transfer.stop.cancelled() => return Err(Halt::Stopped),
-            opened = self.transfer.engine.web.open(&source, wanted) => opened,
+            asked = conditional::ask(&self.transfer.engine.web, &source, known, start, end) => asked,
         };
-        match opened {
-            Ok(opened) => self.accept(opened, start, whole).await,
+        match asked {
+            Ok(asked) => self.accept(asked.opened, start, whole).await,
             Err(OpenError::Transient { error, retry_after }) => {
                 source.doubt();
                 self.try_again(self.current, error, retry_after)

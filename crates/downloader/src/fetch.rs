@@ -15,10 +15,10 @@ use crate::identity::{Identity, NamedHash};
 use crate::incoming::Incoming;
 use crate::intake::Intake;
 use crate::refusal::{self, OpenError};
-use crate::source::{Opened, Source, Wanted, Web};
+use crate::source::{Opened, Source, Web};
 use crate::world::Threads;
 use crate::writer::Writer;
-use crate::{TokenHint, TransferError};
+use crate::{TokenHint, TransferError, conditional};
 
 /// What a connection needs.
 #[derive(Debug, Clone)]
@@ -73,18 +73,18 @@ impl Fetcher {
         claim: ClaimId,
         span: Span,
     ) -> FetchEnd {
-        let if_range = if trusted { identity.if_range() } else { None };
-        let wanted = Wanted { start: span.next, end: Some(span.end), if_range };
-        let opened = tokio::select! {
+        let known = trusted.then_some(identity);
+        let asked = tokio::select! {
             biased;
             () = self.stop.cancelled() => return FetchEnd::Stopped,
-            opened = self.web.open(source, wanted) => opened,
+            asked = conditional::ask(&self.web, source, known, span.next, Some(span.end)) => asked,
         };
-        let opened = match opened {
-            Ok(opened) => opened,
+        let asked = match asked {
+            Ok(asked) => asked,
             Err(OpenError::Unsatisfiable { total: Some(end) }) if self.ends_at(end) => return FetchEnd::Done,
             Err(error) => return error.into(),
         };
+        let (refused, opened) = (asked.is_refused(), asked.opened);
         let facts = &opened.facts;
         let agrees = match trusted {
             true => identity.is_held_by(&source.listed.public(), facts),
@@ -102,7 +102,7 @@ impl Fetcher {
         }
         self.named.learn(facts.sha256);
         match opened.body {
-            Body::Whole(_) if if_range.is_some() => FetchEnd::Changed,
+            Body::Whole(_) if refused => FetchEnd::Changed,
             Body::Whole(_) => FetchEnd::RangesRefused,
             Body::Part(_) => self.store(opened, claim, span.next, &source.host()).await,
         }

@@ -80,7 +80,11 @@ impl Identity {
 
     /// Whether any but the first source can prove that.
     pub(crate) fn can_be_proven(&self) -> bool {
-        self.sha256.is_some() || self.strong_etag().is_some()
+        self.sha256.is_some() || self.has_strong_etag()
+    }
+
+    pub(crate) fn has_strong_etag(&self) -> bool {
+        self.strong_etag().is_some()
     }
 
     fn strong_etag(&self) -> Option<&str> {
@@ -93,6 +97,12 @@ impl Identity {
             return None;
         }
         self.strong_etag().or(if self.etag.is_none() { self.last_modified.as_deref() } else { None })
+    }
+
+    /// Whether an answer names the very validator that is sent as `If-Range`.
+    pub(crate) fn is_named_by(&self, facts: &Facts) -> bool {
+        let named = if self.etag.is_some() { facts.etag.as_deref() } else { facts.last_modified.as_deref() };
+        self.agrees_with(facts) && self.if_range().is_some_and(|own| named == Some(own))
     }
 
     pub(crate) fn is_proven_by_hash(&self) -> bool {

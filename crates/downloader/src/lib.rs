@@ -77,6 +77,7 @@ mod block_buffers;
 mod blocks;
 mod client;
 mod command;
+mod conditional;
 mod confined;
 mod connections;
 #[cfg(test)]

@@ -7,16 +7,17 @@ use tokio::task::JoinError;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::answer::Body;
 use crate::fetch::FetchEnd;
 use crate::fetching::{Ended, Fetching};
 use crate::identity::Identity;
-use crate::source::Wanted;
 use crate::transfer::{Halt, of_panic};
-use crate::{RestartReason, TransferError, start};
+use crate::{RestartReason, TransferError, conditional, start};
 
 /// How often the file may change on the server before it is given up.
 const MOST_CHANGES: u32 = 3;
+
+/// How often a host is asked whether its validators hold: one more than would do if no file changed meanwhile.
+const QUESTIONS: u32 = 3;
 
 impl Fetching<'_> {
     /// A connection's task that panicked ends as one that failed.
@@ -64,23 +65,25 @@ impl Fetching<'_> {
         Ok(())
     }
 
-    /// Whether the current source says the same of the file twice in a row, and takes it as a condition. A file that has
-    /// changed once may change again; a host whose validators differ from answer to answer says nothing by that.
+    /// Whether the current source says the same of the file twice in a row. A file that has changed once may change again,
+    /// between two questions as well; a host whose validators differ from answer to answer says nothing by that.
     async fn validators_hold(&self) -> bool {
         let source = &self.sources[self.current].source;
-        let ask = async |identity: &Identity| {
-            let wanted = Wanted { start: 0, end: Some(1), if_range: identity.if_range() };
-            tokio::select! {
+        let mut before: Option<Identity> = None;
+        for _ in 0..QUESTIONS {
+            let asked = tokio::select! {
                 biased;
-                () = self.transfer.stop.cancelled() => None,
-                opened = self.transfer.engine.web.open(source, wanted) => opened.ok(),
+                () = self.transfer.stop.cancelled() => return true,
+                asked = conditional::ask(&self.transfer.engine.web, source, before.as_ref(), 0, Some(1)) => asked,
+            };
+            let Ok(asked) = asked else { return true };
+            let facts = &asked.opened.facts;
+            if before.is_some_and(|before| before.agrees_with(facts) && !asked.is_refused()) {
+                return true;
             }
-        };
-        let Some(first) = ask(&Identity::default()).await else { return true };
-        let identity = Identity::new(&first.facts, None, String::new());
-        let Some(second) = ask(&identity).await else { return true };
-        let refused = matches!((&first.body, &second.body), (Body::Part(_), Body::Whole(_)));
-        !refused && identity.agrees_with(&second.facts)
+            before = Some(Identity::new(facts, None, String::new()));
+        }
+        false
     }
 
     /// Throws away what is here and begins anew with the next answer.

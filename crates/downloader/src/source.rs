@@ -36,6 +36,8 @@ pub(crate) struct Source {
     has_given: AtomicBool,
     /// Microseconds that its quickest answer took, from the request to the head.
     silence: AtomicU64,
+    /// It gives the whole file where it sees a condition.
+    pub(crate) refuses_conditions: AtomicBool,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -86,6 +88,7 @@ impl Source {
             renewing: tokio::sync::Mutex::new(()),
             has_given: AtomicBool::new(false),
             silence: AtomicU64::new(u64::MAX),
+            refuses_conditions: AtomicBool::new(false),
         }
     }
 

@@ -73,6 +73,21 @@ async fn a_file_that_changes_twice_is_not_mixed_although_its_size_stays() {
 }
 
 #[tokio::test]
+async fn a_file_that_changes_while_it_is_asked_whether_validators_hold_is_not_mixed_later() {
+    let newer: [_; 3] = [58, 59, 60].map(|seed| Content::pattern(seed, SIZE));
+    // The second request is refused for its version. The third and the fourth, which ask whether validators hold, hear of two
+    // versions, the fifth of the one that the sixth begins with.
+    let (story, _, rig) = cut_then(|route| {
+        route.other_content(newer[0].clone(), After(1)).other_content(newer[1].clone(), After(3));
+        route.cut_after(5 * MIB, Nth(6)).other_content(newer[2].clone(), After(6))
+    })
+    .await;
+    assert!(story.completed(), "{:#?}", story.told());
+    assert_eq!(story.restarts(), [RestartReason::ChangedOnServer; 2]);
+    rig.assert_whole("f.bin", &newer[2]);
+}
+
+#[tokio::test]
 async fn a_file_that_changed_between_runs_is_fetched_from_the_beginning() {
     for (validator, known) in [(Validator::Strong, false), (Validator::Weak, false), (Validator::Nothing, true)] {
         let route = FileServer::start().file("/f.bin", Content::pattern(56, 2 * MIB)).validator(validator, Always);
@@ -164,11 +179,43 @@ async fn with_a_known_hash_validators_are_not_asked() {
     rig.assert_whole("f.bin", &route.content());
 }
 
+/// As from a host that drops the range when it sees a condition.
+fn refusing_conditions(route: &Route) -> Route {
+    route.ignore_range(Always.matching(|request| request.header("if-range").is_some()))
+}
+
 #[tokio::test]
-async fn if_range_answered_with_the_whole_file_restarts_once() {
-    // As from a host that drops the range when it sees a tag.
+async fn a_tag_that_is_refused_as_a_condition_costs_no_byte() {
+    let (story, route, rig) = cut_then(refusing_conditions).await;
+    assert!(story.completed() && story.restarts().is_empty(), "{:#?}", story.told());
+    assert_eq!(story.outcome().wire_bytes, SIZE);
+    let conditional = route.requests().iter().filter(|request| request.header("if-range").is_some()).count();
+    assert_eq!(conditional, 1, "it is not asked that way again");
+    rig.assert_whole("f.bin", &route.content());
+}
+
+#[tokio::test]
+async fn a_tag_that_is_refused_as_a_condition_by_the_next_run_costs_no_byte() {
+    let route = refusing_conditions(&FileServer::start().file("/f.bin", Content::pattern(51, SIZE)));
+    let gate = route.hold_at(5 * MIB);
+    let mut rig = Rig::start();
+    rig.enqueue("job", vec![rig.file("f.bin", &route.url())]).await;
+    let arrived = |event: &JobEvent| matches!(event, JobEvent::Progress(tick) if tick.downloaded_bytes >= 5 * MIB);
+    rig.until("job", arrived).await;
+    let home = rig.shutdown().await;
+    gate.open();
+    let mut rig = Rig::on(home, settings());
+    let story = rig.fetch(rig.file("f.bin", &route.url())).await;
+    assert!(story.completed() && story.restarts().is_empty(), "{:#?}", story.told());
+    assert_eq!(story.outcome().wire_bytes, SIZE - 5 * MIB);
+    rig.assert_whole("f.bin", &route.content());
+}
+
+#[tokio::test]
+async fn a_date_that_is_refused_as_a_condition_restarts_once() {
+    let date = || Validator::LastModified("Wed, 21 Oct 2015 07:28:00 GMT".into());
     let (story, route, rig) =
-        cut_then(|route| route.ignore_range(Always.matching(|request| request.header("if-range").is_some()))).await;
+        cut_then(|route| refusing_conditions(&route.validator(date(), Always).cut_after(5 * MIB, Times(3)))).await;
     assert!(story.completed(), "{:#?}", story.told());
     assert_eq!(story.restarts(), [RestartReason::ChangedOnServer]);
     rig.assert_whole("f.bin", &route.content());
