@@ -12,6 +12,8 @@ use crate::{Job, JobEvent, JobId, PauseReason, Update};
 pub(crate) struct Promises {
     /// Paths that were said to be whole.
     whole: BTreeSet<String>,
+    /// The files of which a job said so.
+    done: BTreeSet<(JobId, usize)>,
     /// Jobs that need not be asked for again.
     ended: BTreeSet<JobId>,
     cancelled: BTreeSet<JobId>,
@@ -33,8 +35,10 @@ impl Promises {
     /// The jobs as a caller asks for them after a restart.
     pub(crate) fn unfinished(&self, plan: &Plan) -> Vec<Job> {
         let mut jobs: Vec<Job> = plan.jobs.iter().filter(|job| !self.ended.contains(&job.id)).cloned().collect();
-        for file in jobs.iter_mut().flat_map(|job| &mut job.files) {
-            file.done = self.whole.contains(&file.destination.to_string());
+        for Job { id, files, .. } in &mut jobs {
+            for (index, file) in files.iter_mut().enumerate() {
+                file.done = self.done.contains(&(id.clone(), index));
+            }
         }
         jobs
     }
@@ -61,6 +65,7 @@ impl Promises {
                     return Err(format!("{path} is whole, and what is said of it is not right"));
                 }
                 self.whole.insert(path);
+                self.done.insert((update.job, file));
                 return Ok(());
             }
             JobEvent::Completed | JobEvent::Cancelled { .. } => {
@@ -107,12 +112,9 @@ impl Promises {
     }
 
     /// What has to hold when all is over: everything that was not cancelled came, and nothing else is left.
-    pub(crate) fn are_fulfilled(&self, plan: &Plan, disk: &MemoryDisk, ended_suddenly: bool) -> Result<(), String> {
-        // A kill or a power cut may leave the empty file with which somebody looked whether another job was done.
-        let harmless = |bytes: &[u8]| ended_suddenly && bytes.is_empty();
-        let left_behind =
-            |(name, bytes): &(String, Vec<u8>)| name.contains(".part") && !disk.is_unreliable(name) && !harmless(bytes);
-        if let Some((left, _)) = disk.files().into_iter().find(left_behind) {
+    pub(crate) fn are_fulfilled(&self, plan: &Plan, disk: &MemoryDisk) -> Result<(), String> {
+        let left_behind = |name: &String| name.contains(".part") && !disk.is_unreliable(name);
+        if let Some(left) = disk.files().into_keys().find(left_behind) {
             return Err(format!("{left} is left behind"));
         }
         let wanted = plan.jobs.iter().filter(|job| !self.cancelled.contains(&job.id)).flat_map(|job| &job.files);

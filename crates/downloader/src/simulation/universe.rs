@@ -99,8 +99,7 @@ impl Universe {
             }
         }
         self.tally.past_cache = self.disk.past_cache();
-        let ended_suddenly = self.tally.power_cuts + self.tally.kills > 0;
-        self.promises.are_fulfilled(&self.plan, &self.disk, ended_suddenly)?;
+        self.promises.are_fulfilled(&self.plan, &self.disk)?;
         // All of it also if the power fails now.
         self.disk.power_cut();
         self.promises.hold(&self.plan, &self.disk)
