@@ -51,7 +51,7 @@ impl Transfer {
     /// Where to look. The hash that a server names for the file is asked only where a copy on this machine may have it.
     pub(crate) async fn search(&self) -> Result<Search, Halt> {
         let (mut wanted, cache) = (self.file.clone(), self.engine.settings.hf_cache.clone());
-        if wanted.sha256.is_none() && local_copy::may_be_there(&wanted, cache.as_deref()) {
+        if wanted.sha256.is_none() && self.may_be_there(cache.as_ref()).await? {
             let facts = tokio::select! {
                 biased;
                 () = self.stop.cancelled() => return Err(Halt::Stopped),
@@ -61,5 +61,17 @@ impl Transfer {
         }
         let disk = Arc::clone(&self.engine.disk);
         Ok(Search { disk, file: self.file.clone(), wanted, cache, copier: self.copier() })
+    }
+
+    /// Whether there is any place to look for a copy, once the hash is known.
+    async fn may_be_there(&self, cache: Option<&PathBuf>) -> Result<bool, Halt> {
+        match cache.cloned() {
+            _ if !self.file.local_copies.is_empty() => Ok(true),
+            None => Ok(false),
+            Some(cache) => {
+                let file = self.file.clone();
+                self.blocking(move || Ok(local_copy::is_cached(&file, &cache))).await
+            }
+        }
     }
 }

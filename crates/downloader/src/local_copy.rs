@@ -31,10 +31,9 @@ pub(crate) fn take(
     Ok(None)
 }
 
-/// Whether there is any place to look for a copy, once the hash is known. Blocks for a moment.
-pub(crate) fn may_be_there(file: &FileJob, hf_cache: Option<&Path>) -> bool {
-    let cached = || hf_cache.into_iter().flat_map(|cache| repositories_of(file, cache)).any(|folder| folder.exists());
-    !file.local_copies.is_empty() || cached()
+/// Whether a Hugging Face cache has anything of the file's repository. Blocks for a moment.
+pub(crate) fn is_cached(file: &FileJob, cache: &Path) -> bool {
+    repositories_of(file, cache).iter().any(|folder| folder.exists())
 }
 
 /// Where a Hugging Face cache keeps large files: by their SHA-256, in a folder of their repository.

@@ -94,6 +94,7 @@ impl Fetching<'_> {
             hash.stop().await;
         }
         self.end_audit().await;
+        self.end_sync().await;
         let lost = self.incoming.map().present();
         self.incoming.map().reset(self.transfer.file.size);
         self.incoming.meter.set_present(0);

@@ -125,6 +125,13 @@ impl Fetching<'_> {
         }
     }
 
+    /// Waits for a sync that runs: it may be about to note the state of the hash, which belongs to what is thrown away.
+    pub(crate) async fn end_sync(&mut self) {
+        if let Some(sync) = self.sync.take() {
+            let _ = sync.await;
+        }
+    }
+
     pub(crate) async fn audited(&mut self, damaged: Result<Vec<usize>, JoinError>) -> Result<(), Halt> {
         let damaged = damaged.map_err(|panic| self.incoming.part.error("checking", io::Error::other(panic)))?;
         let state = self.hash_state.take();

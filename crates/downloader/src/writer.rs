@@ -175,8 +175,16 @@ impl<'a> Writer<'a> {
         self.settle(if may_go_on { AT_ONCE } else { 0 }).await
     }
 
-    /// Waits until no more than so many stretches are being stored.
+    /// Waits until no more than so many stretches are being stored, and where one failed until none is.
     async fn settle(&mut self, most: usize) -> Result<(), FetchEnd> {
+        let settled = self.wait_for_stores(most).await;
+        while settled.is_err() && !self.storing.is_empty() {
+            let _ = self.wait_for_stores(0).await;
+        }
+        settled
+    }
+
+    async fn wait_for_stores(&mut self, most: usize) -> Result<(), FetchEnd> {
         let meter = &self.fetcher.incoming.meter;
         while self.storing.len() > most
             && let Some((bytes, storing)) = self.storing.front_mut()
