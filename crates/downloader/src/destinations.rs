@@ -29,11 +29,17 @@ impl Destinations {
             tokio::pin!(freed);
             // Listen before looking: it may be freed in between.
             freed.as_mut().enable();
-            if self.held.lock().unwrap_or_else(PoisonError::into_inner).insert(destination.clone()) {
-                return Held { all: self, destination: destination.clone() };
+            if let Some(held) = self.try_hold(destination) {
+                return held;
             }
             freed.await;
         }
+    }
+
+    /// Holds this destination, unless somebody does.
+    pub(crate) fn try_hold(&self, destination: &Destination) -> Option<Held<'_>> {
+        let free = self.held.lock().unwrap_or_else(PoisonError::into_inner).insert(destination.clone());
+        free.then(|| Held { all: self, destination: destination.clone() })
     }
 }
 

@@ -4,6 +4,7 @@
 use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -50,7 +51,7 @@ pub(crate) struct Transfer {
     /// What a server has named, for want of a hash that was asked for.
     pub(crate) named: Arc<NamedHash>,
     /// Set while this file may want more connections soon.
-    pub(crate) growing: Arc<std::sync::atomic::AtomicBool>,
+    pub(crate) growing: Arc<AtomicBool>,
 }
 
 /// Why a transfer ended without a file.
@@ -95,10 +96,18 @@ impl Transfer {
 
     async fn run_to_the_end(mut self, mut slot: Option<OwnedSemaphorePermit>) -> Result<FileOutcome, Halt> {
         let engine = Arc::clone(&self.engine);
-        let _held = tokio::select! {
-            biased;
-            () = self.stop.cancelled() => return Err(Halt::Stopped),
-            held = engine.destinations.hold(&self.file.destination) => held,
+        let _held = match engine.destinations.try_hold(&self.file.destination) {
+            Some(held) => held,
+            None => {
+                // Another job fetches it. The other files of this one need not wait for that.
+                slot = None;
+                self.growing.store(false, Relaxed);
+                tokio::select! {
+                    biased;
+                    () = self.stop.cancelled() => return Err(Halt::Stopped),
+                    held = engine.destinations.hold(&self.file.destination) => held,
+                }
+            }
         };
         let mut budget = RetryBudget::new(engine.settings.backoff);
         loop {

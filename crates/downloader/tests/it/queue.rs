@@ -164,6 +164,24 @@ async fn two_jobs_that_share_a_file_fetch_it_once() {
 }
 
 #[tokio::test]
+async fn a_file_that_another_job_fetches_does_not_hold_up_the_others_of_a_job() {
+    let server = FileServer::start();
+    let route = server.file("/f", Content::pattern(84, 40 * MIB));
+    let other = server.file("/other", Content::pattern(85, MIB));
+    let gate = route.hold_at(MIB);
+    let mut rig = Rig::with(Settings { connections_per_download: 1, ..settings() });
+    let shared = FileJob { existing: Existing::Share, size: Some(40 * MIB), ..rig.file("f", &route.url()) };
+    rig.enqueue("one", vec![shared.clone()]).await;
+    gate.reached().await;
+    rig.enqueue("two", vec![shared, rig.file("other", &other.url())]).await;
+    rig.until("two", |event| matches!(event, JobEvent::FileCompleted { file: 1, .. })).await;
+    gate.open();
+    assert!(rig.rest("one").await.completed());
+    assert!(rig.rest("two").await.completed());
+    assert_eq!(route.body_bytes_sent(), 40 * MIB, "it is fetched once");
+}
+
+#[tokio::test]
 async fn a_cancel_leaves_what_another_job_still_wants() {
     let route = FileServer::start().file("/f", Content::pattern(80, 6 * MIB));
     let gate = route.hold_at(4 * MIB);
