@@ -52,12 +52,16 @@ impl Downloads {
         self.clear_staging(&stored.row.id).await.map(|()| None)
     }
 
-    /// Removes what is left of a download's staged files.
+    /// Removes what is left of a download's staged files. What the disk does not let go of is tried again at the next
+    /// start: nothing else has to wait for that.
     pub(crate) async fn clear_staging(&self, download: &str) -> Result<(), Error> {
         let (folder, name) = (self.index.folder().clone(), format!("{FOLDER}/{download}"));
         let Ok(path) = ConfinedPath::parse(&name) else { return Ok(()) };
         self.store.forget_files_below(&name).await?;
-        blocking(move || folder.remove_folder(&path, FOLDER)).await?.map_err(Error::internal)
+        if let Err(error) = blocking(move || folder.remove_folder(&path, FOLDER)).await? {
+            tracing::warn!(folder = %name, %error, "staged files could not be removed");
+        }
+        Ok(())
     }
 
     /// Ends of downloads that a crash cut short: staged files whose download is no longer unfinished.

@@ -106,3 +106,17 @@ async fn an_update_that_cannot_take_its_place_fails_in_words_and_holds_up_nobody
     assert_eq!(world.hub.cdn().total_body_bytes_sent(), sent);
     running.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_removed_of_staged_files_keeps_nobody_from_starting() {
+    let mut world = World::new();
+    let other = content(1, 1_000);
+    let url = world.file("other", "b.bin", &other);
+    world.preset("ONE", "1.0.0", &[("vae/b.bin", &url)]);
+    std::fs::create_dir_all(world.path(".updates")).unwrap();
+    std::fs::write(world.path(".updates/no-folder"), "of somebody").unwrap();
+    let running = world.start().await;
+    assert_eq!(running.install_whole("ONE").await.state, DownloadState::Completed);
+    assert!(world.path(".updates/no-folder").exists());
+    running.stop().await;
+}
