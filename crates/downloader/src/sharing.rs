@@ -256,12 +256,12 @@ impl Fetching<'_> {
         self.sources.iter().enumerate().map(standing).collect()
     }
 
-    /// Whether a source may have the bytes that are missing. Any but the first one has to be able to prove it, and must
-    /// not have shown something else.
+    /// Whether a source may have the bytes that are missing, and gives them as a part of what is here. Any but the first one
+    /// has to be able to prove it.
     pub(crate) fn may_hold_what_is_here(&self, index: usize) -> bool {
         let Some(identity) = &self.identity else { return true };
         let state = &self.sources[index];
-        state.source.listed.public() == identity.source || (identity.can_be_proven() && !state.differs)
+        !state.differs && (state.source.listed.public() == identity.source || identity.can_be_proven())
     }
 
     /// Measures what the sources give, and takes their stretches from those that are far slower than another.
