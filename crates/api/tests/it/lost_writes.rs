@@ -31,8 +31,8 @@ struct Said {
 }
 
 impl Victim {
-    /// Starts the server; the syncs of a thread that `when` names, as strace counts them, fail. `None`: it does not even start,
-    /// and says why.
+    /// Starts the server; the syncs of a thread that `when` names, as strace counts them, fail. Every connection to the
+    /// database has a thread of its own. `None`: it does not even start, and says why.
     async fn start(world: &World, when: &str) -> Option<Self> {
         let program = call_in(world, &["serve", "--listen", "127.0.0.1:0"]);
         let mut command = Command::new("strace");
@@ -60,8 +60,8 @@ impl Victim {
         (answer.status().as_u16(), answer.json().await.unwrap())
     }
 
-    /// Installs, and listens until the download is whole or the log has said so often that it cannot be stored.
-    async fn install(&mut self) -> Said {
+    /// Installs, and looks until the download is whole; where no write succeeds any more, until the log has said so twice.
+    async fn install(&mut self, lasting: bool) -> Said {
         let (status, answer) = self.ask("POST", "/api/presets/SMALL/install").await;
         if status != 202 {
             assert_eq!((status, &answer["error"]["code"]), (500, &json!("INTERNAL_ERROR")), "{answer}");
@@ -71,7 +71,7 @@ impl Victim {
         let mut said = Said { taken: Some(id.clone()), ..Said::default() };
         let mut refused = 0;
         let mut look = tokio::time::interval(std::time::Duration::from_millis(20));
-        while !said.completed && refused < 2 {
+        while !said.completed && !(lasting && refused >= 2) {
             tokio::select! {
                 line = self.log.next_line() => refused += usize::from(line.unwrap().expect("it lives").contains(LOUD)),
                 _ = look.tick() => {
@@ -82,6 +82,17 @@ impl Victim {
         }
         said.loud = refused > 0;
         said
+    }
+
+    /// Kills it. Whether what was left of its log says that something could not be stored.
+    async fn kill(mut self) -> bool {
+        self.process.signal("-KILL");
+        self.process.end(PATIENCE).await;
+        let mut loud = false;
+        while let Some(line) = self.log.next_line().await.unwrap() {
+            loud |= line.contains(LOUD);
+        }
+        loud
     }
 }
 
@@ -106,9 +117,9 @@ async fn what_was_answered_is_there_after_syncs_of_the_database_failed() {
         world.serve().await.stop().await.unwrap();
         let said = match Victim::start(&world, when).await {
             Some(mut victim) => {
-                let said = tokio::time::timeout(PATIENCE, victim.install()).await.expect("it says something in time");
-                victim.process.signal("-KILL");
-                victim.process.end(PATIENCE).await;
+                let install = victim.install(when.ends_with('+'));
+                let mut said = tokio::time::timeout(PATIENCE, install).await.expect("it ends in time");
+                said.loud |= victim.kill().await;
                 said
             }
             None => Said::default(),
