@@ -15,6 +15,9 @@ use service::Resource;
 
 pub use crate::error_code::ErrorCode;
 
+/// Bytes of a page of the database, SQLite's default.
+const DATABASE_PAGE: u64 = 4096;
+
 /// A failure on its way out: everything that the client may know, and what only the log may.
 #[derive(Debug)]
 pub struct ApiError {
@@ -106,6 +109,10 @@ impl From<service::Error> for ApiError {
                 .with("source", source_url)
                 .with("cause", cause)
                 .with("age_seconds", json!(age_seconds)),
+            // What SQLite writes is pages; there was no room for the next one.
+            Cause::DatabaseFull => {
+                failure(ErrorCode::InsufficientStorage).with("needed_bytes", DATABASE_PAGE).with("available_bytes", 0)
+            }
             Cause::DatabaseUnusable { .. } => Self::internal(message),
             Cause::Internal(cause) => Self::internal(cause),
         }

@@ -82,6 +82,9 @@ pub fn document() -> OpenApi {
     document.tags = Some(tags.into());
     answers::require_every_key(&mut document);
     for item in document.paths.paths.values_mut() {
+        for operation in [&mut item.put, &mut item.post, &mut item.delete, &mut item.patch].into_iter().flatten() {
+            add_error(operation, "507", "`INSUFFICIENT_STORAGE`: the disk is full; nothing was changed");
+        }
         for operation in operations_of(item) {
             complete(operation);
             security::complete(operation);

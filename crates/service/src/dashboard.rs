@@ -217,7 +217,10 @@ impl Dashboard {
         self.downloads.clear_abandoned_staging().await?;
         for stored in self.downloads.store.unfinished_downloads().await? {
             tracing::info!(download = %stored.row.id, state = stored.row.state.as_str(), "an unfinished download is taken up");
-            self.downloads.take_up(stored).await?;
+            let id = stored.row.id.clone();
+            if let Err(cause) = self.downloads.take_up(stored).await {
+                tracing::error!(download = %id, error = ?cause, "an unfinished download is not taken up; it can be resumed");
+            }
         }
         Ok(())
     }

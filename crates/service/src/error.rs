@@ -142,6 +142,9 @@ pub enum Error {
         /// What is wrong and what to do.
         reason: String,
     },
+    /// The disk that holds the database has no room for what was to be kept.
+    #[error("The disk that holds the database is full; make room and ask again")]
+    DatabaseFull,
     /// A fault of ours or of the machine: the cause is for the log only.
     #[error("internal error")]
     Internal(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -178,9 +181,13 @@ impl Error {
     }
 }
 
+/// SQLite's code for a disk that is full, `SQLITE_FULL`.
+const SQLITE_FULL: &str = "13";
+
 impl From<sqlx::Error> for Error {
     fn from(cause: sqlx::Error) -> Self {
-        Self::internal(cause)
+        let code = cause.as_database_error().and_then(sqlx::error::DatabaseError::code);
+        if code.as_deref() == Some(SQLITE_FULL) { Self::DatabaseFull } else { Self::internal(cause) }
     }
 }
 

@@ -1,143 +1,144 @@
-//! A disk that does not keep what the database is given: syncs of its log fail (strace tells the program so). Whatever was
-//! answered is there after a kill and a restart, and what could not be stored was never said.
+//! A disk that does not keep what the database is given: syncs of its log fail (strace sees to it). Whatever was answered is
+//! there after a kill and a restart, and what could not be stored was never said.
 
 use std::process::Stdio;
 
 use serde_json::{Value, json};
-use test_support::file_server::Content;
+use test_support::file_server::{Content, Gate};
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
-use tokio::process::{ChildStderr, Command};
+use tokio::process::{Child, ChildStderr, Command};
 
-use crate::world::{PATIENCE, World, client, program::Process, program::call_in};
+use crate::world::{
+    PATIENCE, World,
+    program::{Process, call_in},
+};
 
 /// How a failed write is told in the log.
 const LOUD: &str = "could not be stored";
 
-/// The program with a disk that loses writes, and its log.
+/// The program, its log, and a download of it that has begun.
 struct Victim {
     process: Process,
     log: Lines<BufReader<ChildStderr>>,
+    held: Value,
 }
 
-/// What the program said of an install before it was killed.
-#[derive(Debug, Default, PartialEq, Eq)]
-struct Said {
-    /// The download was taken, under this name.
-    taken: Option<String>,
-    /// It was said to be whole.
-    completed: bool,
-    /// The log says that something could not be stored.
-    loud: bool,
+/// What makes the syncs fail, for as long as it lives.
+struct Fault {
+    strace: Child,
+    /// Where it tells of each thread; it would end if nobody read.
+    _told: Lines<BufReader<ChildStderr>>,
+}
+
+impl Fault {
+    /// Lets the program go, as it is.
+    async fn end(mut self) {
+        let id = self.strace.id().unwrap().to_string();
+        assert!(std::process::Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
+        tokio::time::timeout(PATIENCE, self.strace.wait()).await.expect("it lets go in time").unwrap();
+    }
 }
 
 impl Victim {
-    /// Starts the server; the syncs of a thread that `when` names, as strace counts them, fail. Every connection to the
-    /// database has a thread of its own. `None`: it does not even start, and says why.
-    async fn start(world: &World, when: &str) -> Option<Self> {
-        let program = call_in(world, &["serve", "--listen", "127.0.0.1:0"]);
-        let mut command = Command::new("strace");
-        // The program stays a child of this test, which kills it.
-        command.args(["-D", "-f", "-qq", "-o"]).arg(world.folder.path().join("trace"));
-        command.args(["-e", "trace=fsync,fdatasync", "-e", &format!("inject=fsync,fdatasync:error=EIO:when={when}")]);
-        command.arg("-P").arg(world.folder.path().join("data/dashboard.db-wal")).arg("--");
-        command.arg(program.as_std().get_program()).args(program.as_std().get_args()).env_clear();
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
-        let mut child = command.spawn().unwrap();
-        let mut log = BufReader::new(child.stderr.take().unwrap()).lines();
-        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let Some(line) = tokio::time::timeout(PATIENCE, lines.next_line()).await.unwrap().unwrap() else {
-            let told = log.next_line().await.unwrap().unwrap_or_default();
-            assert!(told.contains("database") || told.contains("disk I/O"), "{told}");
-            return None;
-        };
-        let address = line.rsplit_once("http://").expect("an address").1.to_owned();
-        Some(Self { process: Process { child, address }, log })
+    async fn start(world: &World) -> Self {
+        let mut child = call_in(world, &["serve", "--listen", "127.0.0.1:0"]).spawn().unwrap();
+        let log = BufReader::new(child.stderr.take().unwrap()).lines();
+        let process = Process::listening(child).await;
+        let (status, held) = process.json("POST", "/api/presets/HELD/install", None).await;
+        assert_eq!(status, 202, "{held}");
+        process.until(&held["download_id"], "downloading").await;
+        Self { process, log, held: held["download_id"].clone() }
     }
 
-    async fn ask(&self, method: &str, path: &str) -> (u16, Value) {
-        let url = format!("http://{}{path}", self.process.address);
-        let answer = client().request(method.parse().unwrap(), url).send().await.unwrap();
-        (answer.status().as_u16(), answer.json().await.unwrap())
-    }
-
-    /// Installs, and looks until the download is whole; where no write succeeds any more, until the log has said so twice.
-    async fn install(&mut self, lasting: bool) -> Said {
-        let (status, answer) = self.ask("POST", "/api/presets/SMALL/install").await;
-        if status != 202 {
-            assert_eq!((status, &answer["error"]["code"]), (500, &json!("INTERNAL_ERROR")), "{answer}");
-            return Said::default();
-        }
-        let id = answer["download_id"].as_str().unwrap().to_owned();
-        let mut said = Said { taken: Some(id.clone()), ..Said::default() };
-        let mut refused = 0;
-        let mut look = tokio::time::interval(std::time::Duration::from_millis(20));
-        while !said.completed && !(lasting && refused >= 2) {
-            tokio::select! {
-                line = self.log.next_line() => refused += usize::from(line.unwrap().expect("it lives").contains(LOUD)),
-                _ = look.tick() => {
-                    let (_, download) = self.ask("GET", &format!("/api/downloads/{id}")).await;
-                    said.completed = download["status"] == "completed";
-                }
+    /// From now on every sync of the database's log fails. `None`: this machine lets nobody do that.
+    async fn lose_writes(&self, world: &World) -> Option<Fault> {
+        let mut strace = Command::new("strace");
+        strace.args(["-f", "-o"]).arg(world.folder.path().join("trace"));
+        strace.args(["-e", "trace=fsync,fdatasync", "-e", "inject=fsync,fdatasync:error=EIO"]);
+        strace.arg("-P").arg(world.folder.path().join("data/dashboard.db-wal"));
+        strace.args(["-p", &self.process.child.id().unwrap().to_string()]);
+        strace.stdin(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true);
+        if let Ok(mut strace) = strace.spawn() {
+            let mut told = BufReader::new(strace.stderr.take().unwrap()).lines();
+            let line = tokio::time::timeout(PATIENCE, told.next_line()).await.expect("it says so in time").unwrap();
+            if line.is_some_and(|line| line.contains("attached")) {
+                return Some(Fault { strace, _told: told });
             }
         }
-        said.loud = refused > 0;
-        said
-    }
-
-    /// Kills it. Whether what was left of its log says that something could not be stored.
-    async fn kill(mut self) -> bool {
-        self.process.signal("-KILL");
-        self.process.end(PATIENCE).await;
-        let mut loud = false;
-        while let Some(line) = self.log.next_line().await.unwrap() {
-            loud |= line.contains(LOUD);
-        }
-        loud
-    }
-}
-
-fn can_trace() -> bool {
-    let mut probe = std::process::Command::new("strace");
-    probe.args(["-D", "-f", "-o", "/dev/null", "true"]).stderr(Stdio::null());
-    let can = probe.status().is_ok_and(|status| status.success());
-    if !can {
         eprintln!("skipped: strace is not installed, or may not trace here");
+        None
     }
-    can
+
+    /// Lets the held file arrive, and reads the log until it has said twice that this cannot be stored.
+    async fn arrive_in_vain(&mut self, gate: &Gate) {
+        gate.open();
+        let loud = async {
+            let mut times = 0;
+            while times < 2 {
+                times += usize::from(self.log.next_line().await.unwrap().expect("it lives").contains(LOUD));
+            }
+        };
+        tokio::time::timeout(PATIENCE, loud).await.expect("it says so in time");
+        let (_, download) = self.process.json("GET", &path_of(&self.held), None).await;
+        assert_ne!(download["status"], "completed", "what is not kept was said");
+    }
+
+    /// Asks for what cannot be kept, on every connection to the database.
+    async fn is_refused(&self) {
+        for _ in 0..8 {
+            let (status, answer) = self.process.json("POST", "/api/presets/SMALL/install", None).await;
+            assert_eq!((status, &answer["error"]["code"]), (500, &json!("INTERNAL_ERROR")), "{answer}");
+        }
+    }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn what_was_answered_is_there_after_syncs_of_the_database_failed() {
-    if !can_trace() {
-        return;
-    }
-    let mut all = Vec::new();
-    for when in ["1", "2", "3", "4", "6", "9", "1+", "2+", "4+", "6+"] {
-        let world = World::new();
-        world.serve().await.stop().await.unwrap();
-        let said = match Victim::start(&world, when).await {
-            Some(mut victim) => {
-                let install = victim.install(when.ends_with('+'));
-                let mut said = tokio::time::timeout(PATIENCE, install).await.expect("it ends in time");
-                said.loud |= victim.kill().await;
-                said
-            }
-            None => Said::default(),
-        };
-        let server = world.serve().await;
-        if let Some(id) = &said.taken {
-            let download = server.get(&format!("/api/downloads/{id}")).await;
-            assert!(!said.completed || download["status"] == "completed", "{when}: {said:?}, {download}");
-            assert_eq!(server.end_of(id).await["status"], "completed", "{when}");
-        } else if server.get("/api/presets/SMALL").await["installed"] != true {
-            server.install("SMALL", json!({})).await;
+fn path_of(download: &Value) -> String {
+    format!("/api/downloads/{}", download.as_str().unwrap())
+}
+
+#[tokio::test]
+async fn what_was_answered_is_there_after_a_kill_while_syncs_of_the_database_fail() {
+    let mut world = World::new();
+    let gate = world.hold_a_preset();
+    let mut victim = Victim::start(&world).await;
+    let Some(fault) = victim.lose_writes(&world).await else { return };
+    victim.is_refused().await;
+    victim.arrive_in_vain(&gate).await;
+    victim.process.signal("-KILL");
+    victim.process.end(PATIENCE).await;
+    drop(fault);
+
+    let server = world.serve().await;
+    assert_eq!(server.end_of(victim.held.as_str().unwrap()).await["status"], "completed");
+    assert!(world.holds("loras/held.safetensors", &Content::pattern(9, 400_000)));
+    assert_eq!(server.get("/api/presets/SMALL").await["installed"], false, "what was refused was begun");
+    assert_eq!(server.install("SMALL", json!({})).await["status"], "completed");
+}
+
+#[tokio::test]
+async fn everything_goes_on_when_syncs_of_the_database_succeed_again() {
+    let mut world = World::new();
+    let gate = world.hold_a_preset();
+    let mut victim = Victim::start(&world).await;
+    let Some(fault) = victim.lose_writes(&world).await else { return };
+    victim.is_refused().await;
+    victim.arrive_in_vain(&gate).await;
+    fault.end().await;
+
+    // The log is read on: a program whose pipe is full would wait.
+    let reading = async { while victim.log.next_line().await.unwrap().is_some() {} };
+    let held = victim.held.clone();
+    let going_on = async {
+        victim.process.until(&held, "completed").await;
+        for _ in 0..8 {
+            let force = Some(json!({"force": true}));
+            let (status, small) = victim.process.json("POST", "/api/presets/SMALL/install", force).await;
+            assert_eq!(status, 202, "{small}");
+            victim.process.until(&small["download_id"], "completed").await;
         }
-        assert_eq!(server.get("/api/presets/SMALL").await["installed"], true, "{when}");
-        assert!(world.holds("loras/one.safetensors", &Content::pattern(1, 300_000)), "{when}");
-        server.stop().await.unwrap();
-        all.push(said);
+    };
+    tokio::select! {
+        () = reading => panic!("it ended"),
+        () = going_on => {}
     }
-    assert!(all.iter().any(|said| said.taken.is_none()), "no write before an answer was hit: {all:?}");
-    assert!(all.iter().any(|said| said.loud && !said.completed), "no write of a transfer was hit: {all:?}");
-    assert!(all.iter().any(|said| said.loud && said.completed), "none was got over: {all:?}");
 }

@@ -6,6 +6,7 @@ mod comfyui;
 mod comfyui_logs;
 mod conformance;
 mod errors;
+mod full_disk;
 mod installs;
 mod logs;
 mod lost_writes;

@@ -71,11 +71,15 @@ impl Access {
         Self::new(Store::open(database).await?, Arc::new(clock), &AccessSettings::default())
     }
 
-    /// Access of a server: the setting of the password is adopted, and the shell gets its token.
+    /// Access of a server: the setting of the password is adopted, and the shell gets its token. On a disk that does not
+    /// take the token it goes without.
     pub(crate) async fn start(store: Store, clock: Arc<dyn Clock>, settings: &Settings) -> Result<Self, Error> {
         let mut access = Self::new(store, clock, &settings.access)?;
         access.adopt_password_setting(settings.access.password.as_ref()).await?;
-        access.shell = Some(Arc::new(ShellToken::create(&settings.database.0)?));
+        match ShellToken::create(&settings.database.0) {
+            Ok(token) => access.shell = Some(Arc::new(token)),
+            Err(cause) => tracing::warn!(error = ?cause, "the shell has no token, and is a stranger to this server"),
+        }
         Ok(access)
     }
 

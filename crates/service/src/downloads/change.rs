@@ -4,7 +4,10 @@ use downloader::{CommandError, JobId};
 use tokio::time::{Duration, timeout};
 
 use super::{DownloadState, DownloadView, Downloads, PauseReason, Priority, jobs};
-use crate::{Error, store::StoredDownload};
+use crate::{
+    Error,
+    store::{Line, Step, StoredDownload},
+};
 
 /// How long an answer waits for the engine's own word to be in the database.
 const SETTLING_TIME: Duration = Duration::from_secs(5);
@@ -81,7 +84,7 @@ impl Downloads {
         let command = async { self.engine.cancel(&JobId::new(id)).await.map(|parts| removed.set(parts)) };
         match self.settle(id, command, |state| !state.is_unfinished() && state != DownloadState::Failed).await? {
             Settled::Unknown => {
-                self.store.set_download_state(id, DownloadState::Cancelled, None, None, self.clock.now()).await?;
+                self.store.step(id, Step::to(DownloadState::Cancelled), self.clock.now()).await?;
                 Ok(false)
             }
             Settled::At(DownloadState::Completed) => Err(wrong_state(id, "cancelled", DownloadState::Completed)),
@@ -111,17 +114,14 @@ impl Downloads {
 
     /// Puts a download that the engine does not hold back into the queue, its failed files among those that wait.
     async fn start_again(&self, id: &str) -> Result<DownloadState, Error> {
-        self.store.retry_failed_files(id).await?;
-        self.store.set_download_state(id, DownloadState::Queued, None, None, self.clock.now()).await.map_err(
-            |cause| match cause {
-                Error::Internal(source) if source.to_string().contains("UNIQUE") => Error::conflict(
-                    format!("Download '{id}' cannot be resumed: another download for the same preset is unfinished"),
-                    vec![("download_id", id.to_owned())],
-                ),
-                other => other,
-            },
-        )?;
-        self.store.tell(id, "resumed", "It was put back into the queue", self.clock.now()).await?;
+        let line = Line { kind: "resumed", message: "It was put back into the queue" };
+        self.store.queue_again(id, line, self.clock.now()).await.map_err(|cause| match cause {
+            Error::Internal(source) if source.to_string().contains("UNIQUE") => Error::conflict(
+                format!("Download '{id}' cannot be resumed: another download for the same preset is unfinished"),
+                vec![("download_id", id.to_owned())],
+            ),
+            other => other,
+        })?;
         let stored = self.stored(id).await?;
         self.hand_over(&stored).await?;
         self.bus.publish(crate::events::Event::DownloadResumed(std::sync::Arc::new(self.view(&stored))));
@@ -135,8 +135,7 @@ impl Downloads {
     }
 
     async fn pause_row(&self, id: &str) -> Result<(), Error> {
-        let reason = Some(PauseReason::Requested);
-        self.store.set_download_state(id, DownloadState::Paused, reason, None, self.clock.now()).await
+        self.store.step(id, Step::paused(PauseReason::Requested), self.clock.now()).await
     }
 
     /// Gives a command and waits until the state that follows from it is in the database.

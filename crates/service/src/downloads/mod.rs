@@ -32,7 +32,7 @@ use crate::{
     live::Live,
     models::ModelIndex,
     space::Space,
-    store::{DownloadInsert, Existing, FileRecord, FileRow, Store, StoredDownload},
+    store::{DownloadInsert, Existing, FileRecord, FileRow, Line, Step, Store, StoredDownload},
     tasks::blocking,
 };
 
@@ -69,10 +69,8 @@ impl Downloads {
         for file in &new.files {
             jobs::file_job(&new.id, file, &self.index)?;
         }
-        self.store.insert_download(new).await?;
-        self.store
-            .tell(&new.id, "queued", &format!("{} files were asked for", new.files.len()), self.clock.now())
-            .await?;
+        let asked = format!("{} files were asked for", new.files.len());
+        self.store.insert_download(new, Line { kind: "queued", message: &asked }).await?;
         let stored = self.stored(&new.id).await?;
         self.hand_over(&stored).await?;
         let view = self.view(&stored);
@@ -86,12 +84,15 @@ impl Downloads {
             let (id, message) = (&stored.row.id, format!("It cannot go on: {cause}"));
             tracing::error!(download = %id, error = ?cause, "an unfinished download cannot be taken up");
             let failure = Failure { code: "DOWNLOAD_FAILED".to_owned(), message, file: None, cause: None };
-            let (state, now) = (DownloadState::Failed, self.clock.now());
-            self.store.set_download_state(id, state, None, Some(&failure), now).await?;
-            return self.store.tell(id, "failed", &failure.message, now).await;
+            let line = Line { kind: "failed", message: &failure.message };
+            let step = Step::to(DownloadState::Failed).because_of(&failure).told(line);
+            return self.store.step(id, step, self.clock.now()).await;
         }
         if stored.row.state.is_active() {
-            self.store.tell(&stored.row.id, "taken_up", "It goes on after a restart", self.clock.now()).await?;
+            let line = Line { kind: "taken_up", message: "It goes on after a restart" };
+            if let Err(cause) = self.store.tell(&stored.row.id, line, self.clock.now()).await {
+                tracing::warn!(download = %stored.row.id, error = ?cause, "that it goes on could not be noted");
+            }
             // Nothing was in its place when it began: what is there now is the file itself, put there just before the end.
             for file in stored.files.iter_mut().filter(|file| file.existing == Existing::Keep) {
                 file.existing = Existing::Share;

@@ -3,19 +3,19 @@
 use jiff::Timestamp;
 
 use super::{
-    DownloadInsert, Existing, FileRecord, FileRow, InstallRow, ReplacedFile, Store, StoredDownload, integer, json_list,
-    list_from_json, milliseconds,
+    DownloadInsert, Existing, FileRecord, FileRow, InstallRow, Line, ReplacedFile, Step, Store, StoredDownload,
+    integer, json_list, list_from_json, milliseconds,
     rows::{Row, file_state, priority_number, stored_file_state},
     unsigned,
 };
 use crate::{
     Error,
-    downloads::{DownloadState, Failure, PauseReason, Priority},
+    downloads::{DownloadState, Priority},
 };
 
 impl Store {
-    /// Keeps a new download, last in its priority. The row is on the disk when this returns.
-    pub(crate) async fn insert_download(&self, new: &DownloadInsert) -> Result<(), Error> {
+    /// Keeps a new download, last in its priority, and the first line of its story. They are on the disk when this returns.
+    pub(crate) async fn insert_download(&self, new: &DownloadInsert, line: Line<'_>) -> Result<(), Error> {
         let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
         let (priority, created_at) = (priority_number(new.priority), milliseconds(new.created_at));
         let warnings = json_list(&new.warnings);
@@ -44,40 +44,30 @@ impl Store {
             .execute(&mut *transaction)
             .await?;
         }
+        line.save(&new.id, &mut transaction, created_at).await?;
         transaction.commit().await?;
         Ok(())
     }
 
-    /// Moves a download to `state`. `failure` is kept beside it, or cleared.
-    pub(crate) async fn set_download_state(
-        &self,
-        id: &str,
-        state: DownloadState,
-        pause_reason: Option<PauseReason>,
-        failure: Option<&Failure>,
-        now: Timestamp,
-    ) -> Result<(), Error> {
-        let now = milliseconds(now);
-        let started = (state == DownloadState::Downloading).then_some(now);
-        let ended = (!state.is_unfinished()).then_some(now);
-        let (state, reason) = (state.as_str(), pause_reason.map(PauseReason::as_str));
-        let (code, message) = (failure.map(|f| f.code.as_str()), failure.map(|f| f.message.as_str()));
-        let (file, cause) = (failure.and_then(|f| f.file.as_deref()), failure.and_then(|f| f.cause.as_deref()));
+    /// Moves a download on, and tells its story on with it.
+    pub(crate) async fn step(&self, id: &str, step: Step<'_>, now: Timestamp) -> Result<(), Error> {
+        let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
+        step.save(id, &mut transaction, milliseconds(now)).await?;
+        transaction.commit().await?;
+        Ok(())
+    }
+
+    /// Puts a download back into the queue, its failed files among those that wait.
+    pub(crate) async fn queue_again(&self, id: &str, line: Line<'_>, now: Timestamp) -> Result<(), Error> {
+        let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
         sqlx::query!(
-            "UPDATE downloads SET state = ?, pause_reason = ?, error_code = ?, error_message = ?, error_file = ?,
-                    error_cause = ?, started_at = coalesce(started_at, ?), ended_at = ? WHERE id = ?",
-            state,
-            reason,
-            code,
-            message,
-            file,
-            cause,
-            started,
-            ended,
+            "UPDATE download_files SET state = 'pending', error = NULL WHERE download_id = ? AND state = 'failed'",
             id
         )
-        .execute(&self.pool)
+        .execute(&mut *transaction)
         .await?;
+        Step::to(DownloadState::Queued).told(line).save(id, &mut transaction, milliseconds(now)).await?;
+        transaction.commit().await?;
         Ok(())
     }
 
@@ -87,6 +77,7 @@ impl Store {
         id: &str,
         installs: &[InstallRow],
         replaced: &[ReplacedFile],
+        line: Line<'_>,
         now: Timestamp,
     ) -> Result<(), Error> {
         let now = milliseconds(now);
@@ -104,6 +95,7 @@ impl Store {
         for file in replaced {
             file.save(&mut transaction, now).await?;
         }
+        line.save(id, &mut transaction, now).await?;
         transaction.commit().await?;
         Ok(())
     }
@@ -132,7 +124,13 @@ impl Store {
     }
 
     /// Marks a file as arrived and keeps what is known of its content, in one transaction.
-    pub(crate) async fn complete_file(&self, id: &str, file: usize, record: &FileRecord) -> Result<(), Error> {
+    pub(crate) async fn complete_file(
+        &self,
+        id: &str,
+        file: usize,
+        record: &FileRecord,
+        line: Line<'_>,
+    ) -> Result<(), Error> {
         let (ordinal, size) = (integer(file as u64), integer(record.size_bytes));
         let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
         sqlx::query!(
@@ -142,6 +140,7 @@ impl Store {
         .execute(&mut *transaction)
         .await?;
         record.save(&mut transaction).await?;
+        line.save(id, &mut transaction, milliseconds(record.recorded_at)).await?;
         transaction.commit().await?;
         Ok(())
     }
@@ -160,27 +159,26 @@ impl Store {
     }
 
     /// Marks a file as failed.
-    pub(crate) async fn fail_file(&self, id: &str, file: usize, error: &str) -> Result<(), Error> {
+    pub(crate) async fn fail_file(
+        &self,
+        id: &str,
+        file: usize,
+        error: &str,
+        line: Line<'_>,
+        now: Timestamp,
+    ) -> Result<(), Error> {
         let ordinal = integer(file as u64);
+        let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
         sqlx::query!(
             "UPDATE download_files SET state = 'failed', error = ? WHERE download_id = ? AND ordinal = ?",
             error,
             id,
             ordinal
         )
-        .execute(&self.pool)
+        .execute(&mut *transaction)
         .await?;
-        Ok(())
-    }
-
-    /// Puts the failed files of a download back among those that wait.
-    pub(crate) async fn retry_failed_files(&self, id: &str) -> Result<(), Error> {
-        sqlx::query!(
-            "UPDATE download_files SET state = 'pending', error = NULL WHERE download_id = ? AND state = 'failed'",
-            id
-        )
-        .execute(&self.pool)
-        .await?;
+        line.save(id, &mut transaction, milliseconds(now)).await?;
+        transaction.commit().await?;
         Ok(())
     }
 

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::{Store, StoredDownload, integer, milliseconds, rows::RawRow, timestamp, unsigned};
+use super::{Line, Store, StoredDownload, integer, milliseconds, rows::RawRow, timestamp, unsigned};
 use crate::{
     Error,
     downloads::{DownloadEvent, DownloadState},
@@ -99,17 +99,10 @@ impl Store {
     }
 
     /// Adds a line to the story of a download.
-    pub(crate) async fn tell(&self, id: &str, kind: &str, message: &str, now: Timestamp) -> Result<(), Error> {
-        let now = milliseconds(now);
-        sqlx::query!(
-            "INSERT INTO download_events (download_id, at, kind, message) VALUES (?, ?, ?, ?)",
-            id,
-            now,
-            kind,
-            message
-        )
-        .execute(&self.pool)
-        .await?;
+    pub(crate) async fn tell(&self, id: &str, line: Line<'_>, now: Timestamp) -> Result<(), Error> {
+        let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
+        line.save(id, &mut transaction, milliseconds(now)).await?;
+        transaction.commit().await?;
         Ok(())
     }
 

@@ -12,6 +12,7 @@ mod prompts;
 mod queue;
 mod rows;
 mod sessions;
+mod steps;
 mod validations;
 
 use std::{
@@ -24,7 +25,7 @@ use std::{
 
 use jiff::Timestamp;
 use sqlx::{
-    SqlitePool,
+    Connection as _, SqlitePool,
     migrate::{MigrateError, Migrator},
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteLockingMode, SqlitePoolOptions, SqliteSynchronous},
 };
@@ -37,7 +38,7 @@ pub(crate) use place::is_network;
 pub(crate) use prompts::{PromptEnd, PromptInsert, PromptRow, Queued};
 pub(crate) use rows::{DownloadInsert, Existing, FileRow, StoredDownload};
 pub(crate) use sessions::{AliveSince, SessionInsert, StoredSession};
-
+pub(crate) use steps::{Line, Step};
 pub(crate) use validations::ValidationRow;
 
 use crate::Error;
@@ -98,7 +99,15 @@ async fn connect(path: &Path) -> Result<SqlitePool, sqlx::Error> {
         .synchronous(SqliteSynchronous::Full)
         .busy_timeout(BUSY_TIMEOUT)
         .foreign_keys(true);
-    let pool = SqlitePoolOptions::new().min_connections(1);
+    // SQLite ends a transaction by itself when the disk is full or fails. sqlx does not learn of that: such a connection
+    // would count as within a transaction, and refuse every further one, for as long as it lives.
+    let pool = SqlitePoolOptions::new().min_connections(1).after_release(|connection, _| {
+        Box::pin(async move {
+            // What was to be rolled back is, once this is answered.
+            connection.ping().await?;
+            Ok(!connection.is_in_transaction())
+        })
+    });
     if is_network(path.parent().unwrap_or(Path::new("."))) {
         let options = options.journal_mode(SqliteJournalMode::Delete).locking_mode(SqliteLockingMode::Exclusive);
         return pool.max_connections(1).connect_with(options).await;
@@ -135,6 +144,9 @@ fn json_list(words: &[String]) -> String {
 fn list_from_json(text: &str) -> Vec<String> {
     serde_json::from_str(text).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod full_disk_tests;
 
 #[cfg(test)]
 mod tests {

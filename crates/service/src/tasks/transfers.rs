@@ -19,11 +19,12 @@ use crate::{
     },
     events::Event,
     presets::{Catalogue, install_rows, replaced_by},
-    store::{FileRecord, StoredDownload},
+    store::{FileRecord, Line, Step, StoredDownload},
 };
 
-/// How long to wait before a failed write to the database is tried again.
-const WRITE_PAUSE: Duration = Duration::from_secs(1);
+/// How long to wait before a failed write to the database is tried again: twice as long each time, up to the longest.
+const FIRST_PAUSE: Duration = Duration::from_millis(250);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// Takes in updates until the engine ends.
 pub(crate) async fn run(
@@ -39,9 +40,11 @@ pub(crate) async fn run(
             continue;
         }
         let id = update.job.as_str().to_owned();
+        let mut pause = FIRST_PAUSE;
         while let Err(cause) = transfers.take_in(&id, &update.event).await {
             tracing::error!(download = %id, error = ?cause, "what happened to a download could not be stored; trying again");
-            tokio::time::sleep(WRITE_PAUSE).await;
+            tokio::time::sleep(pause).await;
+            pause = (2 * pause).min(LONGEST_PAUSE);
         }
     }
     Ok(())
@@ -71,11 +74,13 @@ impl Transfers {
             JobEvent::FileFailed { file, error } => self.file_failed(&stored, *file, error).await,
             JobEvent::FileRestarted { file, reason } => {
                 let path = path_of(&stored, *file);
-                self.tell(id, "file_restarted", &format!("{path}: {reason}")).await
+                let line = Line { kind: "file_restarted", message: &format!("{path}: {reason}") };
+                self.downloads.store.tell(id, line, self.now()).await
             }
             JobEvent::Paused(reason) => self.paused(id, *reason).await,
             JobEvent::Resumed => {
-                self.move_to(id, DownloadState::Queued, None, None, "resumed", "It goes on").await?;
+                let line = Line { kind: "resumed", message: "It goes on" };
+                self.step(id, Step::to(DownloadState::Queued), line).await?;
                 self.announce(id, Event::DownloadResumed).await
             }
             JobEvent::Completed => self.completed(&stored).await,
@@ -83,7 +88,7 @@ impl Transfers {
             JobEvent::Cancelled { parts_removed } => {
                 let message =
                     if *parts_removed { "It was ended and its partial files removed" } else { "It was ended" };
-                self.move_to(id, DownloadState::Cancelled, None, None, "cancelled", message).await?;
+                self.step(id, Step::to(DownloadState::Cancelled), Line { kind: "cancelled", message }).await?;
                 self.downloads.clear_staging(id).await?;
                 self.announce(id, Event::DownloadCancelled).await?;
                 self.downloads.live.forget(id);
@@ -94,7 +99,8 @@ impl Transfers {
 
     async fn started(&self, stored: &StoredDownload) -> Result<(), Error> {
         let id = &stored.row.id;
-        self.move_to(id, DownloadState::Downloading, None, None, "started", "The transfer began").await?;
+        let line = Line { kind: "started", message: "The transfer began" };
+        self.step(id, Step::to(DownloadState::Downloading), line).await?;
         self.announce(id, Event::DownloadProgress).await
     }
 
@@ -112,8 +118,7 @@ impl Transfers {
         let others_done =
             stored.files.iter().enumerate().all(|(at, row)| at == file || row.state != FileState::Pending);
         if others_done && stored.row.state == DownloadState::Downloading {
-            let state = DownloadState::Verifying;
-            self.downloads.store.set_download_state(&stored.row.id, state, None, None, self.now()).await?;
+            self.downloads.store.step(&stored.row.id, Step::to(DownloadState::Verifying), self.now()).await?;
             self.announce(&stored.row.id, Event::DownloadProgress).await?;
         }
         Ok(())
@@ -125,6 +130,8 @@ impl Transfers {
         let path = arrival_path(&stored.row.id, row);
         let Ok(confined) = ConfinedPath::parse(&path) else { return Ok(()) };
         let folder = self.downloads.index.folder().clone();
+        let message = format!("{}: {} bytes, SHA-256 {}", row.path, outcome.size, outcome.sha256);
+        let line = Line { kind: "file_completed", message: &message };
         if let Some(stamp) = blocking(move || folder.stamp(&confined)).await? {
             let record = FileRecord {
                 path: path.clone(),
@@ -136,19 +143,20 @@ impl Transfers {
                 blocks: Some(block_bytes(outcome)),
                 recorded_at: self.now(),
             };
-            self.downloads.store.complete_file(&stored.row.id, file, &record).await?;
+            self.downloads.store.complete_file(&stored.row.id, file, &record, line).await?;
             if !row.staged {
                 self.downloads.take_in(record).await?;
             }
+        } else {
+            self.downloads.store.tell(&stored.row.id, line, self.now()).await?;
         }
-        let message = format!("{}: {} bytes, SHA-256 {}", row.path, outcome.size, outcome.sha256);
-        self.tell(&stored.row.id, "file_completed", &message).await?;
         self.announce(&stored.row.id, Event::DownloadProgress).await
     }
 
     async fn file_failed(&self, stored: &StoredDownload, file: usize, error: &TransferError) -> Result<(), Error> {
-        self.downloads.store.fail_file(&stored.row.id, file, &error.to_string()).await?;
-        self.tell(&stored.row.id, "file_failed", &format!("{}: {error}", path_of(stored, file))).await
+        let (error, path) = (error.to_string(), path_of(stored, file));
+        let line = Line { kind: "file_failed", message: &format!("{path}: {error}") };
+        self.downloads.store.fail_file(&stored.row.id, file, &error, line, self.now()).await
     }
 
     async fn paused(&self, id: &str, reason: EnginePause) -> Result<(), Error> {
@@ -165,7 +173,8 @@ impl Transfers {
                 (PauseReason::InsufficientStorage, Some(failure), message)
             }
         };
-        self.move_to(id, DownloadState::Paused, Some(reason), failure.as_ref(), "paused", &message).await?;
+        let step = Step::paused(reason).because_of(failure.as_ref());
+        self.step(id, step, Line { kind: "paused", message: &message }).await?;
         self.announce(id, Event::DownloadPaused).await
     }
 
@@ -178,8 +187,8 @@ impl Transfers {
         let installs = install_rows(stored, &self.catalogue.current());
         let others = self.downloads.store.installs().await?;
         let replaced = replaced_by(stored, &others, &self.downloads.index);
-        self.downloads.store.complete_download(id, &installs, &replaced, self.now()).await?;
-        self.tell(id, "completed", "Every file is whole and in its place").await?;
+        let line = Line { kind: "completed", message: "Every file is whole and in its place" };
+        self.downloads.store.complete_download(id, &installs, &replaced, line, self.now()).await?;
         self.announce(id, Event::DownloadCompleted).await?;
         self.downloads.live.forget(id);
         Ok(())
@@ -193,28 +202,17 @@ impl Transfers {
 
     async fn ended_badly(&self, id: &str, path: String, message: String, cause: Option<String>) -> Result<(), Error> {
         let failure = Failure { code: "DOWNLOAD_FAILED".to_owned(), message, file: Some(path), cause };
-        self.move_to(id, DownloadState::Failed, None, Some(&failure), "failed", &failure.message).await?;
+        let step = Step::to(DownloadState::Failed).because_of(&failure);
+        self.step(id, step, Line { kind: "failed", message: &failure.message }).await?;
         self.announce(id, Event::DownloadFailed).await?;
         self.downloads.live.forget(id);
         Ok(())
     }
 
-    async fn move_to(
-        &self,
-        id: &str,
-        state: DownloadState,
-        reason: Option<PauseReason>,
-        failure: Option<&Failure>,
-        kind: &str,
-        message: &str,
-    ) -> Result<(), Error> {
-        self.downloads.store.set_download_state(id, state, reason, failure, self.now()).await?;
-        tracing::info!(download = %id, state = state.as_str(), message);
-        self.tell(id, kind, message).await
-    }
-
-    async fn tell(&self, id: &str, kind: &str, message: &str) -> Result<(), Error> {
-        self.downloads.store.tell(id, kind, message, self.now()).await
+    async fn step(&self, id: &str, step: Step<'_>, line: Line<'_>) -> Result<(), Error> {
+        self.downloads.store.step(id, step.told(line), self.now()).await?;
+        tracing::info!(download = %id, turn = line.kind, "{}", line.message);
+        Ok(())
     }
 
     async fn announce(

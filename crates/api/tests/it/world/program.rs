@@ -4,10 +4,11 @@ use std::ffi::OsString;
 use std::process::{Output, Stdio};
 use std::time::Duration;
 
+use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 
-use super::{PATIENCE, World};
+use super::{PATIENCE, World, client};
 
 /// A call of the program in an environment that is empty but for what it is given.
 pub(crate) fn call(arguments: impl IntoIterator<Item = impl Into<OsString>>) -> Command {
@@ -42,12 +43,38 @@ impl Process {
 
     /// Waits until a started server says where it is.
     pub(crate) async fn started(mut command: Command) -> Self {
-        let mut child = command.stderr(Stdio::null()).spawn().unwrap();
+        Self::listening(command.stderr(Stdio::null()).spawn().unwrap()).await
+    }
+
+    /// The same, of one that has been spawned.
+    pub(crate) async fn listening(mut child: Child) -> Self {
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let said = tokio::time::timeout(PATIENCE, lines.next_line()).await.expect("it starts in time");
         let line = said.unwrap().expect("it says where it serves");
         let address = line.rsplit_once("http://").expect("an address").1.to_owned();
         Self { child, address }
+    }
+
+    /// Asks and reads the answer as JSON.
+    pub(crate) async fn json(&self, method: &str, path: &str, body: Option<Value>) -> (u16, Value) {
+        let mut request = client().request(method.parse().unwrap(), format!("http://{}{path}", self.address));
+        if let Some(body) = body {
+            request = request.json(&body);
+        }
+        let answer = request.send().await.unwrap();
+        (answer.status().as_u16(), answer.json().await.unwrap())
+    }
+
+    /// Waits until a download stands as wanted.
+    pub(crate) async fn until(&self, download: &Value, wanted: &str) {
+        let path = format!("/api/downloads/{}", download.as_str().unwrap());
+        let mut look = tokio::time::interval(Duration::from_millis(20));
+        let looking = async {
+            while self.json("GET", &path, None).await.1["status"] != wanted {
+                look.tick().await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, looking).await.expect("the download stands as wanted in time");
     }
 
     pub(crate) fn signal(&self, signal: &str) {

@@ -1,0 +1,137 @@
+//! A disk without room for the database, on a file system of that size: nothing is said that is not kept, and all goes on by
+//! itself as soon as there is room.
+
+use std::io::{ErrorKind, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use test_support::file_server::Content;
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::{Child, ChildStdin, Command};
+
+use crate::world::{
+    PATIENCE, World,
+    program::{Process, call_in},
+};
+
+/// A small file system at the folder of the database, seen by nobody but the programs that are started on it.
+struct SmallDisk {
+    holder: Child,
+    /// The holder, and with it the disk, lasts until this is closed.
+    _hold: ChildStdin,
+    data: PathBuf,
+}
+
+impl SmallDisk {
+    /// `None`, and a word why, where the machine gives no mounts to those who are not root.
+    async fn mount(world: &World) -> Option<Self> {
+        let data = world.folder.path().join("data");
+        std::fs::create_dir_all(&data).unwrap();
+        let mut holder = Command::new("unshare");
+        holder
+            .args(["-rm", "sh", "-c", "mount -t tmpfs -o size=3m none \"$0\" && echo mounted && exec cat"])
+            .arg(&data);
+        holder.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).kill_on_drop(true);
+        let mounted = match holder.spawn() {
+            Ok(mut holder) => {
+                let mut lines = BufReader::new(holder.stdout.take().unwrap()).lines();
+                let said = tokio::time::timeout(PATIENCE, lines.next_line()).await.expect("it says so in time");
+                said.unwrap().map(|_| holder)
+            }
+            Err(_) => None,
+        };
+        let Some(mut holder) = mounted else {
+            eprintln!("skipped: unshare is not installed, or this machine gives no mount namespace to it");
+            return None;
+        };
+        let seen = Path::new("/proc").join(holder.id().unwrap().to_string()).join("root");
+        let hold = holder.stdin.take().unwrap();
+        Some(Self { holder, _hold: hold, data: seen.join(data.strip_prefix("/").unwrap()) })
+    }
+
+    /// The server, with its database on this disk.
+    async fn serve(&self, world: &World) -> Process {
+        let program = call_in(world, &["serve", "--listen", "127.0.0.1:0"]);
+        let mut command = Command::new("nsenter");
+        command.args(["--preserve-credentials", "-U", "-m", "-t", &self.holder.id().unwrap().to_string(), "--"]);
+        command.arg(program.as_std().get_program()).args(program.as_std().get_args()).env_clear();
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).kill_on_drop(true);
+        Process::started(command).await
+    }
+
+    /// Leaves not a byte of room.
+    fn fill(&self) {
+        let mut file = std::fs::File::create(self.data.join("filler")).unwrap();
+        let full = loop {
+            if let Err(full) = file.write_all(&[0; 4096]) {
+                break full;
+            }
+        };
+        assert_eq!(full.kind(), ErrorKind::StorageFull);
+    }
+
+    fn make_room(&self) {
+        std::fs::remove_file(self.data.join("filler")).unwrap();
+    }
+}
+
+fn path_of(download: &Value) -> String {
+    format!("/api/downloads/{}", download.as_str().unwrap())
+}
+
+#[tokio::test]
+async fn a_database_without_room_refuses_what_it_cannot_keep_and_goes_on_when_there_is_room() {
+    let mut world = World::new();
+    let gate = world.hold_a_preset();
+    let Some(disk) = SmallDisk::mount(&world).await else { return };
+    let process = disk.serve(&world).await;
+    let (status, held) = process.json("POST", "/api/presets/HELD/install", None).await;
+    assert_eq!(status, 202, "{held}");
+    process.until(&held["download_id"], "downloading").await;
+
+    disk.fill();
+    for _ in 0..8 {
+        let (status, answer) = process.json("POST", "/api/presets/SMALL/install", None).await;
+        assert_eq!((status, &answer["error"]["code"]), (507, &json!("INSUFFICIENT_STORAGE")), "{answer}");
+    }
+    gate.open();
+    let arrived = async {
+        let mut look = tokio::time::interval(Duration::from_millis(20));
+        while !world.holds("loras/held.safetensors", &Content::pattern(9, 400_000)) {
+            look.tick().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, arrived).await.expect("it arrives in time");
+    let (_, download) = process.json("GET", &path_of(&held["download_id"]), None).await;
+    assert_ne!(download["status"], "completed", "nobody is told of what is not kept");
+
+    disk.make_room();
+    process.until(&held["download_id"], "completed").await;
+    for _ in 0..8 {
+        let (status, small) = process.json("POST", "/api/presets/SMALL/install", Some(json!({"force": true}))).await;
+        assert_eq!(status, 202, "{small}");
+        process.until(&small["download_id"], "completed").await;
+    }
+}
+
+#[tokio::test]
+async fn a_start_on_a_full_disk_answers_and_goes_on_when_there_is_room() {
+    let mut world = World::new();
+    let gate = world.hold_a_preset();
+    let Some(disk) = SmallDisk::mount(&world).await else { return };
+    let process = disk.serve(&world).await;
+    let (_, held) = process.json("POST", "/api/presets/HELD/install", None).await;
+    process.until(&held["download_id"], "downloading").await;
+    process.signal("-KILL");
+    process.end(PATIENCE).await;
+
+    disk.fill();
+    let process = disk.serve(&world).await;
+    assert_eq!(process.json("GET", "/api/presets", None).await.0, 200);
+    gate.open();
+    disk.make_room();
+    process.until(&held["download_id"], "completed").await;
+    assert!(world.holds("loras/held.safetensors", &Content::pattern(9, 400_000)));
+}
