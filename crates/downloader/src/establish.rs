@@ -237,13 +237,21 @@ impl Fetching<'_> {
         Ok(())
     }
 
-    /// Goes on with the source that has failed least, of those that may hold what is here. When none is left, the first
-    /// one's error tells the story.
+    /// Whether the current source may be asked now. While it asks for patience, another one takes its place that does not.
+    pub(crate) fn somebody_may_be_asked(&mut self) -> Result<bool, Halt> {
+        if self.sources[self.current].waits() {
+            self.next_source()?;
+        }
+        Ok(!self.sources[self.current].waits())
+    }
+
+    /// Goes on with the source that has failed least, of those that may hold what is here and may be asked now. When none is
+    /// left, the first one's error tells the story.
     pub(crate) fn next_source(&mut self) -> Result<(), Halt> {
         let alive = (0..self.sources.len()).filter(|index| self.sources[*index].dead.is_none());
         let order = |index: &usize| {
             let source = &self.sources[*index];
-            (!self.may_hold_what_is_here(*index), source.failures, source.left)
+            (!self.may_hold_what_is_here(*index), source.waits(), source.failures, source.left)
         };
         let Some(next) = alive.min_by_key(order) else {
             let error = self.sources.iter_mut().find_map(|source| source.dead.take());

@@ -173,7 +173,7 @@ impl<'a> Fetching<'a> {
             }
             if !complete && self.established {
                 self.start_fetchers();
-            } else if !complete && self.running.is_empty() && !self.sources[self.current].waits() {
+            } else if !complete && self.running.is_empty() && self.somebody_may_be_asked()? {
                 self.establish().await?;
                 continue;
             }

@@ -11,7 +11,7 @@ use crate::fetch::FetchEnd;
 use crate::fetching::{Ended, Fetching};
 use crate::identity::Identity;
 use crate::transfer::{Halt, of_panic};
-use crate::{RestartReason, TransferError, conditional, start};
+use crate::{RestartReason, TransferError, conditional, retry, start};
 
 /// How often the file may change on the server before it is given up.
 const MOST_CHANGES: u32 = 3;
@@ -43,12 +43,19 @@ impl Fetching<'_> {
             return Err(error.into()); // The transfer waits with its own files closed.
         }
         self.furthest = self.furthest.max(self.incoming.map().present());
-        let budget = &mut self.sources[source].budget;
-        let Some(wait) = budget.failed(self.furthest, asked, self.transfer.engine.chance()) else {
-            self.sources[source].dead = Some(error);
-            return self.next_source();
+        let state = &mut self.sources[source];
+        // While it waits nobody is asked: this one was asked before, and its failure is part of the one that counts.
+        let wait = match state.waits() {
+            true => retry::within_reason(asked.unwrap_or_default()),
+            false => match state.budget.failed(self.furthest, asked, self.transfer.engine.chance()) {
+                Some(wait) => wait,
+                None => {
+                    state.dead = Some(error);
+                    return self.next_source();
+                }
+            },
         };
-        self.sources[source].not_before = Some(Instant::now() + wait);
+        state.not_before = state.not_before.max(Some(Instant::now() + wait));
         if self.running.is_empty() { self.next_source() } else { Ok(()) }
     }
 

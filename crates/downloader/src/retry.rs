@@ -33,12 +33,16 @@ impl RetryBudget {
         }
         let doubled = self.backoff.first.saturating_mul(1 << (self.fruitless - 1).min(20));
         let spread = doubled.min(self.backoff.max).mul_f64(0.5 + chance.clamp(0.0, 1.0) / 2.0);
-        Some(asked.map_or(spread, |asked| asked.min(LONGEST_RETRY_AFTER).max(spread)))
+        Some(asked.map_or(spread, |asked| within_reason(asked).max(spread)))
     }
 }
 
 /// A server may ask for patience, but not for ever.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(600);
+
+pub(crate) fn within_reason(asked: Duration) -> Duration {
+    asked.min(LONGEST_RETRY_AFTER)
+}
 
 /// Reads `Retry-After`, which is a number of seconds or a date.
 pub(crate) fn retry_after(value: &str, now: SystemTime) -> Option<Duration> {

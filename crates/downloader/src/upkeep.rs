@@ -29,7 +29,10 @@ impl Fetching<'_> {
         let total = self.incoming.map().total().or(self.transfer.file.size);
         let large = total.is_some_and(|total| total > SMALL_FILE) && self.ranges && !self.validators_lie;
         let more_to_give = self.incoming.map().has_unclaimed() || !self.established;
-        self.transfer.growing.store(large && more_to_give && self.connections.is_growing(), Relaxed);
+        // Whoever asks for patience now wants no connection soon.
+        let waits = self.running.is_empty() && self.sources[self.current].waits();
+        let growing = large && more_to_give && !waits && self.connections.is_growing();
+        self.transfer.growing.store(growing, Relaxed);
         if !self.preallocated {
             let missing = self.incoming.map().missing();
             self.transfer.engine.space.still_needs(self.transfer.key, missing);

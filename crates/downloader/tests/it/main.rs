@@ -16,6 +16,7 @@ mod mirrors;
 mod mounts;
 mod named_hash;
 mod partial;
+mod patience;
 mod processes;
 mod proxies;
 mod queue;
