@@ -68,8 +68,9 @@ fn usable(journal: Journal, file: &FileJob) -> Option<(Identity, Journal)> {
         (Some(asked), Some(known)) => asked == known,
         _ => true,
     };
-    let same_source =
-        identity.is_proven_by_hash() || file.sources.iter().any(|source| source.public() == identity.source);
+    // A hash that a server named for another link says nothing of this one.
+    let is_proven = file.sha256.is_some() && identity.is_proven_by_hash();
+    let same_source = is_proven || file.sources.iter().any(|source| source.public() == identity.source);
     (same_size && same_hash && same_source).then_some((identity, journal))
 }
 
@@ -136,7 +137,8 @@ pub(crate) fn look_at_destination(
         Standing::File { size, .. } => size,
     };
     let journal = part.read_journal().map_err(failed)?;
-    let expected = file.sha256.or(journal.and_then(|journal| journal.finished));
+    let finished = journal.and_then(|journal| usable(journal, file)).and_then(|(_, journal)| journal.finished);
+    let expected = file.sha256.or(finished);
     let fits_size = file.size.is_none_or(|asked| asked == size);
     let worth_reading = match file.existing {
         Existing::Share => expected.is_none() || fits_size,

@@ -261,6 +261,27 @@ async fn a_partial_file_of_another_content_is_not_continued() {
 }
 
 #[tokio::test]
+async fn what_another_link_left_says_nothing_of_this_one() {
+    for (known, size) in [(true, 8 * MIB), (true, 9 * MIB), (false, 8 * MIB)] {
+        let server = FileServer::start();
+        let first = server.file("/first.bin", Content::pattern(94, 8 * MIB));
+        let gate = first.hold_at(5 * MIB);
+        let rig = Rig::start();
+        let file = if known { rig.known("f.bin", &first) } else { rig.file("f.bin", &first.url()) };
+        rig.enqueue("job", vec![file]).await;
+        gate.reached().await;
+        let home = rig.shutdown().await;
+        gate.open();
+        let second = server.file("/second.bin", Content::pattern(95, size));
+        let mut rig = Rig::on(Arc::clone(&home), settings());
+        let story = rig.fetch(rig.file("f.bin", &second.url())).await;
+        assert!(story.completed(), "hash known {known}, {size}: {:#?}", story.told());
+        assert_eq!(story.restarts(), [RestartReason::JournalUnreadable]);
+        rig.assert_whole("f.bin", &second.content());
+    }
+}
+
+#[tokio::test]
 async fn a_pause_keeps_every_byte_and_a_cancel_none() {
     let route = FileServer::start().file("/f.bin", Content::pattern(49, SIZE));
     let gate = route.hold_at(5 * MIB + 50_000);
