@@ -70,8 +70,8 @@ pub(crate) fn unsatisfied_total(headers: &HeaderMap) -> Option<u64> {
     headers.get(CONTENT_RANGE)?.to_str().ok()?.trim().strip_prefix("bytes */")?.parse().ok()
 }
 
-/// Judges a successful answer to a request for `start..end` (`end` may lie past the end of the file).
-pub(crate) fn judge(status: StatusCode, headers: &HeaderMap, start: u64, end: u64) -> Result<Body, String> {
+/// Judges a successful answer to a request for `start..end` (`end` may lie past the end of the file), or for the whole.
+pub(crate) fn judge(status: StatusCode, headers: &HeaderMap, start: u64, end: Option<u64>) -> Result<Body, String> {
     if let Some(encoding) =
         text(headers, CONTENT_ENCODING).filter(|encoding| !encoding.eq_ignore_ascii_case("identity"))
     {
@@ -81,6 +81,7 @@ pub(crate) fn judge(status: StatusCode, headers: &HeaderMap, start: u64, end: u6
     if status != StatusCode::PARTIAL_CONTENT {
         return believable(length).map(Body::Whole);
     }
+    let Some(end) = end else { return Err("it holds a part where the whole was asked for".into()) };
     if text(headers, CONTENT_TYPE).is_some_and(|kind| kind.to_ascii_lowercase().starts_with("multipart/byteranges")) {
         return Err("it holds several parts where one was asked for".into());
     }

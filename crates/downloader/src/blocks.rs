@@ -96,7 +96,7 @@ impl BlockMap {
 
     /// How long a block is when full.
     fn length(&self, index: usize) -> u64 {
-        let start = index as u64 * BLOCK;
+        let start = (index as u64).saturating_mul(BLOCK);
         self.total.map_or(BLOCK, |total| BLOCK.min(total.saturating_sub(start)))
     }
 
@@ -107,12 +107,12 @@ impl BlockMap {
     /// Takes note of a block's new state. A state that has less than the present one is ignored: somebody else was
     /// faster with the same bytes.
     pub(crate) fn set(&mut self, index: usize, block: Block) {
-        if index >= self.blocks.len() {
-            self.blocks.resize(index + 1, Block::default());
-        }
-        let known = self.blocks[index].have;
+        let known = self.block(index).have;
         if block.have <= known || u64::from(block.have) > self.length(index) {
             return;
+        }
+        if index >= self.blocks.len() {
+            self.blocks.resize(index + 1, Block::default());
         }
         self.present += u64::from(block.have - known);
         self.blocks[index] = block;

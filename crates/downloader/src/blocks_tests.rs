@@ -26,6 +26,14 @@ fn the_contiguous_prefix_grows_over_blocks_that_came_early() {
 }
 
 #[test]
+fn a_block_beyond_the_end_takes_no_memory_and_no_place_among_the_checksums() {
+    let mut map = BlockMap::new(Some(3 * BLOCK));
+    map.set(usize::MAX, Block { have: 1, crc: 1 });
+    map.set(3, Block { have: BLOCK as u32, crc: 1 });
+    assert_eq!((map.present(), map.checksums().crc32.len()), (0, 3));
+}
+
+#[test]
 fn claims_are_taken_from_the_front_and_do_not_overlap() {
     let mut map = BlockMap::new(Some(10 * BLOCK));
     let (_, first) = map.claim(4 * BLOCK).expect("bytes are missing");

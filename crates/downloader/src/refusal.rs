@@ -16,7 +16,7 @@ pub(crate) enum OpenError {
     Final(TransferError),
     /// Asking again may help.
     Transient { error: TransferError, retry_after: Option<Duration> },
-    /// 400, 401, 403 or 410: `signed` when it came from where a redirect led, so that a fresh link may help.
+    /// 400, 401, 403, 404 or 410: `signed` when it came from where a redirect led, so that a fresh link may help.
     Refused { error: TransferError, signed: bool },
     /// 416: the file does not have the bytes asked for. Its size, if the answer says so.
     Unsatisfiable { total: Option<u64> },
@@ -36,8 +36,8 @@ pub(crate) fn of_status(response: &Response, listed: &SourceUrl, signed: bool, t
         401 | 403 if !signed => OpenError::Refused { error: of_login(response, listed, token), signed },
         401 | 403 => OpenError::Refused { error: TransferError::Forbidden { host }, signed },
         400 if signed => OpenError::Refused { error: TransferError::UnexpectedStatus { host, status }, signed },
-        410 if signed => OpenError::Refused { error: TransferError::NotFound { host, status }, signed },
-        404 if !signed && text(response.headers(), "x-error-code") == Some("RepoNotFound") => {
+        404 | 410 if signed => OpenError::Refused { error: TransferError::NotFound { host, status }, signed },
+        404 if text(response.headers(), "x-error-code") == Some("RepoNotFound") => {
             OpenError::Final(of_login(response, listed, token))
         }
         404 | 410 => OpenError::Final(TransferError::NotFound { host, status }),

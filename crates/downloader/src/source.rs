@@ -5,9 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
-use reqwest::header::{
-    ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, IF_RANGE, LOCATION, RANGE,
-};
+use reqwest::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, HeaderValue, IF_RANGE, RANGE};
 use reqwest::{Method, Request, Response, StatusCode};
 use tokio::time::Instant;
 use url::Url;
@@ -20,6 +18,7 @@ use crate::world::Network;
 use crate::{Credentials, Facts, Settings, SourceUrl, TokenHint, TransferError, client, fetch, file_name};
 
 mod newest_version;
+mod redirects;
 
 const MOST_REDIRECTS: usize = 10;
 
@@ -212,8 +211,8 @@ impl Web {
             if same_host(&url, &self.hugging_face) {
                 answer::hugging_face_facts(response.headers(), &mut facts);
             }
-            if is_redirect(status) {
-                url = self.next_hop(&first, &url, response.headers())?;
+            if redirects::is_redirect(status) {
+                url = redirects::next_hop(&first, &url, response.headers())?;
             } else if matches!(status, StatusCode::OK | StatusCode::PARTIAL_CONTENT) {
                 source.silence.fetch_min(asked_at.elapsed().as_micros() as u64, Relaxed);
                 return self.accept(source, &first, url, facts, response, wanted);
@@ -234,8 +233,7 @@ impl Web {
         response: Response,
         wanted: Wanted<'_>,
     ) -> Result<Opened, OpenError> {
-        let end = wanted.end.unwrap_or(u64::MAX);
-        let body = answer::judge(response.status(), response.headers(), wanted.start, end)
+        let body = answer::judge(response.status(), response.headers(), wanted.start, wanted.end)
             .map_err(|problem| OpenError::transient(TransferError::BadAnswer { host: host_of(&url), problem }))?;
         if url != *first {
             source.keep(Resolved { url, facts: facts.clone() });
@@ -258,8 +256,7 @@ impl Web {
         let headers = request.headers_mut();
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         if let Some(end) = wanted.end {
-            let range = HeaderValue::from_str(&format!("bytes={}-{}", wanted.start, end - 1));
-            headers.extend(range.ok().map(|range| (RANGE, range)));
+            headers.extend(HeaderValue::from_str(&range(wanted.start, end)).ok().map(|range| (RANGE, range)));
             let validator = wanted.if_range.and_then(|validator| HeaderValue::from_str(validator).ok());
             headers.extend(validator.map(|validator| (IF_RANGE, validator)));
         }
@@ -273,29 +270,6 @@ impl Web {
 
     fn silent(&self, url: &Url) -> OpenError {
         OpenError::transient(TransferError::Stalled { host: host_of(url), silence: self.stall_timeout })
-    }
-
-    fn next_hop(&self, first: &Url, url: &Url, headers: &HeaderMap) -> Result<Url, OpenError> {
-        let host = host_of(url);
-        let refused = |problem: &str| {
-            OpenError::Final(TransferError::RefusedRedirect { host: host.clone(), problem: problem.to_owned() })
-        };
-        let location = answer::text(headers, LOCATION).ok_or_else(|| refused("the redirect names no address"))?;
-        let mut next = url.join(location).map_err(|_| refused("the redirect's address is no URL"))?;
-        next.set_fragment(None);
-        if !matches!(next.scheme(), "http" | "https") {
-            return Err(refused("it is neither http nor https"));
-        }
-        if url.scheme() == "https" && next.scheme() == "http" {
-            return Err(refused("it goes from https to http"));
-        }
-        if !next.username().is_empty() || next.password().is_some() {
-            return Err(refused("it carries a user name or a password"));
-        }
-        if next == *url || next == *first {
-            return Err(OpenError::Final(TransferError::TooManyRedirects { host: host_of(first) }));
-        }
-        Ok(next)
     }
 
     fn token_for(&self, url: &Url) -> Option<HeaderValue> {
@@ -332,8 +306,9 @@ impl Web {
     }
 }
 
-fn is_redirect(status: StatusCode) -> bool {
-    matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308)
+/// Without an end where that is not known: most servers read only signed numbers.
+fn range(start: u64, end: u64) -> String {
+    if end == u64::MAX { format!("bytes={start}-") } else { format!("bytes={start}-{}", end - 1) }
 }
 
 /// Scheme, host and port: a token for one is for no other.

@@ -201,7 +201,8 @@ fn busy(url: &reqwest::Url, status: u16, patience: Option<u64>) -> Response {
 /// First byte and the one after the last.
 fn range_of(value: &str) -> Option<(u64, u64)> {
     let (first, last) = value.strip_prefix("bytes=")?.split_once('-')?;
-    Some((first.parse().ok()?, last.parse::<u64>().ok()? + 1))
+    let end = if last.is_empty() { u64::MAX } else { last.parse::<u64>().ok()? + 1 };
+    Some((first.parse().ok()?, end))
 }
 
 fn range_text(range: Option<(u64, u64)>) -> String {

@@ -2,7 +2,7 @@
 
 use downloader::{FileJob, RestartReason, TransferError};
 use test_support::file_server::{
-    Content, ContentRange, FileServer, Route,
+    Content, ContentRange, FileServer, Reply, Request, Route,
     When::{After, Always, Nth, Times},
 };
 
@@ -247,4 +247,39 @@ async fn a_corrupt_byte_costs_one_full_retry_and_two_fail() {
     assert_eq!(story.restarts(), [RestartReason::HashMismatch]);
     assert_eq!(route.body_bytes_sent(), 2 * SIZE, "twice, and not more");
     rig.assert_absent("f.bin");
+}
+
+#[tokio::test]
+async fn a_server_that_gives_a_part_for_the_whole_and_the_whole_for_a_part_fails_in_words() {
+    let content = Content::pattern(91, MIB);
+    let answer = move |request: &Request| match request.range() {
+        Some((first, _)) if first > 0 => Reply::status(200).body(content.to_vec()),
+        _ => {
+            let range = format!("bytes 0-99999/{MIB}");
+            Reply::status(206).header("Content-Range", range).body(&content.to_vec()[..100_000])
+        }
+    };
+    let route = FileServer::start().handle("/f.bin", answer);
+    let mut rig = Rig::start();
+    let story = rig.fetch(rig.file("f.bin", &route.url())).await;
+    let words = "gave an answer that cannot be used: it holds a part where the whole was asked for";
+    assert!(story.error().to_string().ends_with(words), "{}", story.error());
+    assert_eq!(story.restarts(), [RestartReason::RangesRefused]);
+    rig.assert_absent("f.bin");
+}
+
+#[tokio::test]
+async fn a_range_without_an_end_is_asked_for_as_such() {
+    // As Go and nginx read numbers: signed ones.
+    let too_large = |request: &Request| {
+        let last = request.range()?.1?;
+        (last > i64::MAX as u64).then(|| Reply::status(416))
+    };
+    let content = Content::pattern(92, 17 * MIB);
+    let route = FileServer::start().guarded_file("/f.bin", content.clone(), too_large);
+    let route = route.content_range(ContentRange::UnknownTotal, Always);
+    let mut rig = Rig::start();
+    let story = rig.fetch(rig.file("f.bin", &route.url())).await;
+    assert!(story.completed() && story.restarts().is_empty(), "{:#?}", story.told());
+    rig.assert_whole("f.bin", &content);
 }

@@ -30,7 +30,7 @@ fn at(hub: &FakeHub) -> Settings {
 async fn an_address_that_expires_at_any_request_is_renewed_once_and_costs_no_byte() {
     // Each answer ends early, so that the file takes eight requests, of which the n-th finds its address expired.
     const SIZE: u64 = 2 * MIB - 1000;
-    let rows = [400, 401, 403, 410].into_iter().flat_map(|status| (1..=8).map(move |number| (status, number)));
+    let rows = [400, 401, 403, 404, 410].into_iter().flat_map(|status| (1..=8).map(move |number| (status, number)));
     side_by_side(rows.map(|(status, number)| async move {
         let (hub, file) = hub(SIZE);
         file.cdn.cut_after(SIZE / 8 + 1, Always).status(status, Nth(number));

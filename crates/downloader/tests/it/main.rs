@@ -9,6 +9,7 @@ mod crosstalk;
 mod disk;
 mod expiry;
 mod file_systems;
+mod heads;
 mod hosts;
 mod in_the_way;
 mod journals;

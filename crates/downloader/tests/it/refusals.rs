@@ -267,3 +267,15 @@ async fn a_failing_file_does_not_stop_its_siblings() {
     assert!(matches!(story.error(), TransferError::NotFound { .. }));
     rig.assert_whole("good.bin", &good.content());
 }
+
+#[tokio::test]
+async fn a_redirect_in_plain_unicode_is_followed() {
+    let server = FileServer::start();
+    let content = Content::pattern(93, 300_000);
+    let link = server.file("/f.bin", Content::bytes([])).redirect("/mod\u{e8}les/\u{6a21}\u{578b}.bin", Always);
+    server.file("/mod%C3%A8les/%E6%A8%A1%E5%9E%8B.bin", content.clone());
+    let mut rig = Rig::start();
+    let story = rig.fetch(rig.file("f.bin", &link.url())).await;
+    assert!(story.completed(), "{:#?}", story.told());
+    rig.assert_whole("f.bin", &content);
+}
