@@ -3,7 +3,7 @@
 use downloader::Secret;
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Access, Role, secret};
+use super::{Access, Role, note, secret};
 use crate::{Error, Resource, ids::new_key_id, store::StoredKey};
 
 /// How every key begins, for scanners of leaked secrets.
@@ -107,7 +107,7 @@ impl Access {
             return Err(Error::Unauthorized);
         }
         if view.last_used_at.is_none_or(|used| now.duration_since(used) >= USE_IS_NOTED_EVERY) {
-            self.store.touch_key(&view.id, now).await?;
+            note(&view.id, self.store.touch_key(&view.id, now).await);
         }
         Ok(view)
     }

@@ -118,3 +118,10 @@ impl Access {
         self.store.close().await;
     }
 }
+
+/// A use that could not be noted, as on a full disk, is no reason to refuse it.
+fn note(id: &str, noted: Result<(), Error>) {
+    if let Err(cause) = noted {
+        tracing::warn!(id, error = ?cause, "a use could not be noted");
+    }
+}

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use downloader::Secret;
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Access, keys::USE_IS_NOTED_EVERY, secret};
+use super::{Access, keys::USE_IS_NOTED_EVERY, note, secret};
 use crate::{
     Error, Resource,
     ids::new_session_id,
@@ -104,7 +104,7 @@ impl Access {
         let living = self.store.sessions(alive_at(now)).await?;
         let Some(session) = living.iter().find(|session| session.id == id) else { return Ok(false) };
         if now.duration_since(session.last_used_at) >= USE_IS_NOTED_EVERY {
-            self.store.touch_session(id, now).await?;
+            note(id, self.store.touch_session(id, now).await);
         }
         Ok(true)
     }
@@ -122,7 +122,7 @@ impl Access {
             return Err(Error::Unauthorized);
         }
         if now.duration_since(view.last_used_at) >= USE_IS_NOTED_EVERY {
-            self.store.touch_session(&view.id, now).await?;
+            note(&view.id, self.store.touch_session(&view.id, now).await);
         }
         Ok(view)
     }

@@ -8,4 +8,5 @@ mod passwords;
 mod sessions;
 mod shell_token;
 mod source_tokens;
+mod uses;
 mod world;
