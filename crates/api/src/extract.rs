@@ -34,7 +34,7 @@ impl Default for BodyPace {
 
 impl BodyPace {
     /// How long `bytes` may take from the beginning.
-    fn allowance(self, bytes: usize) -> Duration {
+    pub(crate) fn allowance(self, bytes: usize) -> Duration {
         self.grace + Duration::from_secs_f64(bytes as f64 / f64::from(self.bytes_per_second.max(1)))
     }
 }
@@ -188,8 +188,13 @@ fn is_json(request: &HttpRequest) -> bool {
     essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"))
 }
 
+/// A body that comes more slowly than it may.
+pub(crate) fn too_slow() -> ApiError {
+    given_up(ApiError::invalid("body", "it came too slowly and was given up"))
+}
+
 /// Whoever sends so would go on: the connection ends with the answer.
-fn given_up(failure: ApiError) -> ApiError {
+pub(crate) fn given_up(failure: ApiError) -> ApiError {
     failure.with_header(header::CONNECTION, "close")
 }
 
@@ -201,9 +206,7 @@ async fn read_body(request: &HttpRequest, payload: Payload, limit: usize) -> Res
     let mut body = BytesMut::new();
     loop {
         let deadline = started + pace.allowance(body.len());
-        let chunk = tokio::time::timeout_at(deadline, payload.next())
-            .await
-            .map_err(|_| given_up(ApiError::invalid("body", "it came too slowly and was given up")))?;
+        let chunk = tokio::time::timeout_at(deadline, payload.next()).await.map_err(|_| too_slow())?;
         let Some(chunk) = chunk else { return Ok(body.freeze()) };
         let chunk = chunk.map_err(|broken| ApiError::invalid("body", broken))?;
         if body.len() + chunk.len() > limit {

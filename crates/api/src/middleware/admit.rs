@@ -43,18 +43,56 @@ pub async fn admit<B: MessageBody + 'static>(
 
     request.extensions_mut().insert(asker.clone());
     let (method, path) = (request.method().clone(), request.path().to_owned());
-    let mut answer = match refusal {
-        Some(refusal) => refuse(request, refusal),
-        None => next.call(request).await?.map_into_boxed_body(),
+    let changes = asked.operation.clone().filter(|_| changes_something(&method, asked.role));
+    let mut answer = match (refusal, changes) {
+        (Some(refusal), None) => refuse(request, refusal),
+        (None, None) => next.call(request).await?.map_into_boxed_body(),
+        (refusal, Some(operation)) => {
+            let noted = Noted { dashboard: dashboard.clone(), asker: asker.clone(), operation, target: path.clone() };
+            noted
+                .carry_out(async move {
+                    match refusal {
+                        Some(refusal) => Ok(refuse(request, refusal)),
+                        None => Ok(next.call(request).await?.map_into_boxed_body()),
+                    }
+                })
+                .await?
+        }
     };
     if let Some(decision) = decision.filter(|_| asked.is_interface) {
         rate_limit::describe(answer.headers_mut(), &decision);
     }
     lend_page_its_session(&dashboard, &asker, &method, &path, &mut answer);
-    if let Some(operation) = asked.operation.as_deref().filter(|_| changes_something(&method, asked.role)) {
-        audit::note(&dashboard, &asker, operation, &path, answer.status()).await;
-    }
     Ok(answer)
+}
+
+/// An operation that changes something, and who asked for it.
+struct Noted {
+    dashboard: Data<Dashboard>,
+    asker: Asker,
+    operation: String,
+    target: String,
+}
+
+impl Noted {
+    /// Does it and notes it. A client that goes away takes neither back: half of it would be done, and nobody could see by whom.
+    async fn carry_out(
+        self,
+        work: impl Future<Output = Result<ServiceResponse<BoxBody>, Error>> + 'static,
+    ) -> Result<ServiceResponse<BoxBody>, Error> {
+        let done = actix_web::rt::spawn(async move {
+            let answer = work.await?;
+            audit::note(&self.dashboard, &self.asker, &self.operation, &self.target, answer.status()).await;
+            Ok(answer)
+        });
+        match done.await {
+            Ok(answer) => answer,
+            Err(ended) => match ended.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                Err(ended) => Err(actix_web::error::ErrorInternalServerError(ended)),
+            },
+        }
+    }
 }
 
 /// Who asks, and why they may not, if so.

@@ -14,6 +14,7 @@ use actix_web::{
 use futures_util::{StreamExt, stream};
 use service::{Dashboard, outputs::FileStream};
 use tokio::sync::mpsc;
+use tokio::time::{Duration, Instant, timeout};
 
 use super::presets::confirmed;
 use crate::dto::{
@@ -23,7 +24,7 @@ use crate::dto::{
     page::{ListQuery, PartQuery},
 };
 use crate::error::{ApiError, ErrorCode};
-use crate::extract::{BodyOrQuery, Query};
+use crate::extract::{BodyOrQuery, BodyPace, Query, given_up, too_slow};
 
 /// Types of files that a browser may show in place: none of them runs anything.
 const SHOWN: [&str; 7] = ["image/png", "image/jpeg", "image/webp", "image/gif", "image/avif", "video/", "audio/"];
@@ -135,22 +136,43 @@ pub(super) async fn delete_outputs(
 pub(super) async fn upload_input(
     dashboard: Data<Dashboard>,
     query: Query<UploadQuery>,
-    mut body: Payload,
+    pace: Data<BodyPace>,
+    body: Payload,
 ) -> Result<HttpResponse, ApiError> {
     // The framework's body belongs to this thread, ComfyUI's client may be on any: the pieces are passed between.
-    let (pieces, receiver) = mpsc::channel::<Result<Bytes, std::io::Error>>(WAITING_PIECES);
-    let passing = async move {
-        while let Some(piece) = body.next().await {
-            if pieces.send(piece.map_err(std::io::Error::other)).await.is_err() {
-                return;
-            }
-        }
-    };
-    let pieces =
+    let (pieces, receiver) = mpsc::channel(WAITING_PIECES);
+    let pieces_to_come =
         stream::unfold(receiver, |mut receiver| async move { receiver.recv().await.map(|piece| (piece, receiver)) });
     let overwrite = query.0.overwrite;
-    let (stored, ()) = futures_util::join!(dashboard.outputs.upload(query.0.into(), overwrite, pieces), passing);
-    Ok(HttpResponse::Created().json(Uploaded::from(stored?)))
+    let upload = dashboard.outputs.upload(query.0.into(), overwrite, pieces_to_come);
+    let mut upload = std::pin::pin!(upload);
+    let stored = tokio::select! {
+        // What ComfyUI does not take need not come any more.
+        stored = &mut upload => stored.map_err(|failure| given_up(failure.into()))?,
+        passed = pass_on(body, pieces, **pace) => {
+            passed?;
+            upload.await?
+        }
+    };
+    Ok(HttpResponse::Created().json(Uploaded::from(stored)))
+}
+
+/// Passes a body on, piece by piece. It may wait for ComfyUI as long as that takes, for the client only so long.
+async fn pass_on(
+    mut body: Payload,
+    pieces: mpsc::Sender<std::io::Result<Bytes>>,
+    pace: BodyPace,
+) -> Result<(), ApiError> {
+    let (mut bytes, mut waited) = (0, Duration::ZERO);
+    loop {
+        let (began, left) = (Instant::now(), pace.allowance(bytes).saturating_sub(waited));
+        let Some(piece) = timeout(left, body.next()).await.map_err(|_| too_slow())? else { return Ok(()) };
+        waited += began.elapsed();
+        bytes += piece.as_ref().map_or(0, Bytes::len);
+        if pieces.send(piece.map_err(std::io::Error::other)).await.is_err() {
+            return Ok(());
+        }
+    }
 }
 
 /// Only pictures, films and sounds are shown in place; whatever else ComfyUI made is a file to keep.

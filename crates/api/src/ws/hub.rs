@@ -90,6 +90,8 @@ impl Hub {
 impl Drop for Seat {
     fn drop(&mut self) {
         self.hub.lock().remove(&self.number);
+        // Whoever waits for room in it waits in vain.
+        self.outbox.lose();
     }
 }
 

@@ -62,6 +62,11 @@ impl Encoded {
         }
     }
 
+    /// About how many bytes it has.
+    pub(super) fn size(&self) -> usize {
+        self.head.len() + self.tail.len()
+    }
+
     /// The message with its number.
     pub(super) fn numbered(&self, seq: u64) -> String {
         format!("{}{seq}{}", self.head, self.tail)

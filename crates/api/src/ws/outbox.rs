@@ -1,5 +1,6 @@
 //! What one client has yet to read. A tick replaces the one before it of the same download; everything else waits its turn,
-//! up to a bound beyond which the client is too far behind to be kept. Of pictures only the latest waits, behind all words.
+//! up to a bound beyond which the client is too far behind to be kept. Answers to its own messages wait for room instead: a
+//! client that does not read is not listened to. Of pictures only the latest waits, behind all words.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,17 +13,24 @@ use super::message::Encoded;
 
 /// Most messages that a client may lag behind.
 const MOST_WAITING: usize = 1024;
+/// Most bytes of them. One message may be larger, if it is the only one.
+const MOST_WAITING_BYTES: usize = 16 << 20;
+/// As many messages and bytes may answer the client; the rest of the room is for what happens meanwhile.
+const MOST_ANSWERS: usize = 256;
+const MOST_ANSWERS_BYTES: usize = 1 << 20;
 
 /// What one client has yet to read, and the channels that it listens to.
 #[derive(Debug, Default)]
 pub(super) struct Outbox {
     waiting: Mutex<Waiting>,
     changed: Notify,
+    read: Notify,
 }
 
 #[derive(Debug, Default)]
 struct Waiting {
     entries: VecDeque<Entry>,
+    bytes: usize,
     channels: BTreeSet<Channel>,
     wants_pictures: bool,
     picture: Option<Bytes>,
@@ -60,9 +68,22 @@ impl Outbox {
         }
     }
 
-    /// Takes a message for this client alone.
-    pub(super) fn push(&self, message: Encoded) {
-        self.lock().add(Entry { message: Arc::new(message), tick_of: None });
+    /// Takes a message for this client alone, as soon as there is room.
+    pub(super) async fn push(&self, message: Encoded) {
+        let entry = Entry { message: Arc::new(message), tick_of: None };
+        loop {
+            {
+                let mut waiting = self.lock();
+                if waiting.is_lost {
+                    return;
+                }
+                if waiting.takes_an_answer() {
+                    waiting.add(entry);
+                    break;
+                }
+            }
+            self.read.notified().await;
+        }
         self.changed.notify_one();
     }
 
@@ -85,6 +106,8 @@ impl Outbox {
     pub(super) fn lose(&self) {
         self.lock().is_lost = true;
         self.changed.notify_one();
+        self.read.notify_waiters();
+        self.read.notify_one();
     }
 
     /// Adds channels; the answer is all that are listened to now.
@@ -110,6 +133,8 @@ impl Outbox {
                     return Err(TooFarBehind);
                 }
                 if let Some(entry) = waiting.entries.pop_front() {
+                    waiting.bytes -= entry.message.size();
+                    self.read.notify_one();
                     return Ok(Next::Text(entry.message));
                 }
                 if let Some(picture) = waiting.picture.take() {
@@ -128,19 +153,33 @@ impl Outbox {
 impl Waiting {
     fn add(&mut self, entry: Entry) {
         if entry.tick_of.is_some() {
-            self.entries.retain(|other| other.tick_of != entry.tick_of);
+            let bytes = &mut self.bytes;
+            self.entries.retain(|other| {
+                let stays = other.tick_of != entry.tick_of;
+                *bytes -= if stays { 0 } else { other.message.size() };
+                stays
+            });
         }
-        if self.entries.len() < MOST_WAITING {
+        let size = entry.message.size();
+        let has_room = self.entries.is_empty() || self.bytes.saturating_add(size) <= MOST_WAITING_BYTES;
+        if self.entries.len() < MOST_WAITING && has_room {
+            self.bytes += size;
             self.entries.push_back(entry);
         } else if entry.tick_of.is_none() {
             self.is_lost = true;
         }
+    }
+
+    fn takes_an_answer(&self) -> bool {
+        self.entries.len() < MOST_ANSWERS && self.bytes < MOST_ANSWERS_BYTES
     }
 }
 
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 mod tests {
+    use futures_util::FutureExt;
+
     use super::*;
 
     fn message(kind: &str) -> Arc<Encoded> {
@@ -195,7 +234,7 @@ mod tests {
         outbox.want_pictures(true);
         outbox.offer_picture(&Bytes::from_static(b"old"));
         outbox.offer_picture(&Bytes::from_static(b"new"));
-        outbox.push(Encoded::new("pong", jiff::Timestamp::UNIX_EPOCH, &()));
+        outbox.push(Encoded::new("pong", jiff::Timestamp::UNIX_EPOCH, &())).await;
         assert!(next_text(&outbox, 1).await.contains("pong"));
         assert!(matches!(outbox.next().await.unwrap(), Next::Picture(picture) if picture == "new"));
     }
@@ -205,7 +244,60 @@ mod tests {
         let outbox = listening();
         assert_eq!(outbox.unsubscribe(&[Channel::Downloads]), []);
         outbox.offer(Channel::Downloads, &message("unheard"), None);
-        outbox.push(Encoded::new("pong", jiff::Timestamp::UNIX_EPOCH, &()));
+        outbox.push(Encoded::new("pong", jiff::Timestamp::UNIX_EPOCH, &())).await;
         assert!(next_text(&outbox, 1).await.contains("pong"));
+    }
+
+    #[tokio::test]
+    async fn a_client_that_reads_gets_any_number_of_answers_while_outcomes_come() {
+        let outbox = Arc::new(listening());
+        let answers = Arc::clone(&outbox);
+        let asked = tokio::spawn(async move {
+            for _ in 0..3 * MOST_WAITING {
+                answers.push(Encoded::new("answer", jiff::Timestamp::UNIX_EPOCH, &())).await;
+            }
+        });
+        let mut heard = 0;
+        for seq in 0.. {
+            outbox.offer(Channel::Downloads, &message("tick"), Some(&"dl_1".into()));
+            if seq % 100 == 0 {
+                outbox.offer(Channel::Downloads, &message("outcome"), None);
+            }
+            heard += usize::from(next_text(&outbox, seq).await.contains("answer"));
+            tokio::task::yield_now().await;
+            if heard == 3 * MOST_WAITING {
+                break;
+            }
+        }
+        asked.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_client_that_reads_nothing_is_not_listened_to_until_it_does() {
+        let outbox = listening();
+        let large = || Encoded::new("pong", jiff::Timestamp::UNIX_EPOCH, &"x".repeat(MOST_ANSWERS_BYTES));
+        outbox.push(large()).await;
+        let second = outbox.push(large());
+        let mut second = std::pin::pin!(second);
+        assert!(second.as_mut().now_or_never().is_none(), "there is no room");
+        assert!(outbox.next().await.is_ok());
+        second.await;
+        let third = outbox.push(large());
+        outbox.lose();
+        third.await;
+    }
+
+    #[tokio::test]
+    async fn what_waits_is_bounded_in_bytes_too() {
+        let outbox = listening();
+        let large = Arc::new(Encoded::new("outcome", jiff::Timestamp::UNIX_EPOCH, &"x".repeat(MOST_WAITING_BYTES)));
+        outbox.offer(Channel::Downloads, &large, None);
+        assert!(outbox.next().await.is_ok(), "one that is larger than all that may wait is still told");
+        outbox.offer(Channel::Downloads, &large, Some(&"dl_1".into()));
+        outbox.offer(Channel::Downloads, &large, Some(&"dl_1".into()));
+        assert!(outbox.next().await.is_ok(), "the room of a tick that was replaced is free again");
+        outbox.offer(Channel::Downloads, &large, None);
+        outbox.offer(Channel::Downloads, &large, None);
+        assert_eq!(outbox.next().await.err(), Some(TooFarBehind));
     }
 }

@@ -46,6 +46,7 @@ impl Default for SocketPace {
 }
 
 /// A client as this file sees it.
+#[derive(Clone)]
 struct Client {
     dashboard: Dashboard,
     outbox: Arc<Outbox>,
@@ -118,7 +119,7 @@ impl Client {
             match heard? {
                 Ok(AggregatedMessage::Text(text)) => self.answer(&text).await,
                 Ok(AggregatedMessage::Binary(_)) => {
-                    self.complain(&ApiError::invalid("message", "it must be text"), &serde_json::Value::Null);
+                    self.complain(&ApiError::invalid("message", "it must be text"), &serde_json::Value::Null).await;
                 }
                 Ok(AggregatedMessage::Ping(bytes)) => session.pong(&bytes).await.ok()?,
                 Ok(AggregatedMessage::Pong(_)) => {}
@@ -134,32 +135,32 @@ impl Client {
             Ok(asked) => asked,
             Err(refused) => {
                 let message = format!("a JSON object is needed: {}", refused.inner());
-                return self.complain(&ApiError::invalid("message", message), &serde_json::Value::Null);
+                return self.complain(&ApiError::invalid("message", message), &serde_json::Value::Null).await;
             }
         };
         match asked.r#type.as_str() {
             "subscribe" => self.subscribe(&asked).await,
-            "unsubscribe" => self.unsubscribe(&asked),
-            "ping" => self.say("pong", &asked, &serde_json::json!({})),
-            "action" => self.act(&asked).await,
+            "unsubscribe" => self.unsubscribe(&asked).await,
+            "ping" => self.say("pong", &asked, &serde_json::json!({})).await,
+            "action" => self.act_to_the_end(asked).await,
             other => {
                 let takes = format!("{other:?} is none of subscribe, unsubscribe, action, ping");
-                self.complain(&ApiError::invalid("type", takes), &asked.request_id);
+                self.complain(&ApiError::invalid("type", takes), &asked.request_id).await;
             }
         }
     }
 
     async fn subscribe(&self, asked: &ClientMessage) {
-        let channels = self.known_channels(asked);
+        let channels = self.known_channels(asked).await;
         let now_on = self.outbox.subscribe(&channels);
         if channels.contains(&Channel::Workflows) {
             self.outbox.want_pictures(asked.previews);
         }
-        self.say("subscribed", asked, &serde_json::json!({"channels": names(&now_on)}));
+        self.say("subscribed", asked, &serde_json::json!({"channels": names(&now_on)})).await;
         let in_order = [Channel::System, Channel::Downloads, Channel::Queue, Channel::Workflows];
         for channel in in_order.into_iter().filter(|channel| channels.contains(channel)) {
             if let Err(failure) = self.snapshot(channel).await {
-                self.complain(&failure.into(), &asked.request_id);
+                self.complain(&failure.into(), &asked.request_id).await;
             }
         }
     }
@@ -185,14 +186,16 @@ impl Client {
                 steps.iter().map(|step| message::snapshot_of_step(step, now)).collect()
             }
         };
-        messages.into_iter().for_each(|message| self.outbox.push(message));
+        for message in messages {
+            self.outbox.push(message).await;
+        }
         Ok(())
     }
 
-    fn unsubscribe(&self, asked: &ClientMessage) {
-        let channels = self.known_channels(asked);
+    async fn unsubscribe(&self, asked: &ClientMessage) {
+        let channels = self.known_channels(asked).await;
         let still_on = self.outbox.unsubscribe(&channels);
-        self.say("unsubscribed", asked, &serde_json::json!({"channels": names(&still_on)}));
+        self.say("unsubscribed", asked, &serde_json::json!({"channels": names(&still_on)})).await;
     }
 
     /// Resolves when what the client proved at the beginning no longer holds. Looked at as often as it is pinged.
@@ -210,40 +213,49 @@ impl Client {
         self.dashboard.access.still_holds(identity).await.unwrap_or(true)
     }
 
+    /// A client that goes away while its action is done takes nothing back: half of it would be done, and not noted.
+    async fn act_to_the_end(&self, asked: ClientMessage) {
+        let client = self.clone();
+        let done = actix_web::rt::spawn(async move { client.act(&asked).await });
+        if let Err(ended) = done.await {
+            tracing::error!(request_id = self.request_id, error = %ended, "an action of the socket ended uninvited");
+        }
+    }
+
     async fn act(&self, asked: &ClientMessage) {
         let role = if self.is_still_known().await { self.asker.role() } else { Role::Open };
         let Some(outcome) = actions::perform(&self.dashboard, role, asked).await else {
             let takes = actions::ACTIONS.map(|(name, _)| name).join(", ");
             let message = format!("{:?} is none of {takes}", asked.action);
-            return self.complain(&ApiError::invalid("action", message), &asked.request_id);
+            return self.complain(&ApiError::invalid("action", message), &asked.request_id).await;
         };
         let target = actions::target(asked);
         let noted = outcome.as_ref().map(|_| StatusCode::OK).unwrap_or_else(|failure| failure.code.status());
         audit::note(&self.dashboard, &self.asker, &asked.action, target, noted).await;
         let now = self.dashboard.now();
         let outcome = outcome.map_err(|failure| body_of(&failure, &self.request_id, now));
-        self.outbox.push(actions::result(asked, outcome, now));
+        self.outbox.push(actions::result(asked, outcome, now)).await;
     }
 
     /// The channels that the client names; what is no channel is complained of and left out.
-    fn known_channels(&self, asked: &ClientMessage) -> Vec<Channel> {
+    async fn known_channels(&self, asked: &ClientMessage) -> Vec<Channel> {
         let all = names(&Channel::ALL).join(", ");
         let (known, unknown): (Vec<&String>, Vec<&String>) =
             asked.channels.iter().partition(|word| Channel::parse(word).is_some());
         if !unknown.is_empty() || asked.channels.is_empty() {
             let failure = ApiError::invalid("channels", format!("{unknown:?} must be some of {all}"));
-            self.complain(&failure, &asked.request_id);
+            self.complain(&failure, &asked.request_id).await;
         }
         known.into_iter().filter_map(|word| Channel::parse(word)).collect()
     }
 
-    fn say(&self, kind: &str, asked: &ClientMessage, data: &serde_json::Value) {
-        self.outbox.push(Encoded::reply(kind, self.dashboard.now(), &asked.request_id, data));
+    async fn say(&self, kind: &str, asked: &ClientMessage, data: &serde_json::Value) {
+        self.outbox.push(Encoded::reply(kind, self.dashboard.now(), &asked.request_id, data)).await;
     }
 
-    fn complain(&self, failure: &ApiError, request_id: &serde_json::Value) {
+    async fn complain(&self, failure: &ApiError, request_id: &serde_json::Value) {
         let body = body_of(failure, &self.request_id, self.dashboard.now());
-        self.outbox.push(message::error(&body, request_id));
+        self.outbox.push(message::error(&body, request_id)).await;
     }
 }
 

@@ -7,6 +7,7 @@ mod comfyui_logs;
 mod conformance;
 mod errors;
 mod full_disk;
+mod given_up;
 mod installs;
 mod logs;
 mod lost_writes;
