@@ -114,7 +114,7 @@ pub(super) async fn update_workflow(
     request: HttpRequest,
     change: GraphBody<WorkflowUpdateRequest>,
 ) -> Result<HttpResponse, ApiError> {
-    let expected = tags(request.headers(), header::IF_MATCH).into_iter().next().filter(|tag| tag != "*");
+    let expected = expected_tags(request.headers());
     let saved = dashboard.workflows.update(&workflow, change.0.try_into()?, expected.as_deref()).await?;
     let etag = quoted(&saved.etag);
     Ok(HttpResponse::Ok().insert_header((header::ETAG, etag)).json(WorkflowSaved::new(saved, "updated")))
@@ -140,13 +140,19 @@ pub(super) async fn delete_workflow(
     workflow: Path<String>,
     request: HttpRequest,
 ) -> Result<Json<WorkflowDeleted>, ApiError> {
-    let expected = tags(request.headers(), header::IF_MATCH).into_iter().next().filter(|tag| tag != "*");
+    let expected = expected_tags(request.headers());
     dashboard.workflows.delete(&workflow, expected.as_deref()).await?;
     Ok(Json(WorkflowDeleted { status: "deleted".to_owned(), workflow_id: workflow.into_inner() }))
 }
 
 fn quoted(etag: &str) -> String {
     format!("\"{etag}\"")
+}
+
+/// The tags of `If-Match`, one of which the workflow must have; `None` where any will do. What cannot be read matches nothing.
+fn expected_tags(headers: &HeaderMap) -> Option<Vec<String>> {
+    let listed = tags(headers, header::IF_MATCH);
+    (headers.contains_key(header::IF_MATCH) && !listed.iter().any(|tag| tag == "*")).then_some(listed)
 }
 
 /// The tags of a conditional header, out of their quotes. Compression makes a strong tag weak on the way; it means the same.

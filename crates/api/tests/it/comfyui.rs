@@ -122,10 +122,16 @@ async fn a_workflow_is_guarded_by_its_tag() {
     assert_eq!(first.status(), 200, "{tag}: {}", first.text().await.unwrap());
     let late = change(&tag, "Second").await.unwrap();
     assert_eq!(late.status(), 412);
+    let unreadable = server.client.put(server.url(&path)).header("If-Match", &b"\"\xff\""[..]);
+    let refused = unreadable.json(&json!({"name": "Second"})).send().await.unwrap();
+    assert_eq!(refused.status(), 412, "a tag that is no text is nobody's");
     let refused: Value = serde_json::from_str(&late.text().await.unwrap()).unwrap();
     assert_eq!(refused["error"]["code"], "PRECONDITION_FAILED");
     let now = server.get(&path).await;
     assert_eq!((&now["name"], &now["workflow"]), (&json!("First"), &body["workflow"]));
+    let answer = server.client.get(server.url(&path)).send().await.unwrap();
+    let one_of_two = format!(r#""of another", {}"#, answer.headers()["etag"].to_str().unwrap());
+    assert_eq!(change(&one_of_two, "Third").await.unwrap().status(), 200);
     let (status, gone) = server.json("DELETE", &path, None).await;
     assert_eq!((status, &gone["status"], &gone["workflow_id"]), (200, &json!("deleted"), &saved["id"]));
     let (status, refused) = server.json("GET", &path, None).await;

@@ -23,12 +23,13 @@ impl Workflows {
         Ok(saved(&file))
     }
 
-    /// Changes what is given and leaves the rest. `expected` is the tag of the state that was read, if the caller minds.
+    /// Changes what is given and leaves the rest. `expected` are the tags of the states that
+    /// the caller means, if it minds.
     pub async fn update(
         &self,
         id: &str,
         change: WorkflowChange,
-        expected: Option<&str>,
+        expected: Option<&[String]>,
     ) -> Result<WorkflowSaved, Error> {
         let name = self.own(id)?;
         let graph = change.workflow.as_ref().map(bytes_of).transpose()?;
@@ -45,7 +46,7 @@ impl Workflows {
     }
 
     /// Removes a workflow. `expected` as for a change.
-    pub async fn delete(&self, id: &str, expected: Option<&str>) -> Result<(), Error> {
+    pub async fn delete(&self, id: &str, expected: Option<&[String]>) -> Result<(), Error> {
         let name = self.own(id)?;
         let _writing = self.writing.lock().await;
         self.expected_state(id, &name, expected).await?;
@@ -53,12 +54,12 @@ impl Workflows {
         blocking(move || folder.remove(&name)).await?
     }
 
-    async fn expected_state(&self, id: &str, name: &FileName, expected: Option<&str>) -> Result<UserFile, Error> {
+    async fn expected_state(&self, id: &str, name: &FileName, expected: Option<&[String]>) -> Result<UserFile, Error> {
         let (folder, wanted) = (self.folder.clone(), name.clone());
         let file = blocking(move || folder.read(&wanted)).await??.ok_or_else(|| unknown(id))?;
         let etag = file.etag();
         match expected {
-            Some(expected) if expected != etag => Err(Error::ChangedMeanwhile { etag }),
+            Some(expected) if !expected.contains(&etag) => Err(Error::ChangedMeanwhile { etag }),
             _ => Ok(file),
         }
     }

@@ -1,5 +1,7 @@
 //! Workflows on the disk: kept as given, listed with those of others, guarded by their tags, never outside their folder.
 
+use std::slice;
+
 use serde_json::{Value, json};
 use service::{
     Error, Resource,
@@ -35,12 +37,12 @@ async fn both_formats_are_kept_as_they_were_given_and_only_given_keys_change() {
     assert_eq!((detail.view.category.as_str(), detail.view.origin), ("Custom", WorkflowOrigin::User));
 
     let change = WorkflowChange { workflow: counting(1, 1).as_object().cloned(), ..WorkflowChange::default() };
-    let changed = workflows.update(&saved.id, change, Some(&saved.etag)).await.unwrap();
+    let changed = workflows.update(&saved.id, change, Some(slice::from_ref(&saved.etag))).await.unwrap();
     assert_ne!(changed.etag, saved.etag);
     let detail = workflows.get(&saved.id).await.unwrap();
     assert_eq!((detail.view.name.as_str(), detail.format), ("Page", WorkflowFormat::Api));
     let late = WorkflowChange { name: Some("Late".to_owned()), ..WorkflowChange::default() };
-    let refused = workflows.update(&saved.id, late.clone(), Some(&saved.etag)).await;
+    let refused = workflows.update(&saved.id, late.clone(), Some(slice::from_ref(&saved.etag))).await;
     assert!(matches!(refused, Err(Error::ChangedMeanwhile { etag }) if etag == changed.etag));
     workflows.update(&saved.id, late, None).await.unwrap();
     assert_eq!(*workflows.get(&saved.id).await.unwrap().workflow, counting(1, 1));
@@ -123,7 +125,7 @@ async fn of_two_writers_with_the_same_tag_one_is_refused() {
         let (workflows, saved) = (workflows.clone(), saved.clone());
         tokio::spawn(async move {
             let change = WorkflowChange { name: Some(format!("Writer {writer}")), ..WorkflowChange::default() };
-            workflows.update(&saved.id, change, Some(&saved.etag)).await.is_ok()
+            workflows.update(&saved.id, change, Some(slice::from_ref(&saved.etag))).await.is_ok()
         })
     });
     let mut done = 0;
