@@ -15,6 +15,7 @@ mod error_code;
 pub mod extract;
 mod forwarded;
 mod log_collector;
+mod log_room;
 mod log_stream;
 pub mod logging;
 mod measures;

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
 use clap::{Args, ValueEnum};
-use service::logs::LogRing;
+use service::{Clock, SystemClock, logs::LogRing};
 use tracing_appender::{
     non_blocking::{NonBlocking, WorkerGuard},
     rolling::{RollingFileAppender, Rotation},
@@ -18,9 +18,12 @@ use tracing_subscriber::{
 };
 
 use crate::log_collector::Collector;
+use crate::log_room::DailyRoom;
 
 /// How many files of a day each are kept.
 const DAYS: usize = 7;
+/// Bytes that the file of a day may have: some 300,000 lines.
+const MOST_A_DAY: u64 = 64 << 20;
 const FILE: &str = "dashboard.log";
 
 /// Parts that say what our own lines say better; whoever names them in LOG_LEVEL hears them.
@@ -93,7 +96,9 @@ fn open(folder: &Path) -> Result<(NonBlocking, WorkerGuard), String> {
     std::fs::create_dir_all(folder).map_err(|cause| cause.to_string())?;
     let appender = RollingFileAppender::builder().rotation(Rotation::DAILY).filename_prefix(FILE).max_log_files(DAYS);
     let appender = appender.build(folder).map_err(|cause| cause.to_string())?;
-    Ok(tracing_appender::non_blocking(appender))
+    let todays = folder.join(format!("{FILE}.{}", SystemClock.now().strftime("%Y-%m-%d")));
+    let written = todays.metadata().map_or(0, |facts| facts.len());
+    Ok(tracing_appender::non_blocking(DailyRoom::new(appender, SystemClock, MOST_A_DAY, written)))
 }
 
 fn level(text: &str) -> Result<String, String> {
