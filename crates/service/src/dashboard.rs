@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use downloader::Downloader;
 use jiff::Timestamp;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
@@ -126,6 +126,8 @@ impl Dashboard {
             store: store.clone(),
             clock: Arc::clone(&clock),
             may_delete_extra: settings.extra_models.may_delete,
+            planning: Arc::clone(&downloads.planning),
+            reading: Arc::new(Semaphore::new(models::FILES_AT_ONCE)),
             scanned: watch::Sender::new(false),
         };
         let (bus, started_at) = (downloads.bus.clone(), clock.now());

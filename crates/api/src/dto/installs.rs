@@ -100,7 +100,7 @@ pub struct Uninstalled {
     pub space_freed_gb: f64,
     /// Space that is free again.
     pub space_freed_bytes: u64,
-    /// Files that stayed, because another installed preset uses them.
+    /// Files that stayed, because another installed preset uses them or a link leads out of the models folder.
     pub files_kept: Vec<String>,
     /// Dependencies that went with it.
     pub dependencies_removed: Vec<String>,

@@ -1,12 +1,14 @@
 //! Steering a download: pause, resume, cancel, reorder. The engine does it and says so; these wait until that is written.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use downloader::{CommandError, JobId};
 use tokio::time::{Duration, timeout};
 
 use super::{DownloadState, DownloadView, Downloads, PauseReason, Priority, jobs};
 use crate::{
     Error,
-    store::{Line, Step, StoredDownload},
+    store::{Line, Step},
 };
 
 /// How long an answer waits for the engine's own word to be in the database.
@@ -40,7 +42,7 @@ impl Downloads {
             }
             (DownloadState::Paused, _) => Ok(DownloadState::Paused),
             (state, _) if state.is_active() => {
-                let command = async { self.engine.pause(&JobId::new(id)).await.map(|_| ()) };
+                let command = async || self.engine.pause(&JobId::new(id)).await.map(|_| ());
                 match self.settle(id, command, |state| !state.is_active()).await? {
                     Settled::Unknown => {
                         self.pause_row(id).await?;
@@ -60,7 +62,7 @@ impl Downloads {
         match stored.row.state {
             state if state.is_active() => Ok(state),
             DownloadState::Paused => {
-                let command = async { self.engine.resume(&JobId::new(id)).await.map(|_| ()) };
+                let command = async || self.engine.resume(&JobId::new(id)).await.map(|_| ());
                 match self.settle(id, command, |state| state != DownloadState::Paused).await? {
                     Settled::Unknown => self.start_again(id).await,
                     Settled::At(state) => Ok(state),
@@ -77,18 +79,22 @@ impl Downloads {
         match stored.row.state {
             DownloadState::Cancelled => return Ok(false),
             DownloadState::Completed => return Err(wrong_state(id, "cancelled", DownloadState::Completed)),
-            DownloadState::Failed => self.hand_over_paused(stored).await?,
+            DownloadState::Failed => self.hand_over_paused(id).await?,
             _ => {}
         }
-        let removed = std::cell::Cell::new(false);
-        let command = async { self.engine.cancel(&JobId::new(id)).await.map(|parts| removed.set(parts)) };
+        let removed = AtomicBool::new(false);
+        let command = async || {
+            let parts = self.engine.cancel(&JobId::new(id)).await?;
+            removed.store(parts, Ordering::Relaxed);
+            Ok(())
+        };
         match self.settle(id, command, |state| !state.is_unfinished() && state != DownloadState::Failed).await? {
             Settled::Unknown => {
                 self.store.step(id, Step::to(DownloadState::Cancelled), self.clock.now()).await?;
                 Ok(false)
             }
             Settled::At(DownloadState::Completed) => Err(wrong_state(id, "cancelled", DownloadState::Completed)),
-            Settled::At(_) => Ok(removed.get()),
+            Settled::At(_) => Ok(removed.into_inner()),
         }
     }
 
@@ -112,8 +118,18 @@ impl Downloads {
         self.get(id).await
     }
 
-    /// Puts a download that the engine does not hold back into the queue, its failed files among those that wait.
+    /// Puts a download that the engine does not hold back into the queue, its failed files among those that wait. Somebody
+    /// may have done so already.
     async fn start_again(&self, id: &str) -> Result<DownloadState, Error> {
+        let _planning = self.planning.lock().await;
+        let stored = self.stored(id).await?;
+        match stored.row.state {
+            DownloadState::Paused | DownloadState::Failed => {}
+            state if state.is_active() => return Ok(state),
+            state => return Err(wrong_state(id, "resumed", state)),
+        }
+        // What the engine would not take stays as it is.
+        jobs::job_of(&stored, &self.index)?;
         let line = Line { kind: "resumed", message: "It was put back into the queue" };
         self.store.queue_again(id, line, self.clock.now()).await.map_err(|cause| match cause {
             Error::Internal(source) if source.to_string().contains("UNIQUE") => Error::conflict(
@@ -129,9 +145,14 @@ impl Downloads {
     }
 
     /// A failed download is no longer with the engine, but its partial files are on the disk: the engine removes them.
-    async fn hand_over_paused(&self, mut stored: StoredDownload) -> Result<(), Error> {
-        stored.row.state = DownloadState::Paused;
-        self.hand_over(&stored).await
+    async fn hand_over_paused(&self, id: &str) -> Result<(), Error> {
+        let _planning = self.planning.lock().await;
+        let mut stored = self.stored(id).await?;
+        if stored.row.state == DownloadState::Failed {
+            stored.row.state = DownloadState::Paused;
+            self.hand_over(&stored).await?;
+        }
+        Ok(())
     }
 
     async fn pause_row(&self, id: &str) -> Result<(), Error> {
@@ -139,18 +160,27 @@ impl Downloads {
     }
 
     /// Gives a command and waits until the state that follows from it is in the database.
+    ///
+    /// A download that the engine does not hold is on its way there, or it has just ended and that is not written yet, or, where
+    /// neither shows in time, it was lost between the two.
     async fn settle(
         &self,
         id: &str,
-        command: impl Future<Output = Result<(), CommandError>>,
+        command: impl AsyncFn() -> Result<(), CommandError>,
         is_settled: impl Fn(DownloadState) -> bool,
     ) -> Result<Settled, Error> {
         let mut events = self.bus.subscribe();
-        match command.await {
-            Ok(()) => {}
-            Err(CommandError::UnknownJob(_)) => return Ok(Settled::Unknown),
-            Err(cause) => return Err(Error::internal(cause)),
+        let mut outcome = command().await;
+        if matches!(outcome, Err(CommandError::UnknownJob(_))) {
+            // Whoever hands a download over holds this.
+            let _planning = self.planning.lock().await;
+            outcome = command().await;
         }
+        let is_held = match outcome {
+            Ok(()) => true,
+            Err(CommandError::UnknownJob(_)) => false,
+            Err(cause) => return Err(Error::internal(cause)),
+        };
         let settled = async {
             loop {
                 let state = self.stored(id).await?.row.state;
@@ -162,6 +192,7 @@ impl Downloads {
         };
         match timeout(SETTLING_TIME, settled).await {
             Ok(state) => state.map(Settled::At),
+            Err(_) if !is_held => Ok(Settled::Unknown),
             Err(_) => Ok(Settled::At(self.stored(id).await?.row.state)),
         }
     }

@@ -15,7 +15,7 @@ mod view;
 
 use std::sync::Arc;
 
-use downloader::{BlockChecksums, Downloader};
+use downloader::{BlockChecksums, CommandError, Downloader};
 use registry::ConfinedPath;
 
 pub use add::{DownloadAdded, NewDownload, Place};
@@ -107,7 +107,11 @@ impl Downloads {
         for (file, row) in job.files.iter_mut().zip(&stored.files) {
             file.salvage = self.salvage(row).await?;
         }
-        self.engine.enqueue(job).await.map_err(Error::internal)
+        match self.engine.enqueue(job).await {
+            // Somebody who asked for the same at once was faster.
+            Ok(()) | Err(CommandError::AlreadyThere(_)) => Ok(()),
+            Err(cause) => Err(Error::internal(cause)),
+        }
     }
 
     /// The checksums of the blocks that a file should have, where the content that is wanted is the one that arrived before.

@@ -27,6 +27,9 @@ impl Downloads {
         let _planning = self.planning.lock().await;
         let (mut files, mut errors) = (Vec::new(), Vec::new());
         for path in paths {
+            if files.iter().any(|file: &FileRow| file.path == *path) {
+                continue;
+            }
             match self.repairable(path).await? {
                 Ok(file) => files.push(file),
                 Err(reason) => errors.push((path.clone(), reason)),

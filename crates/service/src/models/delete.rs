@@ -45,6 +45,7 @@ impl Models {
             Ok(path) => path,
             Err(refused) => return Ok(Err(Stayed::Refused(refused))),
         };
+        let _planning = self.planning.lock().await;
         let unfinished = self.store.unfinished_downloads().await?;
         let fetching = unfinished.iter().find(|stored| stored.files.iter().any(|file| file.path == path.as_str()));
         if let Some(stored) = fetching {

@@ -11,12 +11,13 @@ mod view;
 pub use detail::{ModelDetail, ModelFormat, ModelHeader, PickleVerdict};
 pub use extra::ExtraModelPaths;
 pub(crate) use index::{ModelIndex, Remembered, folder_of};
+pub(crate) use validation::FILES_AT_ONCE;
 pub use validation::{Finding, FindingCode, ValidateOptions, ValidationReport};
 pub use view::{ModelList, ModelQuery, ModelSort, ModelType, ModelView, ModelsDeleted, NotDeleted, Rescanned};
 
 use std::sync::Arc;
 
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 use crate::{Clock, Error, presets::Catalogue, store::Store, tasks::blocking};
 
@@ -29,6 +30,10 @@ pub struct Models {
     pub(crate) clock: Arc<dyn Clock>,
     /// Whether files of other folders may be deleted.
     pub(crate) may_delete_extra: bool,
+    /// Held while a file is judged and removed, so that nobody begins to use it meanwhile.
+    pub(crate) planning: Arc<tokio::sync::Mutex<()>>,
+    /// Whose turn it is to read files whole.
+    pub(crate) reading: Arc<Semaphore>,
     /// Turns true when the whole folder has been looked at once.
     pub(crate) scanned: watch::Sender<bool>,
 }

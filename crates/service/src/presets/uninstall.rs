@@ -23,9 +23,12 @@ impl Presets {
             ));
         }
         if let Some(running) = running {
-            self.downloads.cancel(&running.row.id).await?;
+            self.end_install(&running.row.id).await?;
             self.look_at(&preset).await?;
         }
+        // Nobody begins to use a file while it is judged and removed.
+        let _planning = self.downloads.planning.lock().await;
+        let situation = Situation::load(&self.downloads.store).await?;
         let mut leaving = vec![preset.clone()];
         if remove_dependencies {
             leaving.extend(self.lonely_dependencies(&preset, &situation));
@@ -37,6 +40,14 @@ impl Presets {
         done.dependencies_removed = leaving.into_iter().skip(1).map(|preset| preset.id).collect();
         tracing::info!(preset = %id, removed = done.removed.len(), kept = done.kept.len(), "a preset was uninstalled");
         Ok(done)
+    }
+
+    /// One that ends by itself meanwhile has ended too.
+    async fn end_install(&self, download: &str) -> Result<(), Error> {
+        match self.downloads.cancel(download).await {
+            Err(Error::Conflict { .. }) if !self.downloads.get(download).await?.state.is_unfinished() => Ok(()),
+            outcome => outcome.map(drop),
+        }
     }
 
     /// Dependencies, their own included, that no other installed preset has among its own.
@@ -87,7 +98,9 @@ impl Presets {
                     self.downloads.store.forget_file(path.as_str()).await?;
                 }
                 Err(RemoveError::Missing) => {}
-                Err(cause) => return Err(Error::internal(cause)),
+                // It is no file of ours.
+                Err(RemoveError::LeadsOutside | RemoveError::NotAFile) => done.kept.push(path.as_str().to_owned()),
+                Err(cause @ RemoveError::Io(_)) => return Err(Error::internal(cause)),
             }
         }
         Ok(done)

@@ -194,7 +194,7 @@ pub struct Uninstalled {
     pub preset_id: PresetId,
     /// Files that are gone.
     pub removed: Vec<String>,
-    /// Files that another installed preset uses.
+    /// Files that another installed preset uses, and what stands in the place of a file and is none of ours.
     pub kept: Vec<String>,
     /// Bytes that are free again.
     pub freed_bytes: u64,

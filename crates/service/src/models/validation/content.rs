@@ -42,11 +42,15 @@ pub(super) fn damaged_blocks(
     path: &ConfinedPath,
     size: u64,
     (block_bytes, sums): (u64, &[u8]),
+    watch: &Watch,
 ) -> Vec<(u64, u64)> {
     let (Ok(file), Ok(length)) = (folder.open_file(path), usize::try_from(block_bytes)) else { return Vec::new() };
     let mut buffer = vec![0; length.min(CHUNK)];
     let mut damaged = Vec::new();
     for (number, kept) in sums.chunks_exact(4).enumerate() {
+        if watch.cancel.is_cancelled() {
+            break;
+        }
         let start = number as u64 * block_bytes;
         let mut hasher = crc32fast::Hasher::new();
         let mut at = start;

@@ -26,8 +26,8 @@ use crate::{
     tasks::blocking,
 };
 
-/// Files that are read at once: enough to keep a disk busy.
-const FILES_AT_ONCE: usize = 4;
+/// Files that all validations together read at once: enough to keep a disk busy.
+pub(crate) const FILES_AT_ONCE: usize = 4;
 
 /// Which files are validated, and how.
 #[derive(Debug, Clone, Default)]
@@ -72,7 +72,9 @@ impl Models {
         let paths = self.paths_to_validate(&options).await?;
         let remembered = self.store.validations().await?;
         let total_bytes = paths.iter().filter_map(|path| self.index.size(path.as_str())).sum();
-        let cancel = reporter.as_ref().map(|reporter| reporter.cancel.clone()).unwrap_or_default();
+        let cancel = reporter.as_ref().map(|reporter| reporter.cancel.child_token()).unwrap_or_default();
+        // Whoever waited for this may be gone before its end: nobody reads on for nobody.
+        let _ends_the_reading = cancel.clone().drop_guard();
         let watch = Watch { reporter, cancel, done_bytes: Arc::default(), total_bytes };
         let validate = |path: ConfinedPath| {
             let known = remembered.get(path.as_str()).filter(|_| !options.force).cloned();
@@ -112,6 +114,7 @@ impl Models {
         known: Option<ValidationRow>,
         watch: &Watch,
     ) -> Result<Vec<Finding>, Error> {
+        let _turn = self.reading.acquire().await.map_err(Error::internal)?;
         let folder = self.index.folder().clone();
         let looked_at = path.clone();
         let Some(stamp) = blocking(move || folder.stamp(&looked_at)).await? else {
@@ -128,7 +131,7 @@ impl Models {
             },
         };
         let mut findings = row.findings(&path);
-        findings.extend(self.compare_hash(&path, &row).await?);
+        findings.extend(self.compare_hash(&path, &row, watch).await?);
         Ok(findings)
     }
 
@@ -158,17 +161,23 @@ impl Models {
     }
 
     /// Holds the hash against the one that the registry or a server names, else against the one that arrived.
-    async fn compare_hash(&self, path: &ConfinedPath, row: &ValidationRow) -> Result<Option<Finding>, Error> {
+    async fn compare_hash(
+        &self,
+        path: &ConfinedPath,
+        row: &ValidationRow,
+        watch: &Watch,
+    ) -> Result<Option<Finding>, Error> {
         let arrived = self.store.file_record(path.as_str()).await?;
         let named = self.index.expected_at(path, &self.catalogue.current());
         let wanted = arrived.as_ref().map(|record| record.sha256.clone()).or(named);
         let Some(wanted) = wanted.filter(|wanted| *wanted != row.sha256) else { return Ok(None) };
         let blocks = arrived.and_then(|record| Some((record.size_bytes, record.blocks?)));
-        let (folder, looked_at) = (self.index.folder().clone(), path.clone());
+        let (folder, looked_at, watch) = (self.index.folder().clone(), path.clone(), watch.clone());
         let damaged = match blocks {
             None => Vec::new(),
             Some((size, (block_bytes, sums))) => {
-                blocking(move || content::damaged_blocks(&folder, &looked_at, size, (block_bytes, &sums))).await?
+                let look = move || content::damaged_blocks(&folder, &looked_at, size, (block_bytes, &sums), &watch);
+                blocking(look).await?
             }
         };
         Ok(Some(Finding::checksum_mismatch(path.as_str(), &wanted, &row.sha256, damaged)))
