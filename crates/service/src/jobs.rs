@@ -125,10 +125,11 @@ impl Jobs {
         let mut known = self.lock();
         let entry = known.get_mut(id).ok_or_else(|| no_job(id))?;
         entry.cancel.cancel();
-        if entry.job.state == JobState::Running {
-            entry.job.state = JobState::Cancelled;
-            entry.job.ended_at = Some(self.clock.now());
+        if entry.job.state != JobState::Running {
+            return Ok(entry.job.clone());
         }
+        entry.job.state = JobState::Cancelled;
+        entry.job.ended_at = Some(self.clock.now());
         let job = entry.job.clone();
         drop(known);
         self.bus.publish(Event::JobProgress(Arc::new(job.clone())));
@@ -164,9 +165,6 @@ impl Jobs {
     fn end(&self, id: &str, outcome: Result<ValidationReport, Error>) {
         let now = self.clock.now();
         self.change(id, |job| {
-            if job.state != JobState::Running {
-                return;
-            }
             job.ended_at = Some(now);
             job.current = None;
             match outcome {
@@ -191,9 +189,10 @@ impl Jobs {
         }
     }
 
+    /// Changes a job that runs, and tells of it. One that has ended stays as it is.
     fn change(&self, id: &str, change: impl FnOnce(&mut Job)) {
         let mut known = self.lock();
-        let Some(entry) = known.get_mut(id) else { return };
+        let Some(entry) = known.get_mut(id).filter(|entry| entry.job.state == JobState::Running) else { return };
         change(&mut entry.job);
         let job = entry.job.clone();
         drop(known);

@@ -3,14 +3,15 @@
 //! Every call blocks: callers run it off the async workers. Nothing here knows presets, downloads or the database.
 
 use std::{
-    fs::{self, File},
+    fs::{self, File, OpenOptions},
     io,
-    os::unix::fs::MetadataExt,
+    os::unix::fs::{MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
     sync::Arc,
 };
 
 use registry::ConfinedPath;
+use rustix::fs::OFlags;
 
 /// The ending of a file that is not whole yet.
 const PART: &str = ".part";
@@ -78,10 +79,10 @@ impl ModelDir {
         !inside || (fs::symlink_metadata(self.root.join(path.as_str())).is_ok() && self.resolve(path).is_none())
     }
 
-    /// Opens a file for reading.
+    /// Opens a regular file for reading. A pipe would make whoever opens it wait.
     pub(crate) fn open_file(&self, path: &ConfinedPath) -> io::Result<File> {
         let place = self.resolve(path).ok_or(io::ErrorKind::NotFound)?;
-        File::open(place)
+        open_regular(&place)?.ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
     /// Bytes that the unfinished `.part` of a file already holds on the disk, preallocated ones included.
@@ -134,8 +135,12 @@ impl ModelDir {
         Ok(true)
     }
 
-    /// Removes a folder with all that is in it, and the folder `above` it if that becomes empty.
+    /// Removes a folder with all that is in it, and the folder `above` it if that becomes empty. Where a link leads out of the
+    /// models folder, what is behind it is not ours.
     pub(crate) fn remove_folder(&self, path: &ConfinedPath, above: &str) -> io::Result<()> {
+        if self.parent_of(path).is_none() {
+            return Ok(());
+        }
         match fs::remove_dir_all(self.root.join(path.as_str())) {
             Err(cause) if cause.kind() != io::ErrorKind::NotFound => return Err(cause),
             _ => {}
@@ -144,8 +149,12 @@ impl ModelDir {
         Ok(())
     }
 
-    /// What lies directly in a folder.
+    /// What lies directly in a folder; nothing where a link leads out of the models folder.
     pub(crate) fn names_in(&self, folder: &str) -> Vec<String> {
+        let place = self.root.join(folder).canonicalize().ok();
+        if !place.is_some_and(|place| place.starts_with(self.root.as_path())) {
+            return Vec::new();
+        }
         let entries = fs::read_dir(self.root.join(folder)).into_iter().flatten().flatten();
         entries.filter_map(|entry| entry.file_name().into_string().ok()).collect()
     }
@@ -216,6 +225,13 @@ impl ModelDir {
             folder = inner.parent();
         }
     }
+}
+
+/// Opens a regular file for reading; `None` where something else is there. Blocks, but never for a pipe.
+pub(crate) fn open_regular(place: &Path) -> io::Result<Option<File>> {
+    let no_wait = i32::try_from(OFlags::NONBLOCK.bits()).unwrap_or(0);
+    let file = OpenOptions::new().read(true).custom_flags(no_wait).open(place)?;
+    Ok(file.metadata()?.is_file().then_some(file))
 }
 
 fn is_model_name(name: &str) -> bool {

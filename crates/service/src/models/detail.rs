@@ -99,7 +99,7 @@ impl Models {
         let place = self.place_of(path).ok_or_else(not_found)?;
         let name = place.name().to_owned();
         let report = blocking(move || {
-            let file = place.open().ok().filter(is_file)?;
+            let file = place.open().ok()?;
             Some(model_file::inspect(&file, place.relative.file_name()))
         });
         let report = report.await?.ok_or_else(not_found)?.map_err(Error::internal)?;
@@ -168,8 +168,4 @@ impl From<Verdict> for PickleVerdict {
             Verdict::Unknown { reason } => Self::Unknown(reason),
         }
     }
-}
-
-fn is_file(file: &std::fs::File) -> bool {
-    file.metadata().is_ok_and(|metadata| metadata.is_file())
 }

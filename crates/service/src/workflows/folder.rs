@@ -12,6 +12,7 @@ use std::{
 };
 
 use jiff::Timestamp;
+use rustix::fs::OFlags;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -97,8 +98,10 @@ impl UserFolder {
 
     /// Bytes of a regular file of the folder; `None` where there is none. A file that is too large counts as none.
     fn read_file(&self, name: &str) -> io::Result<Option<Vec<u8>>> {
-        let no_link = i32::try_from(rustix::fs::OFlags::NOFOLLOW.bits()).unwrap_or(0);
-        let opened = OpenOptions::new().read(true).custom_flags(no_link).open(self.0.join(name));
+        // A pipe would make whoever opens it wait.
+        let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+        let flags = i32::try_from(flags.bits()).unwrap_or(0);
+        let opened = OpenOptions::new().read(true).custom_flags(flags).open(self.0.join(name));
         let file = match opened {
             Ok(file) if file.metadata()?.is_file() => file,
             Ok(_) => return Ok(None),

@@ -1,10 +1,12 @@
 //! The service from outside: real SQLite, real files, real sockets to a hub that stands in for Hugging Face.
 #![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
+mod at_once;
 mod downloads;
 mod estimates;
 mod installs;
 mod models;
+mod odd_files;
 mod restarts;
 mod sharing;
 mod updates;

@@ -14,7 +14,7 @@ use service::{
 use test_support::{fake_hub::FakeHub, file_server::Content};
 
 /// How long a test waits for something that should come at once.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 pub(crate) struct World {
     pub(crate) hub: FakeHub,
