@@ -1,6 +1,8 @@
 //! What lies in the models folder, in memory: stamps of every file and what is known of the contents. Questions are
 //! answered from here without touching the disk; `refresh` and `rescan` look at the disk and block.
 
+mod scan;
+
 use std::{
     collections::{BTreeMap, HashMap},
     path::PathBuf,
@@ -14,12 +16,10 @@ use crate::{
     downloads::address::{full_address, public_address},
     fits::{Expected, Fit, Structure, judge},
     model_dir::{ModelDir, Stamp},
-    models::{
-        Rescanned,
-        extra::{self, ExtraFile, ExtraRoot},
-    },
+    models::extra::{ExtraFile, ExtraRoot},
     store::{FileRecord, SourceFacts, ValidationRow},
 };
+use scan::ChangedWhileScanning;
 
 /// The index. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -46,6 +46,7 @@ struct Known {
     /// Hashes that a validation computed, and the state of the file that each is of.
     validated: HashMap<String, (Stamp, String)>,
     facts: HashMap<String, SourceFacts>,
+    changed: ChangedWhileScanning,
 }
 
 /// What the database remembers of files.
@@ -79,26 +80,6 @@ impl ModelIndex {
         Self { folder, extra: extra.into(), known: Arc::new(RwLock::new(known)) }
     }
 
-    /// Looks at every file of the folder. Blocks.
-    pub(crate) fn rescan(&self) -> Rescanned {
-        let found = self.folder.walk();
-        let extra = extra::walk(&self.extra, self.folder.root());
-        let mut known = self.write();
-        let mut fresh = BTreeMap::new();
-        let (mut added, mut bytes) = (0, 0);
-        for (path, stamp) in found {
-            let before = known.on_disk.remove(&path);
-            added += u64::from(before.is_none());
-            bytes += stamp.size;
-            let seen = before.filter(|seen| seen.stamp == stamp).unwrap_or(Seen { stamp, structure: None });
-            fresh.insert(path, seen);
-        }
-        let removed = known.on_disk.len() as u64;
-        known.on_disk = fresh;
-        known.extra = extra;
-        Rescanned { files: known.on_disk.len() as u64, bytes, added, removed }
-    }
-
     /// Looks at these files, and into those whose content nothing else proves. Blocks.
     pub(crate) fn refresh<'a>(&self, paths: impl IntoIterator<Item = &'a ConfinedPath>) {
         for path in paths {
@@ -106,7 +87,7 @@ impl ModelIndex {
             let before = self.read().on_disk.get(path.as_str()).copied();
             let Some(stamp) = stamp else {
                 if before.is_some() {
-                    self.write().on_disk.remove(path.as_str());
+                    self.change(path.as_str()).on_disk.remove(path.as_str());
                 }
                 continue;
             };
@@ -114,7 +95,7 @@ impl ModelIndex {
                 continue;
             }
             let structure = Some(Structure::read(&self.folder, path));
-            self.write().on_disk.insert(path.as_str().to_owned(), Seen { stamp, structure });
+            self.change(path.as_str()).on_disk.insert(path.as_str().to_owned(), Seen { stamp, structure });
         }
     }
 
@@ -215,7 +196,7 @@ impl ModelIndex {
 
     /// Takes in a file that has just arrived.
     pub(crate) fn arrived(&self, record: FileRecord) {
-        let mut known = self.write();
+        let mut known = self.change(&record.path);
         let seen = Seen { stamp: record.stamp, structure: None };
         known.on_disk.insert(record.path.clone(), seen);
         known.records.insert(record.path.clone(), record);
@@ -233,7 +214,7 @@ impl ModelIndex {
 
     /// Takes out a file that was removed.
     pub(crate) fn removed(&self, path: &str) {
-        let mut known = self.write();
+        let mut known = self.change(path);
         known.on_disk.remove(path);
         known.records.remove(path);
         known.validated.remove(path);
@@ -241,7 +222,7 @@ impl ModelIndex {
 
     /// Takes out a file of another folder that was removed.
     pub(crate) fn removed_extra(&self, path: &str) {
-        self.write().extra.remove(path);
+        self.change(path).extra.remove(path);
     }
 
     /// The models folder and the others.
@@ -257,6 +238,13 @@ impl ModelIndex {
 
     fn read(&self) -> RwLockReadGuard<'_, Known> {
         self.known.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// For a change of what is known to lie at a path.
+    fn change(&self, path: &str) -> RwLockWriteGuard<'_, Known> {
+        let mut known = self.write();
+        known.changed.note(path);
+        known
     }
 
     fn write(&self) -> RwLockWriteGuard<'_, Known> {
