@@ -42,8 +42,11 @@ impl Downloads {
                 Ok(moved) => moved,
                 Err(cause) => return Ok(Some(NotPromoted { path: file.path.clone(), cause })),
             };
-            if let Some(mut record) = record.filter(|_| moved) {
-                self.store.forget_file(&record.path).await?;
+            let Some(mut record) = record else { continue };
+            // A crash may have lain between an earlier move and what follows from it: then the very file is there already.
+            let (folder, target) = (self.index.folder().clone(), to.clone());
+            if moved || blocking(move || folder.stamp(&target)).await? == Some(record.stamp) {
+                // The record beside the staged file goes last, with all of them: whoever comes after a crash needs it.
                 record.path = to.as_str().to_owned();
                 self.store.save_file_record(&record).await?;
                 self.take_in(record).await?;

@@ -1,6 +1,6 @@
 //! What a completed download means for presets: which are installed by it, and whose files it replaced.
 
-use registry::{Catalog, PresetId};
+use registry::{Catalog, Preset, PresetId};
 
 use super::definition;
 use crate::{
@@ -9,13 +9,16 @@ use crate::{
     store::{Existing, InstallRow, ReplacedFile, StoredDownload},
 };
 
-/// The installs that a completed download brings about: the preset as it was when the download began, and its
-/// dependencies.
+/// The installs that a completed download brings about: the preset and its dependencies as they were when the download began.
 pub(crate) fn install_rows(stored: &StoredDownload, catalog: &Catalog) -> Vec<InstallRow> {
-    let Some(preset) = stored.row.definition.as_deref().and_then(definition::from_json) else { return Vec::new() };
-    let dependencies = preset.dependencies.iter().flat_map(|id| catalog.install_order(id)).cloned();
-    dependencies
-        .chain([preset.clone()])
+    let kept = stored.row.definition.as_deref().map(definition::list_from_json).unwrap_or_default();
+    // Of dependencies that were not kept, as by an earlier version, the catalogue tells.
+    let dependencies = kept.iter().flat_map(|preset| &preset.dependencies).flat_map(|id| catalog.install_order(id));
+    let not_kept: Vec<Preset> =
+        dependencies.filter(|preset| kept.iter().all(|known| known.id != preset.id)).cloned().collect();
+    not_kept
+        .into_iter()
+        .chain(kept)
         .map(|preset| InstallRow {
             preset_id: preset.id.to_string(),
             version: preset.version.to_string(),

@@ -31,13 +31,30 @@ struct FileJson {
 
 /// The preset as text.
 pub(crate) fn to_json(preset: &Preset) -> String {
+    serde_json::to_string(&mirror_of(preset)).unwrap_or_default()
+}
+
+/// Several presets as one text.
+pub(super) fn list_to_json(presets: &[Preset]) -> String {
+    serde_json::to_string(&presets.iter().map(mirror_of).collect::<Vec<_>>()).unwrap_or_default()
+}
+
+/// The presets of a text: several, or one alone.
+pub(super) fn list_from_json(text: &str) -> Vec<Preset> {
+    match serde_json::from_str::<Vec<PresetJson>>(text) {
+        Ok(mirrors) => mirrors.into_iter().filter_map(preset_of).collect(),
+        Err(_) => from_json(text).into_iter().collect(),
+    }
+}
+
+fn mirror_of(preset: &Preset) -> PresetJson {
     let file = |file: &ModelFile| FileJson {
         path: file.path.as_str().to_owned(),
         url: file.url.clone(),
         stated_size: file.stated_size,
         sha256: file.sha256.map(hex::encode),
     };
-    let mirror = PresetJson {
+    PresetJson {
         id: preset.id.to_string(),
         name: preset.name.clone(),
         category: preset.category.clone(),
@@ -51,13 +68,15 @@ pub(crate) fn to_json(preset: &Preset) -> String {
         workflows: preset.workflows.clone(),
         stated_size: preset.stated_size,
         files: preset.files.iter().map(file).collect(),
-    };
-    serde_json::to_string(&mirror).unwrap_or_default()
+    }
 }
 
 /// The preset of a text; `None` where the text is none, or names a path that would not be accepted today.
 pub(crate) fn from_json(text: &str) -> Option<Preset> {
-    let mirror: PresetJson = serde_json::from_str(text).ok()?;
+    preset_of(serde_json::from_str(text).ok()?)
+}
+
+fn preset_of(mirror: PresetJson) -> Option<Preset> {
     let file = |file: FileJson| {
         let sha256 = match file.sha256 {
             None => None,

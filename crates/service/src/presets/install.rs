@@ -42,7 +42,7 @@ impl Presets {
         let download = DownloadInsert {
             id: ids::new_download_id(),
             preset_id: Some(id.to_string()),
-            definition: Some(definition::to_json(&preset)),
+            definition: Some(definition::list_to_json(&wanted)),
             priority: options.priority,
             warnings: plan.warnings,
             files: plan.files,

@@ -120,3 +120,69 @@ async fn what_cannot_be_removed_of_staged_files_keeps_nobody_from_starting() {
     assert!(world.path(".updates/no-folder").exists());
     running.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dependency_keeps_the_version_that_its_install_began_with() {
+    let mut world = World::new();
+    let (first, second, own) = (content(1, 30_000), content(2, 31_000), content(3, 20_000));
+    let first_url = world.file("first", "dep.bin", &first);
+    let late = world.hub.large_file("acme/own", "own.bin", own.clone());
+    let gate = late.cdn.hold_at(10_000);
+    world.preset("DEP", "1.0.0", &[("vae/dep.bin", &first_url)]);
+    let own_url = "https://huggingface.co/acme/own/resolve/main/own.bin";
+    world.preset("ONE", "1.0.0", &[("vae/own.bin", own_url)])["dependencies"] = serde_json::json!(["DEP"]);
+    let running = world.start().await;
+    let started = running.install("ONE", InstallOptions::default()).await;
+    running.state_of(&started.download_id, DownloadState::Downloading).await;
+    running.stop().await;
+
+    // The registry goes on while the install is under way.
+    let second_url = world.file("second", "dep.bin", &second);
+    world.preset("DEP", "2.0.0", &[("vae/dep.bin", &second_url)]);
+    let running = world.start().await;
+    gate.open();
+    assert_eq!(running.end_of(&started.download_id).await.state, DownloadState::Completed);
+    assert!(world.holds("vae/dep.bin", &first) && world.holds("vae/own.bin", &own));
+    let updates = running.dashboard.presets.updates().await.unwrap();
+    let offered: Vec<(&str, String)> =
+        updates.iter().map(|update| (update.id.as_str(), update.installed.to_string())).collect();
+    assert_eq!(offered, [("DEP", "1.0.0".to_owned())]);
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kill_between_the_move_of_a_new_file_and_what_is_known_of_it_leaves_no_file_of_unknown_hash() {
+    let mut world = World::new();
+    let (old, new_a, new_b) = (content(1, 30_000), content(2, 31_000), content(3, 21_000));
+    let (a1, b1) = (world.file("a1", "a.bin", &old), world.file("b1", "b.bin", &old));
+    world.preset("ONE", "1.0.0", &[("vae/a.bin", &a1), ("vae/b.bin", &b1)]);
+    let running = world.start().await;
+    running.install_whole("ONE").await;
+    running.stop().await;
+
+    let a2 = world.file("a2", "a.bin", &new_a);
+    let late = world.hub.large_file("acme/b2", "b.bin", new_b.clone());
+    let gate = late.cdn.hold_at(10_000);
+    let b2 = "https://huggingface.co/acme/b2/resolve/main/b.bin";
+    world.preset("ONE", "2.0.0", &[("vae/a.bin", &a2), ("vae/b.bin", b2)]);
+    let running = world.start().await;
+    let started = running.install("ONE", InstallOptions::default()).await;
+    let a_is_whole = |view: &service::downloads::DownloadView| {
+        view.files.iter().any(|file| file.path == "vae/a.bin" && file.state == service::downloads::FileState::Completed)
+    };
+    running.until(&started.download_id, a_is_whole).await;
+    running.stop().await;
+    // What a kill right after the first move leaves.
+    let staged = format!(".updates/{}/vae/a.bin", started.download_id);
+    std::fs::rename(world.path(&staged), world.path("vae/a.bin")).unwrap();
+
+    let running = world.start().await;
+    gate.open();
+    assert_eq!(running.end_of(&started.download_id).await.state, DownloadState::Completed);
+    assert!(world.holds("vae/a.bin", &new_a) && world.holds("vae/b.bin", &new_b));
+    let report = running.dashboard.models.validate(service::models::ValidateOptions::default()).await.unwrap();
+    assert_eq!((report.validated, report.errors), (2, vec![]));
+    let detail = running.dashboard.models.detail("vae/a.bin").await.unwrap();
+    assert_eq!(detail.view.sha256, Some(new_a.sha256()));
+    running.stop().await;
+}
