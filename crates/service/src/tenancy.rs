@@ -71,7 +71,7 @@ impl Tenancy {
         clock: Arc<dyn Clock>,
         stop: CancellationToken,
     ) -> impl Future<Output = Result<(), Error>> + use<> {
-        let lease = self.lease.clone();
+        let (lease, database) = (self.lease.clone(), self.database.clone());
         async move {
             loop {
                 tokio::select! {
@@ -79,9 +79,8 @@ impl Tenancy {
                     () = tokio::time::sleep(RENEWAL) => {}
                 }
                 let (Some(lease), now) = (lease.clone(), clock.now().as_millisecond()) else { continue };
-                if let Err(cause) = blocking(move || lease.write(now)).await? {
-                    tracing::warn!(error = %cause, "the lease of the database could not be renewed");
-                }
+                let database = database.clone();
+                blocking(move || lease.renew(&database, now)).await??;
             }
         }
     }
@@ -89,7 +88,9 @@ impl Tenancy {
 
 impl Drop for Tenancy {
     fn drop(&mut self) {
-        if let Some(lease) = &self.lease {
+        if let Some(lease) =
+            self.lease.as_ref().filter(|lease| lease.holder().is_none_or(|(_, host)| host == lease.host))
+        {
             let _ = fs::remove_file(&lease.path);
         }
     }
@@ -98,10 +99,27 @@ impl Drop for Tenancy {
 impl Lease {
     /// The other machine that holds a fresh lease.
     fn other_tenant(&self, now: i64) -> Option<String> {
+        let (at, host) = self.holder()?;
+        (now.saturating_sub(at) < LAPSE_MS && host != self.host).then_some(host)
+    }
+
+    /// Who wrote it last, and when.
+    fn holder(&self) -> Option<(i64, String)> {
         let text = fs::read_to_string(&self.path).ok()?;
         let (at, host) = text.trim().split_once(' ')?;
-        let fresh = now.saturating_sub(at.parse::<i64>().ok()?) < LAPSE_MS;
-        (fresh && host != self.host).then(|| host.to_owned())
+        Some((at.parse().ok()?, host.to_owned()))
+    }
+
+    /// Writes it anew. Fails if another machine has it by now: this one stood still for so long that the other had to take
+    /// it for dead, and two must not write.
+    fn renew(&self, database: &Path, now: i64) -> Result<(), Error> {
+        if let Some(other) = self.other_tenant(now) {
+            return Err(unusable(database, format!("the machine '{other}' took it over")));
+        }
+        if let Err(cause) = self.write(now) {
+            tracing::warn!(error = %cause, "the lease of the database could not be renewed");
+        }
+        Ok(())
     }
 
     fn write(&self, now: i64) -> std::io::Result<()> {
@@ -176,5 +194,20 @@ mod tests {
         clock.advance(LAPSE_MS);
         let inherited = Tenancy::take_as(&database, "pod b", true, &clock).unwrap();
         assert_eq!(inherited.database, database);
+    }
+
+    #[test]
+    fn a_machine_that_stood_still_until_another_took_over_writes_no_more() {
+        let folder = tempfile::tempdir().unwrap();
+        let (database, clock) = (folder.path().join("dashboard.db"), ManualClock::at(1_000_000));
+        let first = Tenancy::take_as(&database, "pod-a", true, &clock).unwrap();
+        clock.advance(LAPSE_MS);
+        let lease = Lease { path: with_ending(&database, "lease"), host: "pod-b".to_owned() };
+        lease.write(clock.now().as_millisecond()).unwrap();
+        let own = first.lease.clone().unwrap();
+        let ended = own.renew(&database, clock.now().as_millisecond()).unwrap_err().to_string();
+        assert!(ended.contains("the machine 'pod-b' took it over"), "{ended}");
+        drop(first);
+        assert_eq!(lease.holder().unwrap().1, "pod-b", "the lease of the other one stays");
     }
 }
