@@ -1,5 +1,5 @@
-//! A disk without room for the database, on a file system of that size: nothing is said that is not kept, and all goes on by
-//! itself as soon as there is room.
+//! A disk without room for the database or the workflows, on a file system of that size: nothing is said that is not kept,
+//! and all goes on by itself as soon as there is room.
 
 use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
@@ -16,23 +16,23 @@ use crate::world::{
     program::{Process, call_in},
 };
 
-/// A small file system at the folder of the database, seen by nobody but the programs that are started on it.
+/// A small file system at a folder of the workspace, seen by nobody but the programs that are started on it.
 struct SmallDisk {
     holder: Child,
     /// The holder, and with it the disk, lasts until this is closed.
     _hold: ChildStdin,
-    data: PathBuf,
+    folder: PathBuf,
 }
 
 impl SmallDisk {
     /// `None`, and a word why, where the machine gives no mounts to those who are not root.
-    async fn mount(world: &World) -> Option<Self> {
-        let data = world.folder.path().join("data");
-        std::fs::create_dir_all(&data).unwrap();
+    async fn mount(world: &World, folder: &str) -> Option<Self> {
+        let folder = world.folder.path().join(folder);
+        std::fs::create_dir_all(&folder).unwrap();
         let mut holder = Command::new("unshare");
         holder
             .args(["-rm", "sh", "-c", "mount -t tmpfs -o size=3m none \"$0\" && echo mounted && exec cat"])
-            .arg(&data);
+            .arg(&folder);
         holder.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).kill_on_drop(true);
         let mounted = match holder.spawn() {
             Ok(mut holder) => {
@@ -48,10 +48,10 @@ impl SmallDisk {
         };
         let seen = Path::new("/proc").join(holder.id().unwrap().to_string()).join("root");
         let hold = holder.stdin.take().unwrap();
-        Some(Self { holder, _hold: hold, data: seen.join(data.strip_prefix("/").unwrap()) })
+        Some(Self { holder, _hold: hold, folder: seen.join(folder.strip_prefix("/").unwrap()) })
     }
 
-    /// The server, with its database on this disk.
+    /// The server, with that folder on this disk.
     async fn serve(&self, world: &World) -> Process {
         let program = call_in(world, &["serve", "--listen", "127.0.0.1:0"]);
         let mut command = Command::new("nsenter");
@@ -63,7 +63,7 @@ impl SmallDisk {
 
     /// Leaves not a byte of room.
     fn fill(&self) {
-        let mut file = std::fs::File::create(self.data.join("filler")).unwrap();
+        let mut file = std::fs::File::create(self.folder.join("filler")).unwrap();
         let full = loop {
             if let Err(full) = file.write_all(&[0; 4096]) {
                 break full;
@@ -73,7 +73,7 @@ impl SmallDisk {
     }
 
     fn make_room(&self) {
-        std::fs::remove_file(self.data.join("filler")).unwrap();
+        std::fs::remove_file(self.folder.join("filler")).unwrap();
     }
 }
 
@@ -85,7 +85,7 @@ fn path_of(download: &Value) -> String {
 async fn a_database_without_room_refuses_what_it_cannot_keep_and_goes_on_when_there_is_room() {
     let mut world = World::new();
     let gate = world.hold_a_preset();
-    let Some(disk) = SmallDisk::mount(&world).await else { return };
+    let Some(disk) = SmallDisk::mount(&world, "data").await else { return };
     let process = disk.serve(&world).await;
     let (status, held) = process.json("POST", "/api/presets/HELD/install", None).await;
     assert_eq!(status, 202, "{held}");
@@ -120,7 +120,7 @@ async fn a_database_without_room_refuses_what_it_cannot_keep_and_goes_on_when_th
 async fn a_start_on_a_full_disk_answers_and_goes_on_when_there_is_room() {
     let mut world = World::new();
     let gate = world.hold_a_preset();
-    let Some(disk) = SmallDisk::mount(&world).await else { return };
+    let Some(disk) = SmallDisk::mount(&world, "data").await else { return };
     let process = disk.serve(&world).await;
     let (_, held) = process.json("POST", "/api/presets/HELD/install", None).await;
     process.until(&held["download_id"], "downloading").await;
@@ -134,4 +134,37 @@ async fn a_start_on_a_full_disk_answers_and_goes_on_when_there_is_room() {
     disk.make_room();
     process.until(&held["download_id"], "completed").await;
     assert!(world.holds("loras/held.safetensors", &Content::pattern(9, 400_000)));
+}
+
+#[tokio::test]
+async fn a_workflow_without_room_is_refused_as_such_and_what_was_there_stays() {
+    let world = World::new();
+    let Some(disk) = SmallDisk::mount(&world, "workflows").await else { return };
+    let process = disk.serve(&world).await;
+    let graph = |length: usize| json!({"text": "x".repeat(length)});
+    let (status, saved) =
+        process.json("POST", "/api/workflows", Some(json!({"name": "Old", "workflow": graph(1)}))).await;
+    assert_eq!(status, 201, "{saved}");
+    let path = format!("/api/workflows/{}", saved["id"].as_str().unwrap());
+    let names = || {
+        let entries = std::fs::read_dir(disk.folder.join("user")).unwrap();
+        entries.map(|entry| entry.unwrap().file_name()).collect::<std::collections::BTreeSet<_>>()
+    };
+    let before = names();
+
+    disk.fill();
+    let change = json!({"name": "New", "workflow": graph(100_000)});
+    for (method, path) in [("POST", "/api/workflows"), ("PUT", &path)] {
+        let (status, refused) = process.json(method, path, Some(change.clone())).await;
+        assert_eq!((status, &refused["error"]["code"]), (507, &json!("INSUFFICIENT_STORAGE")), "{refused}");
+        let details = &refused["error"]["details"];
+        assert!(details["needed_bytes"].as_u64() > Some(100_000) && details["available_bytes"] == 0, "{details}");
+    }
+    let (_, now) = process.json("GET", &path, None).await;
+    assert_eq!((&now["name"], &now["workflow"]), (&json!("Old"), &graph(1)));
+    assert_eq!(names(), before, "nothing is left beside");
+
+    disk.make_room();
+    let (status, _) = process.json("PUT", &path, Some(change)).await;
+    assert_eq!(status, 200);
 }

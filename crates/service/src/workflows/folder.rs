@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{LARGEST_WORKFLOW, WorkflowDetail, WorkflowOrigin, WorkflowView, etag_of, format_of, id::FileName};
-use crate::Error;
+use crate::{Error, storage::filesystem_of};
 
 /// The category of a workflow for which nobody named one.
 const OWN_CATEGORY: &str = "Custom";
@@ -73,16 +73,28 @@ impl UserFolder {
         Ok(Some(UserFile { name: name.clone(), about: about_of(&about_bytes), graph, about_bytes, modified }))
     }
 
-    /// Puts a graph in its place. The words go first for a new one, so that no graph is ever seen without them.
+    /// Puts a graph and the words about it in their places, once both are on the disk: a disk that is full leaves what was
+    /// there. The words go first, so that no graph is ever seen without them.
     pub(super) fn write(&self, name: &FileName, about: &About, graph: &[u8]) -> Result<UserFile, Error> {
         let about_bytes = serde_json::to_vec(about).map_err(Error::internal)?;
+        let files = [(name.about(), about_bytes.as_slice()), (name.as_str().to_owned(), graph)];
         let write = || -> io::Result<()> {
             fs::create_dir_all(self.0.as_path())?;
-            self.replace(&name.about(), &about_bytes)?;
-            self.replace(name.as_str(), graph)?;
+            files.iter().try_for_each(|(file, bytes)| write_whole(&self.beside(file), bytes))?;
+            files.iter().try_for_each(|(file, _)| fs::rename(self.beside(file), self.0.join(file)))?;
             File::open(self.0.as_path())?.sync_all()
         };
-        write().map_err(Error::internal)?;
+        write().map_err(|cause| {
+            files.iter().for_each(|(file, _)| drop(fs::remove_file(self.beside(file))));
+            let needed_bytes = files.iter().map(|(_, bytes)| bytes.len() as u64).sum();
+            match cause.kind() {
+                io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                    let available_bytes = filesystem_of(&self.0).map_or(0, |figures| figures.available_bytes);
+                    Error::InsufficientStorage { needed_bytes, available_bytes }
+                }
+                _ => Error::internal(cause),
+            }
+        })?;
         Ok(UserFile { name: name.clone(), about: about.clone(), graph: graph.to_vec(), about_bytes, modified: None })
     }
 
@@ -113,14 +125,17 @@ impl UserFolder {
         Ok((bytes.len() as u64 <= 2 * LARGEST_WORKFLOW).then_some(bytes))
     }
 
-    /// Writes beside, brings it to the disk, and takes the place: whoever reads sees the old file or the new one.
-    fn replace(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
-        let beside = self.0.join(format!(".{name}.new"));
-        let mut file = File::create(&beside)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        fs::rename(beside, self.0.join(name))
+    /// Where a file is written before it takes its place: whoever reads sees the old one or the new one.
+    fn beside(&self, name: &str) -> PathBuf {
+        self.0.join(format!(".{name}.new"))
     }
+}
+
+/// Writes a file and brings it to the disk.
+fn write_whole(place: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = File::create(place)?;
+    file.write_all(bytes)?;
+    file.sync_all()
 }
 
 impl UserFile {
