@@ -11,8 +11,8 @@ use actix_web::{
 use super::request::Asked;
 use crate::operations::changes_something;
 
-/// Lets a `HEAD` find the route of its `GET`. A `GET` that changes something is not done for it, and one whose answer never
-/// ends is not begun.
+/// Lets a `HEAD` find the route of its `GET`. A `GET` that changes something, or reads every model, is not done for it, and
+/// one whose answer never ends is not begun.
 pub async fn as_get<B: MessageBody + 'static>(
     mut request: ServiceRequest,
     next: Next<B>,
@@ -20,8 +20,10 @@ pub async fn as_get<B: MessageBody + 'static>(
     if request.method() != Method::HEAD {
         return Ok(next.call(request).await?.map_into_boxed_body());
     }
-    let needs = request.extensions().get::<Asked>().map(|asked| asked.role);
-    if needs.is_some_and(|needs| changes_something(&Method::GET, needs)) {
+    let acts = |asked: &Asked| {
+        changes_something(&Method::GET, asked.role) || asked.operation.as_deref() == Some("validate_models")
+    };
+    if request.extensions().get::<Asked>().is_some_and(acts) {
         return Ok(request.into_response(HttpResponse::Ok().content_type("application/json").finish()));
     }
     request.head_mut().method = Method::GET;

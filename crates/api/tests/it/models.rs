@@ -127,6 +127,8 @@ async fn a_job_tells_how_far_it_is_keeps_its_result_and_can_be_cancelled() {
     let server = world.serve().await;
     let mut client = Client::connect(&server).await;
     client.say(json!({"type": "subscribe", "channels": ["system"]})).await;
+    let head = server.client.head(server.url("/api/models/validate?background=true")).send().await.unwrap();
+    assert_eq!((head.status(), &server.get("/api/jobs").await["total"]), (200.try_into().unwrap(), &json!(0)));
     let (status, job) = server.json("GET", "/api/models/validate?background=true", None).await;
     assert_eq!((status, &job["type"]), (202, &json!("validate_models")));
     let id = job["id"].as_str().unwrap();
