@@ -1,9 +1,11 @@
 //! Kill and restart, of ComfyUI and of ours, at each stage of a run: nothing is lost, nothing runs twice that had ended,
 //! nothing stays "running" for ever.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, time::Duration};
 
-use service::prompts::PromptState;
+use serde_json::json;
+use service::{prompts::PromptState, workflows::WorkflowQuery};
+use test_support::fake_comfy::FakeComfy;
 
 use crate::world::{Running, World, counting, eventually};
 
@@ -188,5 +190,32 @@ async fn a_lost_socket_loses_no_outcome() {
     world.comfy.go_on();
     let record = running.completed(&id).await;
     assert_eq!(record.outputs.len(), 1);
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_comfyui_that_keeps_what_it_is_told_to_drop_is_left_in_peace_until_the_next_look() {
+    let world = World::new();
+    world.comfy.hold();
+    let mut settings = world.settings();
+    let hour = Duration::from_secs(3600);
+    (settings.comfy.look_interval, settings.comfy.probe_interval, settings.comfy.missing_for) = (hour, hour, hour);
+    let running = world.start_with(settings).await;
+    let ids = [running.execute(&counting(1, 1)).await.prompt_id, running.execute(&counting(2, 1)).await.prompt_id];
+    world.comfy.wait_until(|comfy| comfy.queued() == ids).await;
+    let rows = ids.each_ref().map(|id| json!([[1, id, {}, {}, []]]));
+    let always = json!({"queue_running": rows[0], "queue_pending": rows[1]});
+    world.comfy.answer_with("/queue", 200, "application/json", &always.to_string());
+    let told = |comfy: &FakeComfy| {
+        comfy.requests().iter().filter(|seen| seen.method == "POST" && seen.target == "/queue").count()
+    };
+    let (prompts, id) = (running.dashboard.prompts.clone(), ids[1].clone());
+    let cancelling = tokio::spawn(async move { prompts.cancel(&id).await });
+    world.comfy.wait_until(|comfy| told(comfy) > 0).await;
+    for _ in 0..100 {
+        running.dashboard.workflows.list(&WorkflowQuery::default()).await.unwrap();
+    }
+    assert!(told(&world.comfy) < 10, "it was told {} times", told(&world.comfy));
+    cancelling.abort();
     running.stop().await;
 }

@@ -29,7 +29,11 @@ impl World {
     }
 
     pub(crate) async fn start(&self) -> Running {
-        let (dashboard, supervisor) = Dashboard::start(self.settings(), SystemClock).await.unwrap();
+        self.start_with(self.settings()).await
+    }
+
+    pub(crate) async fn start_with(&self, settings: Settings) -> Running {
+        let (dashboard, supervisor) = Dashboard::start(settings, SystemClock).await.unwrap();
         Running { dashboard, supervisor }
     }
 
@@ -38,8 +42,7 @@ impl World {
         let mut settings = self.settings();
         settings.downloader.hf_endpoint = hub.endpoint().parse().unwrap();
         settings.downloader.min_free_space = 0;
-        let (dashboard, supervisor) = Dashboard::start(settings, SystemClock).await.unwrap();
-        Running { dashboard, supervisor }
+        self.start_with(settings).await
     }
 
     pub(crate) fn settings(&self) -> Settings {

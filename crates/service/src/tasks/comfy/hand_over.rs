@@ -41,14 +41,15 @@ impl Courier {
         client.delete_from_queue(&ids).await?;
         let queue = client.queue().await?;
         for id in ids {
-            let is_there = queue.running.iter().chain(&queue.pending).any(|row| row.prompt_id == id);
+            let waits = queue.pending.iter().any(|row| row.prompt_id == id);
+            self.look_again |= !waits;
+            let is_there = waits || queue.running.iter().any(|row| row.prompt_id == id);
             if !is_there && client.history(id).await?.is_none() {
                 self.prompts.store.take_back_prompt(id, false).await?;
                 self.prompts.runs().remove(id);
                 self.seen.remove(id);
             }
         }
-        self.look_again = true;
         Ok(queue)
     }
 

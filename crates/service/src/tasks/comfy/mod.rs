@@ -42,6 +42,8 @@ struct Courier {
     troubles: HashMap<String, String>,
     /// Prompts that ComfyUI was told to interrupt.
     interrupted: HashSet<String>,
+    /// Prompts that ComfyUI was told to drop from its queue.
+    dropped: HashSet<String>,
     /// Prompts of other clients that were in the queue.
     foreign: HashSet<String>,
     /// The prompt that runs.
@@ -117,6 +119,7 @@ impl Courier {
             missing: HashMap::new(),
             troubles: HashMap::new(),
             interrupted: HashSet::new(),
+            dropped: HashSet::new(),
             foreign: HashSet::new(),
             current: None,
             last_number: 0.0,
@@ -208,6 +211,7 @@ impl Courier {
         self.missing.retain(|id, _| lives(id));
         self.troubles.retain(|id, _| lives(id));
         self.interrupted.retain(|id| lives(id));
+        self.dropped.retain(|id| lives(id));
         self.prompts.runs().retain(|id, _| lives(id));
     }
 }

@@ -66,7 +66,8 @@ impl Courier {
 
     async fn remove(&mut self, id: &str) -> Result<(), Stopped> {
         self.prompts.comfy.client.delete_from_queue(&[id]).await?;
-        self.look_again = true;
+        // One that stays all the same is told again in the next round, not at once.
+        self.look_again |= self.dropped.insert(id.to_owned());
         Ok(())
     }
 
