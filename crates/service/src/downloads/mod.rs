@@ -128,11 +128,15 @@ impl Downloads {
         Ok(blocks.and_then(|(size, sums)| jobs::block_checksums(size, &sums)))
     }
 
-    /// Takes a file that has just arrived into the index, and looks into its head.
-    pub(crate) async fn take_in(&self, record: FileRecord) -> Result<(), Error> {
-        let (index, path) = (self.index.clone(), ConfinedPath::parse(&record.path).ok());
-        index.arrived(record);
-        blocking(move || index.refresh(&path)).await
+    /// Takes files that have just arrived into the index, and looks into their heads.
+    pub(crate) async fn take_in(&self, records: Vec<FileRecord>) -> Result<(), Error> {
+        let paths: Vec<_> = records.iter().filter_map(|record| ConfinedPath::parse(&record.path).ok()).collect();
+        if paths.is_empty() {
+            return Ok(());
+        }
+        let index = self.index.clone();
+        records.into_iter().for_each(|record| index.arrived(record));
+        blocking(move || index.refresh(&paths)).await
     }
 
     pub(crate) async fn stored(&self, id: &str) -> Result<StoredDownload, Error> {

@@ -49,7 +49,7 @@ impl Downloads {
                 // The record beside the staged file goes last, with all of them: whoever comes after a crash needs it.
                 record.path = to.as_str().to_owned();
                 self.store.save_file_record(&record).await?;
-                self.take_in(record).await?;
+                self.take_in(vec![record]).await?;
             }
         }
         self.clear_staging(&stored.row.id).await.map(|()| None)

@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 
 use super::{
-    DownloadInsert, Existing, FileRecord, FileRow, InstallRow, Line, ReplacedFile, Step, Store, StoredDownload,
-    integer, json_list, list_from_json, milliseconds,
+    DownloadInsert, Existing, FileRow, InstallRow, Line, ReplacedFile, Step, Store, StoredDownload, integer, json_list,
+    list_from_json, milliseconds,
     rows::{Row, file_state, priority_number, stored_file_state},
     unsigned,
 };
@@ -100,51 +100,6 @@ impl Store {
         Ok(())
     }
 
-    /// Keeps what the server said of a file that is about to arrive.
-    pub(crate) async fn set_file_facts(
-        &self,
-        id: &str,
-        file: usize,
-        size: Option<u64>,
-        sha256: Option<&str>,
-    ) -> Result<(), Error> {
-        let (ordinal, size) = (integer(file as u64), size.map(integer));
-        sqlx::query!(
-            "UPDATE download_files SET size_bytes = coalesce(?1, size_bytes),
-                    sha256 = CASE WHEN pinned THEN coalesce(sha256, ?2) ELSE coalesce(?2, sha256) END
-             WHERE download_id = ?3 AND ordinal = ?4",
-            size,
-            sha256,
-            id,
-            ordinal
-        )
-        .execute(&self.pool)
-        .await?;
-        Ok(())
-    }
-
-    /// Marks a file as arrived and keeps what is known of its content, in one transaction.
-    pub(crate) async fn complete_file(
-        &self,
-        id: &str,
-        file: usize,
-        record: &FileRecord,
-        line: Line<'_>,
-    ) -> Result<(), Error> {
-        let (ordinal, size) = (integer(file as u64), integer(record.size_bytes));
-        let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
-        sqlx::query!(
-            "UPDATE download_files SET state = 'completed', error = NULL, size_bytes = ? WHERE download_id = ? AND ordinal = ?",
-            size, id, ordinal
-        )
-        .execute(&mut *transaction)
-        .await?;
-        record.save(&mut transaction).await?;
-        line.save(id, &mut transaction, milliseconds(record.recorded_at)).await?;
-        transaction.commit().await?;
-        Ok(())
-    }
-
     /// All that the file at a path was asked for from when it arrived, queries and mirrors included.
     pub(crate) async fn sources_of_arrival(&self, path: &str) -> Result<Vec<String>, Error> {
         let sources = sqlx::query_scalar!(
@@ -156,30 +111,6 @@ impl Store {
         .fetch_optional(&self.pool)
         .await?;
         Ok(sources.map(|sources| list_from_json(&sources)).unwrap_or_default())
-    }
-
-    /// Marks a file as failed.
-    pub(crate) async fn fail_file(
-        &self,
-        id: &str,
-        file: usize,
-        error: &str,
-        line: Line<'_>,
-        now: Timestamp,
-    ) -> Result<(), Error> {
-        let ordinal = integer(file as u64);
-        let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
-        sqlx::query!(
-            "UPDATE download_files SET state = 'failed', error = ? WHERE download_id = ? AND ordinal = ?",
-            error,
-            id,
-            ordinal
-        )
-        .execute(&mut *transaction)
-        .await?;
-        line.save(id, &mut transaction, milliseconds(now)).await?;
-        transaction.commit().await?;
-        Ok(())
     }
 
     /// Changes what somebody may change; `None` leaves a value as it is.

@@ -46,6 +46,27 @@ impl FileRecord {
     }
 }
 
+impl SourceFacts {
+    pub(super) async fn save(
+        &self,
+        url: &str,
+        transaction: &mut Transaction<'_, Sqlite>,
+        now: i64,
+    ) -> Result<(), Error> {
+        let size = self.size_bytes.map(integer);
+        sqlx::query!(
+            "INSERT OR REPLACE INTO source_facts (url, size_bytes, sha256, recorded_at) VALUES (?, ?, ?, ?)",
+            url,
+            size,
+            self.sha256,
+            now
+        )
+        .execute(&mut **transaction)
+        .await?;
+        Ok(())
+    }
+}
+
 impl Store {
     /// Everything that is known of files, without their block checksums.
     pub(crate) async fn file_records(&self) -> Result<Vec<FileRecord>, Error> {
@@ -106,16 +127,9 @@ impl Store {
 
     /// Keeps what a server said of a URL.
     pub(crate) async fn save_source_facts(&self, url: &str, facts: &SourceFacts, now: Timestamp) -> Result<(), Error> {
-        let (size, now) = (facts.size_bytes.map(integer), milliseconds(now));
-        sqlx::query!(
-            "INSERT OR REPLACE INTO source_facts (url, size_bytes, sha256, recorded_at) VALUES (?, ?, ?, ?)",
-            url,
-            size,
-            facts.sha256,
-            now
-        )
-        .execute(&self.pool)
-        .await?;
+        let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
+        facts.save(url, &mut transaction, milliseconds(now)).await?;
+        transaction.commit().await?;
         Ok(())
     }
 

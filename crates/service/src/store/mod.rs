@@ -1,6 +1,7 @@
 //! The database: opening it, and all SQL. Nobody else speaks SQL, and nothing here knows what a row is good for.
 
 mod access;
+mod arrivals;
 mod audit;
 mod counts;
 mod downloads;
@@ -31,6 +32,7 @@ use sqlx::{
 };
 
 pub(crate) use access::{PasswordOrigin, SecretHash, StoredKey};
+pub(crate) use arrivals::Turn;
 pub(crate) use files::{FileRecord, SourceFacts};
 pub(crate) use history::HistoryFilter;
 pub(crate) use installs::{InstallRow, ReplacedFile};

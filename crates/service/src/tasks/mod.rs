@@ -1,5 +1,6 @@
 //! What runs without being asked: the engine's updates, the talk with ComfyUI, samples, scans and watches.
 
+mod arrivals;
 pub(crate) mod comfy;
 pub(crate) mod registry;
 pub(crate) mod rescan;

@@ -1,26 +1,26 @@
 //! The only receiver of the engine's updates: writes what happened to the database, then tells everybody.
 //!
+//! What is said of files is written by [`arrivals`], many turns at once; each turn of a whole download is written alone.
 //! Ticks go to memory only. A database that cannot be written holds the updates back until it can: nothing is announced
 //! that a restart would not know.
 
 use std::{sync::Arc, time::Duration};
 
-use downloader::{Facts, FileOutcome, JobEvent, PauseReason as EnginePause, TransferError, Update};
-use registry::ConfinedPath;
+use downloader::{JobEvent, PauseReason as EnginePause, TransferError, Update};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::blocking;
+use super::arrivals;
 use crate::{
     Error,
-    downloads::{
-        DownloadState, Downloads, Failure, FileState, PauseReason,
-        staging::{NotPromoted, arrival_path},
-    },
+    downloads::{DownloadState, Downloads, Failure, PauseReason, staging::NotPromoted},
     events::Event,
     presets::{Catalogue, install_rows, replaced_by},
-    store::{FileRecord, Line, Step, StoredDownload},
+    store::{Line, Step, StoredDownload},
 };
+
+/// How many updates are looked at together.
+const MOST_AT_ONCE: usize = 256;
 
 /// How long to wait before a failed write to the database is tried again: twice as long each time, up to the longest.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
@@ -34,18 +34,16 @@ pub(crate) async fn run(
     stop: CancellationToken,
 ) -> Result<(), Error> {
     let transfers = Transfers { downloads, catalogue };
-    while let Some(update) = updates.recv().await {
-        if stop.is_cancelled() && matches!(update.event, JobEvent::Paused(EnginePause::Requested)) {
-            // The engine parks what runs when it is shut down: nobody asked for a pause, and the next start goes on.
-            continue;
+    let mut taken = Vec::new();
+    while updates.recv_many(&mut taken, MOST_AT_ONCE).await > 0 {
+        let mut rest = taken.as_slice();
+        while !rest.is_empty() {
+            let of_files = rest.iter().take_while(|update| arrivals::is_of_files(&update.event)).count();
+            let (now, later) = rest.split_at(of_files.max(1));
+            transfers.keep(now, &stop).await;
+            rest = later;
         }
-        let id = update.job.as_str().to_owned();
-        let mut pause = FIRST_PAUSE;
-        while let Err(cause) = transfers.take_in(&id, &update.event).await {
-            tracing::error!(download = %id, error = ?cause, "what happened to a download could not be stored; trying again");
-            tokio::time::sleep(pause).await;
-            pause = (2 * pause).min(LONGEST_PAUSE);
-        }
+        taken.clear();
     }
     Ok(())
 }
@@ -56,27 +54,33 @@ struct Transfers {
 }
 
 impl Transfers {
-    async fn take_in(&self, id: &str, event: &JobEvent) -> Result<(), Error> {
-        if let JobEvent::Progress(progress) = event {
-            self.downloads.live.set(id, progress.clone());
-            return self.announce(id, Event::DownloadProgress).await;
+    /// Takes in updates, and does not come back before they are stored.
+    async fn keep(&self, updates: &[Update], stop: &CancellationToken) {
+        let mut pause = FIRST_PAUSE;
+        while let Err(cause) = self.take_in(updates, stop).await {
+            let download = updates.first().map_or("", |update| update.job.as_str());
+            tracing::error!(download, error = ?cause, "what happened to a download could not be stored; trying again");
+            tokio::time::sleep(pause).await;
+            pause = (2 * pause).min(LONGEST_PAUSE);
         }
+    }
+
+    async fn take_in(&self, updates: &[Update], stop: &CancellationToken) -> Result<(), Error> {
+        match updates {
+            // The engine parks what runs when it is shut down: nobody asked for a pause, and the next start goes on.
+            [Update { event: JobEvent::Paused(EnginePause::Requested), .. }] if stop.is_cancelled() => Ok(()),
+            [Update { job, event }] if !arrivals::is_of_files(event) => self.turn(job.as_str(), event).await,
+            of_files => arrivals::take_in(&self.downloads, of_files).await,
+        }
+    }
+
+    async fn turn(&self, id: &str, event: &JobEvent) -> Result<(), Error> {
         let Some(stored) = self.downloads.store.download(id).await? else {
             tracing::warn!(download = %id, "the engine spoke of a download that the database does not know");
             return Ok(());
         };
         match event {
-            JobEvent::Progress(_) => Ok(()),
             JobEvent::Started => self.started(&stored).await,
-            JobEvent::FileStarted { file, facts } => self.file_started(&stored, *file, facts).await,
-            JobEvent::Verifying { file } => self.verifying(&stored, *file).await,
-            JobEvent::FileCompleted { file, outcome } => self.file_completed(&stored, *file, outcome).await,
-            JobEvent::FileFailed { file, error } => self.file_failed(&stored, *file, error).await,
-            JobEvent::FileRestarted { file, reason } => {
-                let path = path_of(&stored, *file);
-                let line = Line { kind: "file_restarted", message: &format!("{path}: {reason}") };
-                self.downloads.store.tell(id, line, self.now()).await
-            }
             JobEvent::Paused(reason) => self.paused(id, *reason).await,
             JobEvent::Resumed => {
                 let line = Line { kind: "resumed", message: "It goes on" };
@@ -94,6 +98,7 @@ impl Transfers {
                 self.downloads.live.forget(id);
                 Ok(())
             }
+            _ => Ok(()),
         }
     }
 
@@ -102,61 +107,6 @@ impl Transfers {
         let line = Line { kind: "started", message: "The transfer began" };
         self.step(id, Step::to(DownloadState::Downloading), line).await?;
         self.announce(id, Event::DownloadProgress).await
-    }
-
-    async fn file_started(&self, stored: &StoredDownload, file: usize, facts: &Facts) -> Result<(), Error> {
-        let sha256 = facts.sha256.map(|digest| digest.to_string());
-        self.downloads.store.set_file_facts(&stored.row.id, file, facts.size, sha256.as_deref()).await?;
-        match stored.files.get(file).and_then(|row| row.sources.first()) {
-            Some(source) => self.downloads.learn(source, facts).await,
-            None => Ok(()),
-        }
-    }
-
-    /// The download is verifying when this is the last of its files that is under way.
-    async fn verifying(&self, stored: &StoredDownload, file: usize) -> Result<(), Error> {
-        let others_done =
-            stored.files.iter().enumerate().all(|(at, row)| at == file || row.state != FileState::Pending);
-        if others_done && stored.row.state == DownloadState::Downloading {
-            self.downloads.store.step(&stored.row.id, Step::to(DownloadState::Verifying), self.now()).await?;
-            self.announce(&stored.row.id, Event::DownloadProgress).await?;
-        }
-        Ok(())
-    }
-
-    async fn file_completed(&self, stored: &StoredDownload, file: usize, outcome: &FileOutcome) -> Result<(), Error> {
-        let Some(row) = stored.files.get(file) else { return Ok(()) };
-        self.downloads.live.count_arrival(outcome.wire_bytes);
-        let path = arrival_path(&stored.row.id, row);
-        let Ok(confined) = ConfinedPath::parse(&path) else { return Ok(()) };
-        let folder = self.downloads.index.folder().clone();
-        let message = format!("{}: {} bytes, SHA-256 {}", row.path, outcome.size, outcome.sha256);
-        let line = Line { kind: "file_completed", message: &message };
-        if let Some(stamp) = blocking(move || folder.stamp(&confined)).await? {
-            let record = FileRecord {
-                path: path.clone(),
-                size_bytes: outcome.size,
-                stamp,
-                sha256: outcome.sha256.to_string(),
-                source: Some(outcome.source.clone()),
-                verified: outcome.verified,
-                blocks: Some(block_bytes(outcome)),
-                recorded_at: self.now(),
-            };
-            self.downloads.store.complete_file(&stored.row.id, file, &record, line).await?;
-            if !row.staged {
-                self.downloads.take_in(record).await?;
-            }
-        } else {
-            self.downloads.store.tell(&stored.row.id, line, self.now()).await?;
-        }
-        self.announce(&stored.row.id, Event::DownloadProgress).await
-    }
-
-    async fn file_failed(&self, stored: &StoredDownload, file: usize, error: &TransferError) -> Result<(), Error> {
-        let (error, path) = (error.to_string(), path_of(stored, file));
-        let line = Line { kind: "file_failed", message: &format!("{path}: {error}") };
-        self.downloads.store.fail_file(&stored.row.id, file, &error, line, self.now()).await
     }
 
     async fn paused(&self, id: &str, reason: EnginePause) -> Result<(), Error> {
@@ -195,7 +145,7 @@ impl Transfers {
     }
 
     async fn failed(&self, stored: &StoredDownload, file: usize, error: &TransferError) -> Result<(), Error> {
-        let path = path_of(stored, file);
+        let path = arrivals::path_of(stored, file);
         let message = format!("{path} could not be fetched: {error}");
         self.ended_badly(&stored.row.id, path, message, Some(crate::presets::with_causes(error))).await
     }
@@ -228,13 +178,4 @@ impl Transfers {
     fn now(&self) -> jiff::Timestamp {
         self.downloads.clock.now()
     }
-}
-
-fn path_of(stored: &StoredDownload, file: usize) -> String {
-    stored.files.get(file).map(|row| row.path.clone()).unwrap_or_default()
-}
-
-fn block_bytes(outcome: &FileOutcome) -> (u64, Vec<u8>) {
-    let sums = outcome.blocks.crc32.iter().flat_map(|sum| sum.to_le_bytes()).collect();
-    (u64::from(outcome.blocks.block_size), sums)
 }
