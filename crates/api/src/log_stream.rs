@@ -7,27 +7,29 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt, stream};
+use service::Dashboard;
 use service::logs::{LogFollower, LogLine, LogNews};
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
 use crate::dto::logs::LogLine as Line;
+use crate::middleware::authenticate::Asker;
 use crate::ws::Hub;
 
-/// How long the stream may say nothing.
-const HEARTBEAT: Duration = Duration::from_secs(15);
-
-/// The lines of before, then every new one that is wanted, until the server closes.
+/// The lines of before, then every new one that is wanted, until the server closes or what the reader proved no longer holds.
+/// Something is said, and that looked at, every `pace`.
 pub(crate) fn follow(
-    before: Vec<LogLine>,
-    news: LogFollower,
+    (before, news): (Vec<LogLine>, LogFollower),
     hub: Arc<Hub>,
+    (asker, dashboard): (Asker, Dashboard),
+    pace: Duration,
 ) -> impl Stream<Item = Result<Bytes, Infallible>> + 'static {
-    let mut heartbeats = interval(HEARTBEAT);
+    let mut heartbeats = interval(pace);
     heartbeats.reset();
     heartbeats.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let follower = Follower { news, heartbeats, hub };
     let after = stream::unfold(follower, |mut follower| async move { Some((follower.next().await?, follower)) });
-    stream::iter(before.into_iter().map(event).map(Bytes::from)).chain(after).map(Ok)
+    let credentials_end = async move { asker.credentials_end(&dashboard.access, pace).await };
+    stream::iter(before.into_iter().map(event).map(Bytes::from)).chain(after).take_until(credentials_end).map(Ok)
 }
 
 struct Follower {

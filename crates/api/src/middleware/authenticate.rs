@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
+use std::time::Duration;
 
 use actix_web::{
     dev::ServiceRequest,
@@ -10,6 +11,7 @@ use actix_web::{
 };
 use ipnet::IpNet;
 use service::access::{Access, Client, Credential, Identity};
+use tokio::time::{MissedTickBehavior, interval};
 
 use crate::error::{ApiError, ErrorCode};
 use crate::forwarded::Arrival;
@@ -50,6 +52,21 @@ impl Asker {
         match &self.identity {
             Some(identity) => identity.client(self.address),
             None => Client::address(self.address),
+        }
+    }
+
+    /// Whether what they proved still holds. A database that does not answer ends nothing: the next look decides.
+    pub(crate) async fn is_still_known(&self, access: &Access) -> bool {
+        let Some(identity) = &self.identity else { return false };
+        access.still_holds(identity).await.unwrap_or(true)
+    }
+
+    /// Resolves when what they proved no longer holds, for an answer that lasts.
+    pub(crate) async fn credentials_end(&self, access: &Access, look_every: Duration) {
+        let mut turns = interval(look_every);
+        turns.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        while self.is_still_known(access).await {
+            turns.tick().await;
         }
     }
 }

@@ -3,7 +3,7 @@
 use actix_web::{
     HttpResponse, get,
     http::header,
-    web::{Data, Json},
+    web::{Data, Json, ReqData},
 };
 use service::Dashboard;
 
@@ -17,7 +17,8 @@ use crate::dto::{
 use crate::error::ApiError;
 use crate::extract::Query;
 use crate::log_stream;
-use crate::ws::Hub;
+use crate::middleware::authenticate::Asker;
+use crate::ws::{Hub, SocketPace};
 
 /// Show how everything is
 #[utoipa::path(
@@ -82,7 +83,8 @@ pub(super) async fn resources(dashboard: Data<Dashboard>) -> Json<Resources> {
 /// Read the log
 ///
 /// The latest lines of this server and of ComfyUI, the oldest of them first. With `follow=true` the answer is a stream of
-/// server-sent events: these lines, then every new one that is wanted, each as the JSON of a line.
+/// server-sent events: these lines, then every new one that is wanted, each as the JSON of a line. It ends with the
+/// credentials that opened it.
 #[utoipa::path(
     tag = "system",
     params(LogQuery),
@@ -101,6 +103,8 @@ pub(super) async fn resources(dashboard: Data<Dashboard>) -> Json<Resources> {
 pub(super) async fn logs(
     dashboard: Data<Dashboard>,
     hub: Data<Hub>,
+    pace: Data<SocketPace>,
+    asker: ReqData<Asker>,
     query: Query<LogQuery>,
 ) -> Result<HttpResponse, ApiError> {
     let (count, filter) = (query.0.count(), query.0.filter());
@@ -108,14 +112,15 @@ pub(super) async fn logs(
         let lines = dashboard.logs.tail(count, &filter).await?;
         return Ok(HttpResponse::Ok().json(LogLines::from(lines)));
     }
-    let (before, news) = dashboard.logs.follow(count, filter).await?;
+    let lines = dashboard.logs.follow(count, filter).await?;
+    let reader = (asker.into_inner(), dashboard.as_ref().clone());
     Ok(HttpResponse::Ok()
         .content_type("text/event-stream")
         .insert_header((header::CACHE_CONTROL, "no-store"))
         // A compressor would hold lines back until its block is full.
         .insert_header((header::CONTENT_ENCODING, "identity"))
         .insert_header(("x-accel-buffering", "no"))
-        .streaming(log_stream::follow(before, news, hub.into_inner())))
+        .streaming(log_stream::follow(lines, hub.into_inner(), reader, pace.ping)))
 }
 
 fn resources_example() -> serde_json::Value {

@@ -68,7 +68,7 @@ pub(crate) async fn serve(
     let reason = tokio::select! {
         reason = client.listen(stream, session.clone(), pace) => reason,
         reason = write(&seat.outbox, session.clone(), pace) => reason,
-        () = client.credentials_end(pace) => Some(farewell(CloseCode::Policy, CREDENTIALS_ENDED)),
+        () = client.asker.credentials_end(&client.dashboard.access, pace.ping) => Some(farewell(CloseCode::Policy, CREDENTIALS_ENDED)),
         () = hub.closing() => Some(farewell(CloseCode::Away, "the server is closing")),
     };
     drop(seat);
@@ -198,21 +198,6 @@ impl Client {
         self.say("unsubscribed", asked, &serde_json::json!({"channels": names(&still_on)})).await;
     }
 
-    /// Resolves when what the client proved at the beginning no longer holds. Looked at as often as it is pinged.
-    async fn credentials_end(&self, pace: SocketPace) {
-        let mut turns = interval(pace.ping);
-        turns.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        while self.is_still_known().await {
-            turns.tick().await;
-        }
-    }
-
-    /// A database that does not answer ends nothing: the next look decides.
-    async fn is_still_known(&self) -> bool {
-        let Some(identity) = &self.asker.identity else { return false };
-        self.dashboard.access.still_holds(identity).await.unwrap_or(true)
-    }
-
     /// A client that goes away while its action is done takes nothing back: half of it would be done, and not noted.
     async fn act_to_the_end(&self, asked: ClientMessage) {
         let client = self.clone();
@@ -223,7 +208,8 @@ impl Client {
     }
 
     async fn act(&self, asked: &ClientMessage) {
-        let role = if self.is_still_known().await { self.asker.role() } else { Role::Open };
+        let is_known = self.asker.is_still_known(&self.dashboard.access).await;
+        let role = if is_known { self.asker.role() } else { Role::Open };
         let Some(outcome) = actions::perform(&self.dashboard, role, asked).await else {
             let takes = actions::ACTIONS.map(|(name, _)| name).join(", ");
             let message = format!("{:?} is none of {takes}", asked.action);

@@ -2,6 +2,7 @@
 //! is what is found, and nothing can be reached that the document does not name.
 
 use std::fmt::Write;
+use std::time::Duration;
 
 use api::operations::{Operations, ROLES, Role as Needs};
 use serde_json::{Value, json};
@@ -10,7 +11,7 @@ use test_support::fake_comfy::FakeComfy;
 use tokio_tungstenite::tungstenite;
 
 use super::callers::{Proof, cookie_header, everybody};
-use crate::world::{Server, World, socket::Client};
+use crate::world::{PATIENCE, Server, World, socket::Client};
 
 /// These end the sessions that the walk needs, and come last.
 const ENDS_SESSIONS: [&str; 2] = ["log_out", "revoke_all_sessions"];
@@ -213,8 +214,7 @@ async fn actions_of_the_socket_ask_for_the_same_roles() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_socket_ends_when_the_key_that_opened_it_is_revoked() {
     let world = World::new();
-    let pace = api::ws::SocketPace { ping: std::time::Duration::from_millis(20), ..api::ws::SocketPace::default() };
-    let server = world.serve_with(|config| config.socket_pace = pace).await;
+    let server = world.serve_with(|config| config.socket_pace.ping = Duration::from_millis(20)).await;
     let access = super::callers::shell(&world).await;
     let key = super::callers::key(&access, Role::Operate).await;
     let bearer = format!("Bearer {key}");
@@ -225,4 +225,19 @@ async fn a_socket_ends_when_the_key_that_opened_it_is_revoked() {
     access.revoke_key(&id).await.unwrap();
     let end = client.hear_end().await.unwrap();
     assert_eq!(end.code, tungstenite::protocol::frame::coding::CloseCode::Policy);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_follows_the_log_hears_no_more_of_it_when_their_key_is_revoked() {
+    let world = World::new();
+    let server = world.serve_with(|config| config.socket_pace.ping = Duration::from_millis(20)).await;
+    let access = super::callers::shell(&world).await;
+    let key = super::callers::key(&access, Role::Admin).await;
+    let follow = server.client.get(server.url("/api/system/logs?follow=true")).bearer_auth(&key).send();
+    let mut log = follow.await.unwrap().error_for_status().unwrap();
+    assert!(log.chunk().await.unwrap().is_some(), "it is heard");
+    let id = access.list_keys().await.unwrap()[0].id.clone();
+    access.revoke_key(&id).await.unwrap();
+    let to_its_end = async { while log.chunk().await.unwrap().is_some() {} };
+    tokio::time::timeout(PATIENCE, to_its_end).await.expect("it ends in time");
 }
