@@ -10,6 +10,7 @@ use actix_web::{
     web::Data,
 };
 use service::{Dashboard, access::Actor};
+use tracing::Instrument;
 
 use super::authenticate::{Asker, Rules, identify, refuse_foreign_page, unauthorized};
 use super::request::Asked;
@@ -80,12 +81,12 @@ impl Noted {
         self,
         work: impl Future<Output = Result<ServiceResponse<BoxBody>, Error>> + 'static,
     ) -> Result<ServiceResponse<BoxBody>, Error> {
-        let done = actix_web::rt::spawn(async move {
+        let done = async move {
             let answer = work.await?;
             audit::note(&self.dashboard, &self.asker, &self.operation, &self.target, answer.status()).await;
             Ok(answer)
-        });
-        match done.await {
+        };
+        match actix_web::rt::spawn(done.in_current_span()).await {
             Ok(answer) => answer,
             Err(ended) => match ended.try_into_panic() {
                 Ok(panic) => std::panic::resume_unwind(panic),

@@ -38,6 +38,19 @@ async fn what_is_logged_is_found_by_service_level_word_and_request() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_a_change_logs_has_the_id_of_its_request() {
+    let world = World::new();
+    let process = Process::serve(&world).await;
+    let (_, started) = process.json("POST", "/api/presets/SMALL/install", None).await;
+    process.until(&started["download_id"], "completed").await;
+    let url = format!("http://{}/api/presets/SMALL?confirm=true", process.address);
+    let gone = client().delete(url).header("X-Request-Id", "of-the-change").send().await.unwrap();
+    assert_eq!(gone.status(), 200);
+    let (_, found) = process.json("GET", "/api/system/logs?search=a preset was uninstalled", None).await;
+    assert_eq!(found.pointer("/logs/0/request_id"), Some(&"of-the-change".into()), "{found}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_follower_hears_what_was_and_then_what_comes_until_the_server_ends() {
     let world = World::new();
     let process = Process::serve(&world).await;
