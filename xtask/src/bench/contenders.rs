@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result};
+use serde_json::json;
 
 use super::download::Remote;
 use super::rows::CONNECTIONS;
@@ -13,6 +14,8 @@ use super::rows::CONNECTIONS;
 /// What was built or installed for the benchmark; curl, aria2c and openssl are found on the path.
 pub(super) struct Programs {
     pub(super) fetch: PathBuf,
+    /// The whole program.
+    pub(super) dashboard: PathBuf,
     pub(super) file_server: PathBuf,
     /// Of the environment that holds huggingface_hub.
     pub(super) python: PathBuf,
@@ -46,6 +49,7 @@ pub(super) fn single() -> Vec<Contender> {
 pub(super) fn many() -> Vec<Contender> {
     vec![
         writer("ours, hash and fsync", ours_on_sixteen_connections),
+        writer("ours, the whole program", install),
         writer("curl -Z --parallel-max 16", curl_parallel),
         writer("aria2c -j16", aria2_many),
     ]
@@ -74,6 +78,23 @@ fn fetch(programs: &Programs, files: &[Remote], output: &Path, connections: u64)
     }
     let mut command = Command::new(&programs.fetch);
     command.arg(output).arg(keep_list(output, &list)?).arg("--connections").arg(connections.to_string());
+    Ok(command)
+}
+
+/// A preset of all the files, installed from the shell: servers are asked for what they hold, and all of it is in the database.
+fn install(programs: &Programs, files: &[Remote], output: &Path) -> Result<Command> {
+    let listed = files.iter().map(|file| {
+        json!({"path": file.name, "url": file.url, "size": "1MB", "checksum": format!("sha256:{}", file.sha256)})
+    });
+    let preset = json!({
+        "id": "BENCH", "name": "Bench", "category": "Bench", "type": "image", "version": "1.0.0", "description": "",
+        "files": listed.collect::<Vec<_>>(), "tags": [],
+    });
+    let registry = json!({"version": "1", "schema_version": "1", "categories": {}, "presets": {"BENCH": preset}});
+    let mut command = Command::new(&programs.dashboard);
+    command.args(["install", "BENCH", "--preset-config-path"]).arg(keep_list(output, &registry.to_string())?);
+    command.arg("--workspace-dir").arg(output.join("workspace")).arg("--model-base-path").arg(output);
+    command.args(["--allow-private-sources", "1", "--connections-per-download", "16"]);
     Ok(command)
 }
 

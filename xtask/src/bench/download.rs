@@ -56,8 +56,11 @@ fn chosen(row: &Row, options: &Options) -> bool {
 fn build(workspace: &Workspace, python: PathBuf) -> Result<Programs> {
     run(&mut workspace.cargo(&["build", "--release", "--locked", "--package", "downloader", "--example", "fetch"]))?;
     run(&mut workspace.cargo(&["build", "--release", "--locked", "--package", "test-support", "--bins"]))?;
+    run(&mut workspace.cargo(&["build", "--release", "--locked", "--package", "api", "--bins"]))?;
     let release = workspace.metadata.target_directory.join("release").into_std_path_buf();
-    Ok(Programs { fetch: release.join("examples/fetch"), file_server: release.join("file-server"), python })
+    let [fetch, dashboard, file_server] =
+        ["examples/fetch", "comfyui-dashboard", "file-server"].map(|name| release.join(name));
+    Ok(Programs { fetch, dashboard, file_server, python })
 }
 
 /// What one contender needed, round by round.
