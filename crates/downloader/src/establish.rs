@@ -202,6 +202,16 @@ impl Fetching<'_> {
         Ok(())
     }
 
+    /// Nobody says how large the file is: there has to be room for as much as came since the last look.
+    pub(crate) async fn look_for_room_ahead(&mut self) -> Result<(), Halt> {
+        let here = self.incoming.map().present();
+        let ahead = here.saturating_sub(self.looked_for_room_at).max(BLOCK);
+        self.looked_for_room_at = here;
+        let (space, key) = (Arc::clone(&self.transfer.engine.space), self.transfer.key);
+        let part = Arc::clone(&self.incoming.part);
+        self.transfer.blocking(move || Ok(space.reserve(key, part.folder.as_ref(), ahead)?)).await
+    }
+
     /// Starts the connection that stores the first answer.
     fn start_first(&mut self, opened: Opened, start: u64) {
         let length = match opened.body {

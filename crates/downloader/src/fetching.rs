@@ -73,6 +73,8 @@ pub(crate) struct Fetching<'a> {
     pub(crate) sync_failures: u32,
     /// The file system has set the room aside.
     pub(crate) preallocated: bool,
+    /// What was here when room was last looked for, where nobody says how much there will be.
+    pub(crate) looked_for_room_at: u64,
 }
 
 pub(crate) type SyncResult = Result<(), (io::Error, BTreeSet<usize>)>;
@@ -130,6 +132,7 @@ impl<'a> Fetching<'a> {
             last_sync: Instant::now(),
             sync_failures: 0,
             preallocated: false,
+            looked_for_room_at: 0,
         };
         fetching.start_audit(blocks);
         fetching

@@ -33,7 +33,9 @@ impl Fetching<'_> {
         let waits = self.running.is_empty() && self.sources[self.current].waits();
         let growing = large && more_to_give && !waits && self.connections.is_growing();
         self.transfer.growing.store(growing, Relaxed);
-        if !self.preallocated {
+        if self.established && self.incoming.map().total().is_none() {
+            self.look_for_room_ahead().await?;
+        } else if !self.preallocated {
             let missing = self.incoming.map().missing();
             self.transfer.engine.space.still_needs(self.transfer.key, missing);
         }

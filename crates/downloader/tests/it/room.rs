@@ -146,6 +146,22 @@ async fn a_disk_that_fills_up_where_room_cannot_be_set_aside_pauses_the_job_unti
 }
 
 #[tokio::test]
+async fn a_file_whose_size_nobody_says_leaves_what_is_to_stay_free() {
+    let Some(disk) = small_disk("a_file_whose_size_nobody_says_leaves_what_is_to_stay_free") else { return };
+    let route = route(40 * MIB).chunked(Always).ignore_range(Always).rate(20_000_000, Always);
+    let mut rig = Rig::with(Settings { min_free_space: 8 * MIB, ..settings() });
+    rig.enqueue("job", vec![FileJob { destination: disk.file("f"), ..rig.known("f", &route) }]).await;
+    let (needed, available) = shortage(&rig.rest("job").await);
+    assert!(needed > 0 && available < needed, "{needed} needed, {available} available");
+    let room = rustix::fs::statvfs(&disk.folder).unwrap();
+    let free = room.f_bavail * room.f_frsize;
+    // It is looked for from time to time, not for each byte.
+    assert!((4 * MIB..9 * MIB).contains(&free), "{free} bytes are free");
+    assert!(rig.downloader.cancel(&JobId::new("job")).await.unwrap());
+    assert!(!disk.folder.join("f.part").exists());
+}
+
+#[tokio::test]
 async fn room_that_is_set_aside_is_not_taken_by_another_tenant() {
     let Some(disk) = small_disk("room_that_is_set_aside_is_not_taken_by_another_tenant") else { return };
     for percent in [0, 50, 99] {
