@@ -127,11 +127,12 @@ impl LastSteps {
 
 /// Cuts off what lies beyond the end, then brings everything to the disk. A failure here is final for what was written:
 /// the next run begins without it.
-fn sync_whole(incoming: &Incoming) -> Result<(), TransferError> {
+pub(crate) fn sync_whole(incoming: &Incoming) -> Result<(), TransferError> {
     let part = &incoming.part;
     let total = incoming.map().total();
     let size = part.size().map_err(|error| part.error("looking at", error))?;
-    if let Some(total) = total.filter(|total| *total < size) {
+    // Where other syncs came before this one, one that failed may have lost the length: it is said once more.
+    if let Some(total) = total.filter(|total| *total < size || part.has_journal()) {
         part.file.set_size(total).map_err(|error| part.error("cutting", error))?;
     }
     incoming.sync().map_err(|(error, covered)| {

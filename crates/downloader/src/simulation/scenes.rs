@@ -22,7 +22,7 @@ use crate::part::Part;
 use crate::prefix_hash::PrefixHash;
 use crate::start::{self, Beginning};
 use crate::world::Threads;
-use crate::{Destination, FileJob, RestartReason, SourceUrl};
+use crate::{Destination, FileJob, RestartReason, SourceUrl, finish};
 
 /// A partial file on a disk of its own, and what it is to hold in the end: one block.
 struct Scene {
@@ -33,7 +33,11 @@ struct Scene {
 
 impl Scene {
     fn set() -> Self {
-        let chance = Chance::new(1);
+        Self::by(1)
+    }
+
+    fn by(seed: u64) -> Self {
+        let chance = Chance::new(seed);
         let disk = MemoryDisk::new(chance.clone(), Arc::new(Trace::default()));
         let destination = destination();
         let folder = disk.open_parent(&destination, true).expect("a folder");
@@ -44,11 +48,16 @@ impl Scene {
     /// The same with a journal, and the first half stored.
     fn half_stored() -> (Self, Arc<Incoming>) {
         let scene = Self::set();
-        scene.part.begin_journal(&Identity { total: Some(BLOCK), ..Identity::default() }).expect("a journal");
-        let (meter, map) = (Arc::new(Meter::new(Some(BLOCK))), BlockMap::new(Some(BLOCK)));
-        let incoming = Arc::new(Incoming::new(Arc::clone(&scene.part), meter, map));
+        let incoming = scene.begun();
         scene.store(&incoming, 0..scene.content.len() / 2);
         (scene, incoming)
+    }
+
+    /// With a journal, and nothing stored.
+    fn begun(&self) -> Arc<Incoming> {
+        self.part.begin_journal(&Identity { total: Some(BLOCK), ..Identity::default() }).expect("a journal");
+        let (meter, map) = (Arc::new(Meter::new(Some(BLOCK))), BlockMap::new(Some(BLOCK)));
+        Arc::new(Incoming::new(Arc::clone(&self.part), meter, map))
     }
 
     fn store(&self, incoming: &Incoming, stretch: std::ops::Range<usize>) {
@@ -124,6 +133,27 @@ fn a_sync_that_fails_covers_what_was_written_while_it_ran() {
     disk.meanwhile.during_the_next(Work::Sync, move || scene.store_the_rest(&storing));
     let (_, covered) = incoming.sync().expect_err("a sync that fails");
     assert!(covered.contains(&0), "a block is lost and nobody knows");
+}
+
+#[test]
+fn a_length_that_a_failed_sync_lost_is_on_the_disk_in_the_end() {
+    // Whether it is lost is chance.
+    for seed in 0..8 {
+        let scene = Scene::by(seed);
+        scene.part.file.write_at(0, &[vec![1; 2 * BLOCK as usize].into()]).expect("room");
+        scene.part.file.sync().expect("a disk that works");
+        start::throw_away(&scene.part).expect("a disk that works");
+        scene.syncs_fail();
+        scene.part.file.sync().expect_err("a sync that fails");
+        scene.disk.recover();
+        let incoming = scene.begun();
+        scene.store(&incoming, 0..scene.content.len());
+        finish::sync_whole(&incoming).expect("a disk that works");
+        scene.part.folder.sync().expect("a disk that works");
+        scene.disk.power_cut();
+        let files = scene.disk.files();
+        assert!(files.values().any(|bytes| *bytes == scene.content), "seed {seed}: it is longer than it was");
+    }
 }
 
 /// Blocks, none of them stored, and the hash that follows them.
