@@ -120,44 +120,71 @@ mod tests {
         policy.permits_literal(&Url::parse(url).expect("a URL")).is_ok()
     }
 
+    const REFUSED: [&str; 42] = [
+        "http://127.0.0.1/",
+        "http://2130706433/",
+        "http://0x7f.1/",
+        "http://0177.0.0.1/",
+        "http://127.1/",
+        "http://①②⑦.0.0.1/",
+        "http://127。0。0。1/",
+        "http://10.0.0.1/",
+        "http://172.16.0.1/",
+        "http://192.168.1.1/",
+        "http://169.254.169.254/",
+        "http://100.100.100.200/",
+        "http://0.0.0.0/",
+        "http://224.0.0.1/",
+        "http://255.255.255.255/",
+        "http://[::1]/",
+        "http://[::]/",
+        "http://[fe80::1]/",
+        "http://[fd00:ec2::254]/",
+        "http://[::ffff:a9fe:a9fe]/",
+        "http://[::ffff:127.0.0.1]/",
+        "http://[64:ff9b::7f00:1]/",
+        "http://[64:ff9b:1::7f00:1]/",
+        "http://[2002:7f00:1::]/",
+        "http://[2001::1]/",
+        "http://[::7f00:1]/",
+        "http://[::ffff:0:7f00:1]/",
+        "http://[ff02::1]/",
+        "http://[fec0::1]/",
+        // The first and last of each block that is no one's to reach, and what lies beside it below.
+        "http://0.1.2.3/",
+        "http://100.64.0.0/",
+        "http://100.127.255.255/",
+        "http://192.0.0.170/",
+        "http://192.0.2.1/",
+        "http://192.88.99.1/",
+        "http://198.18.0.0/",
+        "http://198.19.255.255/",
+        "http://240.0.0.1/",
+        "http://[2001:1ff::1]/",
+        "http://[2001:db8::1]/",
+        "http://[3ff0::1]/",
+        "http://[3fff::1]/",
+    ];
+
     #[test]
     fn every_spelling_of_a_private_address_is_refused() {
         let strict = policy(PrivateSources::None);
-        let refused = [
-            "http://127.0.0.1/",
-            "http://2130706433/",
-            "http://0x7f.1/",
-            "http://0177.0.0.1/",
-            "http://127.1/",
-            "http://①②⑦.0.0.1/",
-            "http://127。0。0。1/",
-            "http://10.0.0.1/",
-            "http://172.16.0.1/",
-            "http://192.168.1.1/",
-            "http://169.254.169.254/",
-            "http://100.100.100.200/",
-            "http://0.0.0.0/",
-            "http://224.0.0.1/",
-            "http://255.255.255.255/",
-            "http://[::1]/",
-            "http://[::]/",
-            "http://[fe80::1]/",
-            "http://[fd00:ec2::254]/",
-            "http://[::ffff:a9fe:a9fe]/",
-            "http://[::ffff:127.0.0.1]/",
-            "http://[64:ff9b::7f00:1]/",
-            "http://[64:ff9b:1::7f00:1]/",
-            "http://[2002:7f00:1::]/",
-            "http://[2001::1]/",
-            "http://[::7f00:1]/",
-            "http://[::ffff:0:7f00:1]/",
-            "http://[ff02::1]/",
-            "http://[fec0::1]/",
-        ];
-        for url in refused {
+        for url in REFUSED {
             assert!(!verdict(&strict, url), "{url} was permitted");
         }
-        for url in ["http://1.1.1.1/", "http://[2606:4700::1111]/", "http://[::ffff:1.1.1.1]/", "http://a.example/"] {
+        let permitted = [
+            "http://1.1.1.1/",
+            "http://[2606:4700::1111]/",
+            "http://[::ffff:1.1.1.1]/",
+            "http://a.example/",
+            "http://100.63.255.255/",
+            "http://100.128.0.0/",
+            "http://198.17.255.255/",
+            "http://198.20.0.0/",
+            "http://223.255.255.255/",
+            "http://[2001:200::1]/",
+        ];
+        for url in permitted {
             assert!(verdict(&strict, url), "{url} was refused");
         }
     }

@@ -1,7 +1,7 @@
 //! Journals that are gone, torn, zeroed, old or flipped: believed as far as their records and the bytes on disk agree, at the
 //! price of the bytes that they do not prove.
 
-use downloader::{JobEvent, RestartReason};
+use downloader::{Arrival, Existing, FileJob, JobEvent, RestartReason, Sha256Digest};
 use test_support::file_server::{Content, FileServer, Route};
 
 use crate::rig::{MIB, Rig};
@@ -119,5 +119,22 @@ async fn a_torn_record_at_the_end_costs_nothing() {
     for torn in [&b"torn"[..], &[13, 0, 0, 0, 2], &[255; 40], &[0; 4096]] {
         let journal = [&left.journal, torn].concat();
         assert_eq!(left.resumed_with(Some(&journal), false).await, (vec![], HERE), "{torn:?}");
+    }
+}
+
+/// A kill came between the rename of a file, to be put in the place of another, and the removal of its journal.
+#[tokio::test]
+async fn a_journal_of_a_finished_file_proves_that_very_file_and_not_that_of_another_link() {
+    let left = left().await;
+    let other = FileServer::start().file("/f.bin", Content::pattern(43, SIZE));
+    let digest: Sha256Digest = left.route.sha256().parse().unwrap();
+    let record = [&[5], &digest.0[..]].concat();
+    let framed = [&33_u32.to_le_bytes()[..], &record, &crc32fast::hash(&record).to_le_bytes()].concat();
+    for (link, how) in [(&left.route, Arrival::AlreadyWhole), (&other, Arrival::Fetched)] {
+        let journal = [&left.journal[..], &framed].concat();
+        let mut rig = Rig::holding(&[("f.bin", &left.bytes), ("f.bin.part.journal", &journal)]);
+        let story = rig.fetch(FileJob { existing: Existing::Replace, ..rig.file("f.bin", &link.url()) }).await;
+        assert_eq!(story.outcome().how, how, "{:#?}", story.told());
+        rig.assert_whole("f.bin", &link.content());
     }
 }
