@@ -67,6 +67,16 @@ fn the_largest_claim_loses_its_second_half_to_a_thief() {
 }
 
 #[test]
+fn a_thief_begins_with_a_block_also_where_its_victim_is_in_the_middle_of_one() {
+    let mut map = BlockMap::new(Some(9 * BLOCK + 5));
+    let (victim, _) = map.claim(u64::MAX).expect("bytes are missing");
+    map.advance(victim, BLOCK / 2);
+    let (_, stolen) = map.steal(BLOCK, u64::MAX).expect("there is enough to share");
+    // A block is stored from its beginning: what comes for its second half alone would be of no use.
+    assert_eq!((stolen.next, stolen.end), (5 * BLOCK, 9 * BLOCK + 5));
+}
+
+#[test]
 fn of_a_long_claim_a_thief_takes_what_comes_soon_and_frees_the_rest() {
     let mut map = BlockMap::new(Some(100 * BLOCK));
     let (victim, _) = map.claim(u64::MAX).expect("bytes are missing");

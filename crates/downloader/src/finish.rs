@@ -167,7 +167,7 @@ fn wrong(file: &FileJob, part: &Part, content: &Content, expected: Option<Sha256
     }
 }
 
-fn commit(part: &Part, sha256: Sha256Digest, replace: bool) -> Result<bool, TransferError> {
+pub(crate) fn commit(part: &Part, sha256: Sha256Digest, replace: bool) -> Result<bool, TransferError> {
     if part.has_journal() {
         let noted = part.note(&[Record::Finished(sha256)]).and_then(|()| part.sync_journal());
         noted.map_err(|error| part.error("writing the journal of", error))?;

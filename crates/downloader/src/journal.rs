@@ -218,6 +218,15 @@ mod tests {
         assert!(journal.blocks.is_empty() && journal.hash_state.is_none() && journal.identity.is_some());
     }
 
+    #[test]
+    fn a_block_that_is_void_takes_the_state_of_the_hash_with_it_also_when_it_is_fetched_again() {
+        let (mut bytes, records) = sample();
+        Record::Void(0).write_to(&mut bytes);
+        records[1].write_to(&mut bytes);
+        let journal = Journal::read(&bytes);
+        assert_eq!((journal.blocks.len(), journal.hash_state), (2, None));
+    }
+
     proptest::proptest! {
         #[test]
         fn any_bytes_are_read_without_a_panic(bytes in proptest::collection::vec(proptest::num::u8::ANY, 0..300)) {

@@ -136,6 +136,17 @@ fn a_sync_that_fails_covers_what_was_written_while_it_ran() {
 }
 
 #[test]
+fn a_sync_that_fails_covers_what_an_earlier_process_left() {
+    let (scene, earlier) = Scene::half_stored();
+    let mut map = BlockMap::new(Some(BLOCK));
+    map.set(0, earlier.map().block(0));
+    let incoming = Incoming::new(Arc::clone(&scene.part), Arc::new(Meter::new(Some(BLOCK))), map);
+    scene.syncs_fail();
+    let (_, covered) = incoming.sync().expect_err("a sync that fails");
+    assert!(covered.contains(&0), "nobody knows whether it was ever on the disk");
+}
+
+#[test]
 fn a_length_that_a_failed_sync_lost_is_on_the_disk_in_the_end() {
     // Whether it is lost is chance.
     for seed in 0..8 {
@@ -154,6 +165,19 @@ fn a_length_that_a_failed_sync_lost_is_on_the_disk_in_the_end() {
         let files = scene.disk.files();
         assert!(files.values().any(|bytes| *bytes == scene.content), "seed {seed}: it is longer than it was");
     }
+}
+
+#[test]
+fn a_kill_right_after_the_rename_leaves_the_word_that_the_file_is_whole() {
+    let (scene, incoming) = Scene::half_stored();
+    scene.store_the_rest(&incoming);
+    // The word is written and synced, the file renamed.
+    scene.disk.begin_life(Troubles { operations_left: Some(3), ..Troubles::default() });
+    finish::commit(&scene.part, sha256(&scene.content), false).expect_err("it is killed");
+    scene.disk.begin_life(Troubles::default());
+    assert!(scene.disk.files().into_keys().any(|name| name.ends_with("f.bin")), "it has its name");
+    let journal = scene.part.read_journal().expect("a disk that works").expect("a journal");
+    assert_eq!(journal.finished, Some(sha256(&scene.content)));
 }
 
 /// Blocks, none of them stored, and the hash that follows them.
