@@ -1,5 +1,5 @@
 //! What goes into the audit trail: what somebody known did or was refused, over REST or the socket, and every login that was
-//! tried. Refusals of nobody are in the log only: a flood of them would wash the trail away.
+//! tried. Refusals of nobody, and of those who ask too often, are in the log only: a flood of them would wash the trail away.
 
 use actix_web::http::StatusCode;
 use service::{
@@ -12,8 +12,8 @@ use crate::operations::LOG_IN;
 
 /// Writes a line about an operation that changes something.
 pub(crate) async fn note(dashboard: &Dashboard, asker: &Asker, operation: &str, target: &str, status: StatusCode) {
-    let is_login = operation == LOG_IN && status != StatusCode::TOO_MANY_REQUESTS;
-    if asker.identity.is_none() && !is_login {
+    let is_somebody = asker.identity.is_some() || operation == LOG_IN;
+    if !is_somebody || status == StatusCode::TOO_MANY_REQUESTS {
         return;
     }
     let outcome = match status {

@@ -24,7 +24,7 @@ pub(super) fn describe(headers: &mut HeaderMap, decision: &Decision) {
 }
 
 /// The refusal of a client that asks too often; `None` where it does not.
-pub(super) fn refusal(decision: &Decision) -> Option<ApiError> {
+pub(crate) fn refusal(decision: &Decision) -> Option<ApiError> {
     let seconds = decision.retry_after?.as_secs_f64().ceil().max(1.0) as u64;
     let message = format!("More than {} requests in a minute; try again in {seconds} s", decision.limit);
     let refusal = ApiError::new(ErrorCode::RateLimitExceeded, message)

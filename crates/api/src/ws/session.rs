@@ -19,8 +19,8 @@ use super::{
 };
 use crate::audit;
 use crate::error::ApiError;
-use crate::middleware::authenticate::Asker;
 use crate::middleware::error_envelope::body_of;
+use crate::middleware::{authenticate::Asker, rate_limit};
 use crate::operations::Role;
 
 /// Most bytes of one message of a client.
@@ -210,7 +210,12 @@ impl Client {
     async fn act(&self, asked: &ClientMessage) {
         let is_known = self.asker.is_still_known(&self.dashboard.access).await;
         let role = if is_known { self.asker.role() } else { Role::Open };
-        let Some(outcome) = actions::perform(&self.dashboard, role, asked).await else {
+        let decision = self.dashboard.access.limits.check(&self.asker.client());
+        let outcome = match decision.and_then(|decision| rate_limit::refusal(&decision)) {
+            Some(refusal) => Some(Err(refusal)),
+            None => actions::perform(&self.dashboard, role, asked).await,
+        };
+        let Some(outcome) = outcome else {
             let takes = actions::ACTIONS.map(|(name, _)| name).join(", ");
             let message = format!("{:?} is none of {takes}", asked.action);
             return self.complain(&ApiError::invalid("action", message), &asked.request_id).await;

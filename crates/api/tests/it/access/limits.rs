@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use reqwest::Response;
+use serde_json::{Value, json};
 use service::{ManualClock, access::Role};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -52,7 +53,7 @@ async fn the_full_number_passes_at_once_and_after_retry_after_one_more() {
         assert_eq!((refused.status().as_u16(), number(&refused, HEADERS[1])), (429, 0));
         assert_eq!((number(&refused, "retry-after"), number(&refused, HEADERS[2])), (2, 1_767_225_660));
         assert_eq!(refused.headers()[HEADERS[3]], "2026-01-01T00:01:00Z");
-        let body: serde_json::Value = serde_json::from_str(&refused.text().await.unwrap()).unwrap();
+        let body: Value = serde_json::from_str(&refused.text().await.unwrap()).unwrap();
         assert_eq!(body["error"]["code"], "RATE_LIMIT_EXCEEDED");
     }
     clock.advance(2000);
@@ -170,4 +171,30 @@ async fn an_address_or_a_client_may_hold_so_many_connections_and_sockets_and_no_
         held.push(stream);
     }
     assert!(ended >= 8, "{ended} of 20 were sent away");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_asks_too_often_by_the_socket_or_without_it_is_refused_and_washes_no_line_out_of_the_audit_trail() {
+    let world = World::new();
+    let (server, _clock) = limited(&world, 10).await;
+    let access = shell(&world).await;
+    let (reader, admin) = (key(&access, Role::Read).await, key(&access, Role::Admin).await);
+    let bearer = format!("Bearer {reader}");
+    let mut client = Client::try_connect(&server, "/ws", &[("authorization", &bearer)]).await.unwrap();
+    let mut codes = Vec::new();
+    for _ in 0..20 {
+        client.say(json!({"type": "action", "action": "cancel_download", "data": {"download_id": "dl_0"}})).await;
+        let result = client.hear_one_of(&["action_result"]).await;
+        codes.push(result.pointer("/data/error/code").and_then(Value::as_str).unwrap().to_owned());
+    }
+    let (passed, refused) = codes.split_at(9);
+    assert!(passed.iter().all(|code| code == "FORBIDDEN"), "{codes:?}");
+    assert!(refused.iter().all(|code| code == "RATE_LIMIT_EXCEEDED"), "{codes:?}");
+    for _ in 0..20 {
+        let answer = server.client.delete(server.url("/api/models")).bearer_auth(&reader).send().await.unwrap();
+        assert_eq!(answer.status(), 429);
+    }
+    let trail = server.client.get(server.url("/api/audit")).bearer_auth(&admin).send().await.unwrap();
+    let trail: Value = trail.json().await.unwrap();
+    assert_eq!(trail["total"], 9, "{trail}");
 }
