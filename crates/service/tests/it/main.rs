@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
 mod at_once;
+mod at_random;
 mod downloads;
 mod estimates;
 mod installs;
