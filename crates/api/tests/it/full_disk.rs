@@ -85,8 +85,13 @@ fn path_of(download: &Value) -> String {
 async fn a_database_without_room_refuses_what_it_cannot_keep_and_goes_on_when_there_is_room() {
     let mut world = World::new();
     let gate = world.hold_a_preset();
+    let url = world.file("other", "other.safetensors", &Content::pattern(3, 50_000));
     let Some(disk) = SmallDisk::mount(&world, "data").await else { return };
     let process = disk.serve(&world).await;
+    let (status, other) =
+        process.json("POST", "/api/downloads", Some(json!({"url": url, "path": "loras/other.safetensors"}))).await;
+    assert_eq!(status, 202, "{other}");
+    process.until(&other["download_id"], "completed").await;
     let (status, held) = process.json("POST", "/api/presets/HELD/install", None).await;
     assert_eq!(status, 202, "{held}");
     process.until(&held["download_id"], "downloading").await;
@@ -96,6 +101,10 @@ async fn a_database_without_room_refuses_what_it_cannot_keep_and_goes_on_when_th
         let (status, answer) = process.json("POST", "/api/presets/SMALL/install", None).await;
         assert_eq!((status, &answer["error"]["code"]), (507, &json!("INSUFFICIENT_STORAGE")), "{answer}");
     }
+    let delete = json!({"paths": [other["path"]], "confirm": true});
+    let (status, deleted) = process.json("DELETE", "/api/models", Some(delete)).await;
+    assert_eq!((status, &deleted["deleted"]), (200, &json!(1)), "room can be made: {deleted}");
+
     gate.open();
     let arrived = async {
         let mut look = tokio::time::interval(Duration::from_millis(20));

@@ -55,7 +55,10 @@ impl Models {
         let removed = blocking(move || folder.remove(&gone)).await?;
         if matches!(removed, Ok(_) | Err(RemoveError::Missing)) {
             self.index.removed(path.as_str());
-            self.store.forget_file(path.as_str()).await?;
+            // What is known of a content holds for the file it was seen in alone: a rest of it, as on a full disk, is harmless.
+            if let Err(cause) = self.store.forget_file(path.as_str()).await {
+                tracing::warn!(path = path.as_str(), error = ?cause, "what was known of a deleted file could not be forgotten");
+            }
         }
         Ok(removed.map_err(Stayed::Remove))
     }
