@@ -1,7 +1,10 @@
 //! Many people who do whatever comes to their mind, all at once: nobody is told of a fault of ours, and in the end all is as it
 //! should be.
 
-use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
+use std::{
+    hash::{BuildHasher, BuildHasherDefault, DefaultHasher},
+    slice,
+};
 
 use futures_util::future::join_all;
 use service::{
@@ -78,8 +81,8 @@ async fn wish(running: &Running, dice: &mut Dice) -> (String, Result<(), Error>)
         3 => downloads.pause(&download).await.map(drop),
         4 | 5 => downloads.resume(&download).await.map(drop),
         6 => downloads.cancel(&download).await.map(drop),
-        7 => models.delete(&[path.clone()]).await.map(drop),
-        8 => downloads.repair(&[path.clone()]).await.map(drop),
+        7 => models.delete(slice::from_ref(&path)).await.map(drop),
+        8 => downloads.repair(slice::from_ref(&path)).await.map(drop),
         9 => models.validate(ValidateOptions { preset: Some(preset.clone()), ..Default::default() }).await.map(drop),
         _ => {
             let url = "https://huggingface.co/acme/0/resolve/main/shared.bin".to_owned();
