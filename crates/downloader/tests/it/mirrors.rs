@@ -67,6 +67,12 @@ async fn a_source_that_proves_nothing_or_holds_something_else_is_not_mixed_in() 
     let others = [
         ("weak validators", false, first().validator(Validator::Weak, Always), server(&content, 10_000_000)),
         ("another version", false, first(), server(&Content::pattern(75, 40 * MIB), 10_000_000)),
+        (
+            "no validators, and other bytes",
+            false,
+            first(),
+            server(&Content::pattern(75, 40 * MIB), 10_000_000).validator(Validator::Nothing, Always),
+        ),
         ("another size", true, first(), server(&Content::pattern(75, 39 * MIB), 10_000_000)),
         ("no ranges", true, first(), server(&content, 10_000_000).ignore_range(Always)),
     ];
