@@ -205,6 +205,20 @@ async fn blocks_that_go_past_the_cache_are_hashed_from_memory_in_whatever_order_
 }
 
 #[tokio::test]
+async fn what_is_hashed_already_and_void_is_hashed_anew() {
+    let (_scene, incoming, blocks, hash) = blocks_and_hash(2);
+    incoming.store_block(0, &blocks[1]).expect("room");
+    while hash.feed().is_near(0) {
+        tokio::task::yield_now().await;
+    }
+    incoming.void([0]).expect("a journal");
+    for (index, block) in blocks.iter().enumerate() {
+        incoming.store_block(index as u64 * BLOCK, block).expect("room");
+    }
+    assert_eq!(hash.finish().await.expect("a disk that works"), Some(sha256(&blocks.concat())));
+}
+
+#[tokio::test]
 async fn a_disk_that_takes_no_block_past_the_cache_gets_it_through_the_cache() {
     let (scene, incoming, blocks, hash) = blocks_and_hash(2);
     scene.disk.begin_life(Troubles { needs_cache: true, ..Troubles::default() });
