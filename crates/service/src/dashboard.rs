@@ -221,7 +221,7 @@ impl Dashboard {
             tracing::info!(download = %stored.row.id, state = stored.row.state.as_str(), "an unfinished download is taken up");
             let id = stored.row.id.clone();
             if let Err(cause) = self.downloads.take_up(stored).await {
-                tracing::error!(download = %id, error = ?cause, "an unfinished download is not taken up; it can be resumed");
+                tracing::error!(download = %id, error = ?cause, "an unfinished download is not taken up; the next start tries again");
             }
         }
         Ok(())

@@ -26,10 +26,11 @@ use std::{
 
 use jiff::Timestamp;
 use sqlx::{
-    Connection as _, SqlitePool,
+    Connection as _, Database, Sqlite, SqliteConnection, SqlitePool,
     migrate::{MigrateError, Migrator},
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteLockingMode, SqlitePoolOptions, SqliteSynchronous},
 };
+use sqlx_core::transaction::TransactionManager;
 
 pub(crate) use access::{PasswordOrigin, SecretHash, StoredKey};
 pub(crate) use arrivals::Turn;
@@ -101,20 +102,27 @@ async fn connect(path: &Path) -> Result<SqlitePool, sqlx::Error> {
         .synchronous(SqliteSynchronous::Full)
         .busy_timeout(BUSY_TIMEOUT)
         .foreign_keys(true);
-    // SQLite ends a transaction by itself when the disk is full or fails. sqlx does not learn of that: such a connection
-    // would count as within a transaction, and refuse every further one, for as long as it lives.
-    let pool = SqlitePoolOptions::new().min_connections(1).after_release(|connection, _| {
-        Box::pin(async move {
-            // What was to be rolled back is, once this is answered.
-            connection.ping().await?;
-            Ok(!connection.is_in_transaction())
-        })
-    });
+    // A connection is never too old: opening one again may need room that is no longer there.
+    let pool = SqlitePoolOptions::new().min_connections(1).idle_timeout(None).max_lifetime(None);
+    let pool = pool.after_release(|connection, _| Box::pin(agree_on_transactions(connection)));
     if is_network(path.parent().unwrap_or(Path::new("."))) {
         let options = options.journal_mode(SqliteJournalMode::Delete).locking_mode(SqliteLockingMode::Exclusive);
         return pool.max_connections(1).connect_with(options).await;
     }
     pool.max_connections(4).connect_with(options.journal_mode(SqliteJournalMode::Wal)).await
+}
+
+/// SQLite ends a transaction by itself when the disk is full or fails. sqlx does not learn of that: the connection would count
+/// as within a transaction, and refuse every further one, for as long as it lives.
+async fn agree_on_transactions(connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
+    // What was to be rolled back is, once this is answered.
+    connection.ping().await?;
+    if connection.is_in_transaction() {
+        // The rollback that sqlx still owes finds one to end.
+        sqlx::query("BEGIN").execute(&mut *connection).await?;
+        <Sqlite as Database>::TransactionManager::rollback(connection).await?;
+    }
+    Ok(true)
 }
 
 fn is_safe_version(version: &str) -> bool {
