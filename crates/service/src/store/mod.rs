@@ -31,6 +31,7 @@ use sqlx::{
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteLockingMode, SqlitePoolOptions, SqliteSynchronous},
 };
 use sqlx_core::transaction::TransactionManager;
+use tokio::time::Instant;
 
 pub(crate) use access::{PasswordOrigin, SecretHash, StoredKey};
 pub(crate) use arrivals::Turn;
@@ -54,6 +55,9 @@ const OLDEST_SAFE_SQLITE: [u32; 3] = [3, 51, 3];
 /// How long a statement waits for another one's lock before it fails.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// How long to wait before a locked database is opened again.
+const BUSY_PAUSE: Duration = Duration::from_millis(20);
+
 /// The open database. Cheap to clone.
 #[derive(Debug, Clone)]
 pub(crate) struct Store {
@@ -68,7 +72,7 @@ impl Store {
             std::fs::create_dir_all(folder).map_err(|cause| unusable(format!("its folder cannot be made: {cause}")))?;
         }
         make_private(path).map_err(|cause| unusable(format!("it cannot be opened: {cause}")))?;
-        let pool = connect(path).await.map_err(|cause| unusable(cause.to_string()))?;
+        let pool = connect_in_time(path).await.map_err(|cause| unusable(cause.to_string()))?;
         let version: String = sqlx::query_scalar("SELECT sqlite_version()").fetch_one(&pool).await?;
         if !is_safe_version(&version) {
             return Err(unusable(format!("SQLite {version} can corrupt it; 3.51.3 or newer is needed")));
@@ -93,6 +97,23 @@ impl Store {
 fn make_private(path: &Path) -> std::io::Result<()> {
     let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path)?;
     file.set_permissions(Permissions::from_mode(0o600))
+}
+
+/// Waits for whoever opens or closes the database at this moment: it counts as locked then, and SQLite does not always wait.
+async fn connect_in_time(path: &Path) -> Result<SqlitePool, sqlx::Error> {
+    let given_up_at = Instant::now() + BUSY_TIMEOUT;
+    loop {
+        match connect(path).await {
+            Err(cause) if is_busy(&cause) && Instant::now() < given_up_at => tokio::time::sleep(BUSY_PAUSE).await,
+            connected => return connected,
+        }
+    }
+}
+
+fn is_busy(cause: &sqlx::Error) -> bool {
+    let code = cause.as_database_error().and_then(sqlx::error::DatabaseError::code);
+    // The low byte is the kind, `SQLITE_BUSY`; the rest says more of it.
+    code.and_then(|code| code.parse::<u32>().ok()).is_some_and(|code| code & 0xff == 5)
 }
 
 async fn connect(path: &Path) -> Result<SqlitePool, sqlx::Error> {

@@ -77,12 +77,11 @@ impl<'a> Arrivals<'a> {
         });
         let (arrived, folder): (Vec<String>, _) = (arrived.collect(), downloads.index.folder().clone());
         let look = move || {
-            let stamp = |path: &str| folder.stamp(&ConfinedPath::parse(path).ok()?);
-            arrived
-                .into_iter()
-                .filter_map(|path| Some((stamp(&path)?, path)))
-                .map(|(stamp, path)| (path, stamp))
-                .collect()
+            let stamped = |path: String| {
+                let stamp = folder.stamp(&ConfinedPath::parse(&path).ok()?)?;
+                Some((path, stamp))
+            };
+            arrived.into_iter().filter_map(stamped).collect()
         };
         let stamps = blocking(look).await?;
         Ok(Self {
