@@ -40,6 +40,17 @@ impl Fault {
 }
 
 impl Victim {
+    /// One whose writes are lost, which was asked for a preset, and whose file has arrived since: it could keep neither.
+    async fn that_lost_writes() -> Option<(World, Self, Fault)> {
+        let mut world = World::new();
+        let gate = world.hold_a_preset();
+        let mut victim = Self::start(&world).await;
+        let fault = victim.lose_writes(&world).await?;
+        victim.is_refused().await;
+        victim.arrive_in_vain(&gate).await;
+        Some((world, victim, fault))
+    }
+
     async fn start(world: &World) -> Self {
         let mut child = call_in(world, &["serve", "--listen", "127.0.0.1:0"]).spawn().unwrap();
         let log = BufReader::new(child.stderr.take().unwrap()).lines();
@@ -98,12 +109,7 @@ fn path_of(download: &Value) -> String {
 
 #[tokio::test]
 async fn what_was_answered_is_there_after_a_kill_while_syncs_of_the_database_fail() {
-    let mut world = World::new();
-    let gate = world.hold_a_preset();
-    let mut victim = Victim::start(&world).await;
-    let Some(fault) = victim.lose_writes(&world).await else { return };
-    victim.is_refused().await;
-    victim.arrive_in_vain(&gate).await;
+    let Some((world, victim, fault)) = Victim::that_lost_writes().await else { return };
     victim.process.signal("-KILL");
     victim.process.end(PATIENCE).await;
     drop(fault);
@@ -117,12 +123,7 @@ async fn what_was_answered_is_there_after_a_kill_while_syncs_of_the_database_fai
 
 #[tokio::test]
 async fn everything_goes_on_when_syncs_of_the_database_succeed_again() {
-    let mut world = World::new();
-    let gate = world.hold_a_preset();
-    let mut victim = Victim::start(&world).await;
-    let Some(fault) = victim.lose_writes(&world).await else { return };
-    victim.is_refused().await;
-    victim.arrive_in_vain(&gate).await;
+    let Some((_world, mut victim, fault)) = Victim::that_lost_writes().await else { return };
     fault.end().await;
 
     // The log is read on: a program whose pipe is full would wait.
