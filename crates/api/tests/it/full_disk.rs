@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use test_support::file_server::Content;
+use test_support::requirements::{Requirement, available};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, ChildStdin, Command};
 
@@ -25,27 +26,22 @@ struct SmallDisk {
 }
 
 impl SmallDisk {
-    /// `None`, and a word why, where the machine gives no mounts to those who are not root.
+    /// `None` where the test is skipped because the machine permits no mounts.
     async fn mount(world: &World, folder: &str) -> Option<Self> {
+        if !available(&[Requirement::MountNamespace]) {
+            return None;
+        }
         let folder = world.folder.path().join(folder);
         std::fs::create_dir_all(&folder).unwrap();
         let mut holder = Command::new("unshare");
         holder
             .args(["-rm", "sh", "-c", "mount -t tmpfs -o size=3m none \"$0\" && echo mounted && exec cat"])
             .arg(&folder);
-        holder.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).kill_on_drop(true);
-        let mounted = match holder.spawn() {
-            Ok(mut holder) => {
-                let mut lines = BufReader::new(holder.stdout.take().unwrap()).lines();
-                let said = tokio::time::timeout(PATIENCE, lines.next_line()).await.expect("it says so in time");
-                said.unwrap().map(|_| holder)
-            }
-            Err(_) => None,
-        };
-        let Some(mut holder) = mounted else {
-            eprintln!("skipped: unshare is not installed, or this machine gives no mount namespace to it");
-            return None;
-        };
+        holder.stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true);
+        let mut holder = holder.spawn().unwrap();
+        let mut lines = BufReader::new(holder.stdout.take().unwrap()).lines();
+        let line = tokio::time::timeout(PATIENCE, lines.next_line()).await.expect("it says so in time").unwrap();
+        assert_eq!(line.as_deref(), Some("mounted"));
         let seen = Path::new("/proc").join(holder.id().unwrap().to_string()).join("root");
         let hold = holder.stdin.take().unwrap();
         Some(Self { holder, _hold: hold, folder: seen.join(folder.strip_prefix("/").unwrap()) })

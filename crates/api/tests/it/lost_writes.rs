@@ -5,6 +5,7 @@ use std::process::Stdio;
 
 use serde_json::{Value, json};
 use test_support::file_server::{Content, Gate};
+use test_support::requirements::{Requirement, available};
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::process::{Child, ChildStderr, Command};
 
@@ -41,11 +42,15 @@ impl Fault {
 
 impl Victim {
     /// One whose writes are lost, which was asked for a preset, and whose file has arrived since: it could keep neither.
+    /// `None` where the test is skipped because the machine permits no tracing.
     async fn that_lost_writes() -> Option<(World, Self, Fault)> {
+        if !available(&[Requirement::Tracing]) {
+            return None;
+        }
         let mut world = World::new();
         let gate = world.hold_a_preset();
         let mut victim = Self::start(&world).await;
-        let fault = victim.lose_writes(&world).await?;
+        let fault = victim.lose_writes(&world).await;
         victim.is_refused().await;
         victim.arrive_in_vain(&gate).await;
         Some((world, victim, fault))
@@ -61,23 +66,19 @@ impl Victim {
         Self { process, log, held: held["download_id"].clone() }
     }
 
-    /// From now on every sync of the database's log fails. `None`: this machine lets nobody do that.
-    async fn lose_writes(&self, world: &World) -> Option<Fault> {
+    /// From now on every sync of the database's log fails.
+    async fn lose_writes(&self, world: &World) -> Fault {
         let mut strace = Command::new("strace");
         strace.args(["-f", "-o"]).arg(world.folder.path().join("trace"));
         strace.args(["-e", "trace=fsync,fdatasync", "-e", "inject=fsync,fdatasync:error=EIO"]);
         strace.arg("-P").arg(world.folder.path().join("data/dashboard.db-wal"));
         strace.args(["-p", &self.process.child.id().unwrap().to_string()]);
         strace.stdin(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true);
-        if let Ok(mut strace) = strace.spawn() {
-            let mut told = BufReader::new(strace.stderr.take().unwrap()).lines();
-            let line = tokio::time::timeout(PATIENCE, told.next_line()).await.expect("it says so in time").unwrap();
-            if line.is_some_and(|line| line.contains("attached")) {
-                return Some(Fault { strace, _told: told });
-            }
-        }
-        eprintln!("skipped: strace is not installed, or may not trace here");
-        None
+        let mut strace = strace.spawn().unwrap();
+        let mut told = BufReader::new(strace.stderr.take().unwrap()).lines();
+        let line = tokio::time::timeout(PATIENCE, told.next_line()).await.expect("it says so in time").unwrap();
+        assert!(line.as_ref().is_some_and(|line| line.contains("attached")), "strace says {line:?}");
+        Fault { strace, _told: told }
     }
 
     /// Lets the held file arrive, and reads the log until it has said twice that this cannot be stored.

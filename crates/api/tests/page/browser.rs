@@ -1,7 +1,6 @@
 //! A person at a browser: opens, clicks, types, and waits until something is seen. Knows no page.
 
-use std::io::{BufRead, BufReader, Write};
-use std::path::Path;
+use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -9,9 +8,8 @@ use fantoccini::wd::Capabilities;
 use fantoccini::{Client, ClientBuilder, Locator};
 use hyper_util::client::legacy::connect::HttpConnector;
 use serde_json::json;
+use test_support::requirements::{CHROMEDRIVER, CHROMIUM, available};
 
-const CHROMIUM: &str = "/usr/bin/chromium";
-const DRIVER: &str = "/usr/bin/chromedriver";
 /// Quiet and alone: nothing of its own goes over the network.
 const ARGUMENTS: [&str; 9] = [
     "--headless=new",
@@ -42,15 +40,18 @@ pub(crate) struct Driver {
 }
 
 impl Browser {
-    /// The steering program, or `None` and a line on the terminal that names the test that was skipped.
-    pub(crate) fn driver_for(test: &str) -> Option<Driver> {
-        if let Some(missing) = [CHROMIUM, DRIVER].into_iter().find(|program| !Path::new(program).exists()) {
-            // Straight to the terminal: what a passing test prints is otherwise swallowed.
-            let _ = writeln!(std::io::stderr(), "SKIPPED {test}: there is no {missing} on this machine");
+    /// The steering program; `None` where the test is skipped for the lack of a browser.
+    #[track_caller]
+    pub(crate) fn driver() -> Option<Driver> {
+        if !available(&[CHROMIUM, CHROMEDRIVER]) {
             return None;
         }
-        let mut process =
-            Command::new(DRIVER).arg("--port=0").stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let mut process = Command::new(CHROMEDRIVER.path().unwrap())
+            .arg("--port=0")
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
         let lines = BufReader::new(process.stdout.take().unwrap()).lines();
         let port = lines.map_while(Result::ok).find_map(|line| port_in(&line)).expect("chromedriver names its port");
         Some(Driver { process, port })
@@ -59,7 +60,7 @@ impl Browser {
     /// Opens a window; [`Browser::open`] goes to places at `address`.
     pub(crate) async fn start(driver: Driver, address: &str) -> Self {
         let mut capabilities = Capabilities::new();
-        capabilities.insert("goog:chromeOptions".to_owned(), json!({"binary": CHROMIUM, "args": ARGUMENTS}));
+        capabilities.insert("goog:chromeOptions".to_owned(), json!({"binary": CHROMIUM.path(), "args": ARGUMENTS}));
         let client = ClientBuilder::new(HttpConnector::new())
             .capabilities(capabilities)
             .connect(&format!("http://127.0.0.1:{}", driver.port))

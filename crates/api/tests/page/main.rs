@@ -1,5 +1,5 @@
-//! The page in a real browser against the real binary: what a person does, and what they see then. Each test skips itself by
-//! name where the machine has no browser. Knows the page by its words and roles, not by its scripts.
+//! The page in a real browser against the real binary: what a person does, and what they see then. A test is
+//! skipped where the machine has no browser. Knows the page by its words and roles, not by its scripts.
 #![expect(clippy::unwrap_used, reason = "a stage that cannot be set fails the test that asked for it")]
 
 mod browser;
@@ -10,7 +10,7 @@ use stage::{FILE_SIZE, PRESET, Stage};
 
 #[tokio::test]
 async fn a_preset_is_installed_from_the_page_and_seen_arriving() {
-    let Some(stage) = Stage::set("a_preset_is_installed_from_the_page_and_seen_arriving").await else { return };
+    let Some(stage) = Stage::set().await else { return };
     stage.browser.open("#/presets").await;
     stage.browser.see_text("#presets-summary", "56 presets, 0 installed").await;
 
@@ -39,9 +39,7 @@ async fn a_preset_is_installed_from_the_page_and_seen_arriving() {
 
 #[tokio::test]
 async fn a_download_is_paused_resumed_and_cancelled_with_its_buttons() {
-    let Some(stage) = Stage::set("a_download_is_paused_resumed_and_cancelled_with_its_buttons").await else {
-        return;
-    };
+    let Some(stage) = Stage::set().await else { return };
     let gate = stage.hub.hold_after_total(FILE_SIZE / 2);
     stage.browser.open("#/presets").await;
     stage.browser.click_named("Install SDXL Base 1.0").await;
@@ -61,9 +59,7 @@ async fn a_download_is_paused_resumed_and_cancelled_with_its_buttons() {
 
 #[tokio::test]
 async fn a_pasted_link_becomes_a_model_and_a_model_goes_only_when_confirmed() {
-    let Some(stage) = Stage::set("a_pasted_link_becomes_a_model_and_a_model_goes_only_when_confirmed").await else {
-        return;
-    };
+    let Some(stage) = Stage::set().await else { return };
     let detail = stage.link_to("/detail.safetensors");
     stage.browser.open("#/models").await;
     stage.browser.click("#add-link").await;
@@ -85,7 +81,7 @@ async fn a_pasted_link_becomes_a_model_and_a_model_goes_only_when_confirmed() {
 
 #[tokio::test]
 async fn a_refused_link_is_explained_where_it_was_typed() {
-    let Some(stage) = Stage::set("a_refused_link_is_explained_where_it_was_typed").await else { return };
+    let Some(stage) = Stage::set().await else { return };
     stage.browser.open("#/models").await;
     stage.browser.click("#add-link").await;
     stage.browser.fill("dialog[open] textarea", "file:///etc/passwd").await;
@@ -96,8 +92,7 @@ async fn a_refused_link_is_explained_where_it_was_typed() {
 
 #[tokio::test]
 async fn a_stranger_sees_nothing_until_the_password_is_given() {
-    let test = "a_stranger_sees_nothing_until_the_password_is_given";
-    let Some(stage) = Stage::set_closed(test, "correct horse battery").await else { return };
+    let Some(stage) = Stage::set_closed("correct horse battery").await else { return };
     stage.browser.open("#/presets").await;
     stage.browser.fill("#login input", "wrong").await;
     stage.browser.click("#login button").await;
@@ -113,7 +108,7 @@ async fn a_stranger_sees_nothing_until_the_password_is_given() {
 
 #[tokio::test]
 async fn the_page_finds_its_server_again_after_a_restart() {
-    let Some(mut stage) = Stage::set("the_page_finds_its_server_again_after_a_restart").await else { return };
+    let Some(mut stage) = Stage::set().await else { return };
     stage.browser.open("#/presets").await;
     stage.browser.see("#connection[data-state='live']").await;
     stage.product.kill();
@@ -125,7 +120,7 @@ async fn the_page_finds_its_server_again_after_a_restart() {
 
 #[tokio::test]
 async fn the_page_asks_no_other_server_and_fits_a_phone() {
-    let Some(stage) = Stage::set("the_page_asks_no_other_server_and_fits_a_phone").await else { return };
+    let Some(stage) = Stage::set().await else { return };
     for width in [360, 1400] {
         stage.browser.resize(width).await;
         for section in ["presets", "downloads", "models", "workflows", "queue", "logs"] {

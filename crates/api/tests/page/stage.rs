@@ -27,9 +27,9 @@ pub(crate) struct PresetFile {
 }
 
 impl Stage {
-    /// Sets it for the test of this name; `None`, and a line that says why, where there is no browser.
-    pub(crate) async fn set(test: &str) -> Option<Self> {
-        let mut stage = Self::set_with(test, Vec::new()).await?;
+    /// Sets it; `None` where the test is skipped for the lack of a browser.
+    pub(crate) async fn set() -> Option<Self> {
+        let mut stage = Self::set_with(Vec::new()).await?;
         let preset = stage.browser.json(&format!("/api/presets/{PRESET}")).await;
         let files = preset["files"].as_array().unwrap().iter().enumerate();
         stage.files = files.map(|(index, file)| serve(&stage.hub, index, file)).collect();
@@ -37,12 +37,12 @@ impl Stage {
     }
 
     /// The same, closed to whoever does not know the password; the stand-in serves no preset.
-    pub(crate) async fn set_closed(test: &str, password: &str) -> Option<Self> {
-        Self::set_with(test, vec![("ACCESS_PASSWORD", password.to_owned())]).await
+    pub(crate) async fn set_closed(password: &str) -> Option<Self> {
+        Self::set_with(vec![("ACCESS_PASSWORD", password.to_owned())]).await
     }
 
-    async fn set_with(test: &str, mut settings: Vec<(&'static str, String)>) -> Option<Self> {
-        let driver = Browser::driver_for(test)?;
+    async fn set_with(mut settings: Vec<(&'static str, String)>) -> Option<Self> {
+        let driver = Browser::driver()?;
         let hub = FileServer::start();
         settings.push(("HF_ENDPOINT", hub.url("").trim_end_matches('/').to_owned()));
         let product = Product::start(settings);

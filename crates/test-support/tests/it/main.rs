@@ -6,3 +6,4 @@ mod fake_civitai;
 mod fake_hub;
 mod file_server;
 mod raw_client;
+mod requirements;
