@@ -109,8 +109,7 @@ fn test_product(workspace: &Workspace) -> Result<()> {
         .map(|target| target.name.as_str())
         .collect();
     if targets.is_empty() {
-        println!("no test starts the product yet");
-        return Ok(());
+        bail!("no test target of `api` starts the product");
     }
     let mut arguments = vec!["test", "--locked", "--workspace"];
     arguments.extend(targets.iter().flat_map(|target| ["--test", target]));

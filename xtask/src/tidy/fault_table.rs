@@ -23,16 +23,19 @@ const TESTED_IN: &[&str] = &["crates/downloader/", "xtask/src/torture/", "xtask/
 
 fn findings_in(table: &str, sources: &[SourceFile]) -> Vec<Finding> {
     let mut findings = Vec::new();
+    let mut rows = 0;
     for (number, line) in table.lines().enumerate().filter(|(_, line)| line.starts_with('|')) {
         let place = format!("{TABLE}:{}", number + 1);
         let cells: Vec<&str> = line.trim_matches('|').split('|').collect();
         let [_, _, tests, code] = cells.as_slice() else {
+            rows += 1;
             findings.push(Finding::new(place, "a row has four cells: fault, outcome, tests, code"));
             continue;
         };
         if is_head(tests) {
             continue;
         }
+        rows += 1;
         let missing =
             words(tests).filter(|test| !is_test(test, sources)).map(|test| format!("there is no test `{test}`"));
         let gone = words(code).filter(|file| !is_code(file, sources)).map(|file| format!("there is no file `{file}`"));
@@ -41,6 +44,9 @@ fn findings_in(table: &str, sources: &[SourceFile]) -> Vec<Finding> {
             findings
                 .push(Finding::new(place, "name the test that shows it, as `file::name`, and the file that does it"));
         }
+    }
+    if rows == 0 {
+        findings.push(Finding::new(TABLE, "there is no row: the table has another form"));
     }
     findings
 }
@@ -88,5 +94,6 @@ mod tests {
         assert_eq!(of("| a cut | resumed | `cuts::a_cut_resumes` | `gone.rs` |"), 1);
         assert_eq!(of("| a cut | resumed | by hand | `fetch.rs` |"), 1);
         assert_eq!(of("| a cut | resumed | `cuts::a_cut_resumes` |"), 1);
+        assert_eq!(findings_in(head, &sources).len(), 1, "a table without rows");
     }
 }

@@ -29,9 +29,30 @@ impl Pacer {
 
     /// Waits until `bytes` more may go out at `rate` bytes a second.
     pub(super) async fn wait(&mut self, bytes: u64, rate: u64) {
+        tokio::time::sleep_until(self.due(Instant::now(), bytes, rate)).await;
+    }
+
+    /// When `bytes` more may go out at `rate` bytes a second.
+    fn due(&mut self, now: Instant, bytes: u64, rate: u64) -> Instant {
         let cost = Duration::from_secs_f64(bytes as f64 / rate as f64);
-        let now = Instant::now();
         self.free_at = self.free_at.max(now.checked_sub(LATENESS).unwrap_or(now)) + cost;
-        tokio::time::sleep_until(self.free_at).await;
+        self.free_at
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pace_is_exact_and_catches_up_a_tenth_of_a_second_at_most() {
+        let start = Instant::now();
+        let mut pacer = Pacer { free_at: start };
+        let after = |milliseconds| start + Duration::from_millis(milliseconds);
+        let mut send = |now, bytes| pacer.due(after(now), bytes, 1_000_000);
+        assert_eq!(send(0, 100_000), after(100), "100 kB at 1 MB/s");
+        assert_eq!(send(100, 100_000), after(200));
+        assert_eq!(send(250, 100_000), after(300), "50 ms late, and caught up");
+        assert_eq!(send(1_000, 100_000), after(1_000), "700 ms late: only the last 100 are caught up");
     }
 }
