@@ -3,7 +3,7 @@
 use comfy_client::{graph::is_ui_format, requirements::media_kind};
 use serde_json::{Map, Value, json};
 
-use super::{GraphToRun, NewPrompt, PromptAccepted, PromptState, Prompts};
+use super::{End, GraphToRun, NewPrompt, PromptAccepted, Prompts, Stage};
 use crate::{
     Error, RefusedWorkflow, ids,
     store::{PromptInsert, Queued},
@@ -63,7 +63,7 @@ impl Prompts {
         self.rounds.after(self.comfy.settings.timeout).await;
         let Some(row) = self.store.prompt(id).await? else { return Ok(Value::Null) };
         match row.failure {
-            Some(failure) if row.state == PromptState::Failed && !failure.error.is_null() => {
+            Some(failure) if row.stage == Stage::Ended(End::Failed) && !failure.error.is_null() => {
                 let (error, node_errors) = (failure.error, failure.node_errors);
                 Err(Error::InvalidWorkflow(Box::new(RefusedWorkflow { faults: Vec::new(), error, node_errors })))
             }

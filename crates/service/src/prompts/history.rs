@@ -30,7 +30,7 @@ impl Prompts {
         let client = &self.comfy.client;
         if let Some(execution) = client.history(id).await? {
             let end = ended_by(&execution, self.clock.now());
-            let foreign = foreign(&execution.row, end.state, self.kind_of(&execution.row.prompt).await);
+            let foreign = foreign(&execution.row, end.end.state(), self.kind_of(&execution.row.prompt).await);
             return Ok(PromptRecord {
                 outputs: end.outputs,
                 failure: end.failure,
@@ -71,7 +71,7 @@ pub(super) fn find<'a>(queue: &'a Queue, id: &str) -> Option<(&'a QueueRow, Prom
 fn record_of(row: PromptRow) -> PromptRecord {
     PromptRecord {
         prompt_id: row.id,
-        state: row.state,
+        state: row.stage.state(),
         by_another_client: row.by_another_client,
         number: Some(row.number as f64),
         priority: (!row.by_another_client).then_some(row.priority),

@@ -10,6 +10,7 @@ mod prepare;
 mod queue;
 mod rounds;
 mod run;
+mod stage;
 mod state;
 mod steer;
 mod tell;
@@ -24,10 +25,10 @@ use tokio::sync::watch;
 
 pub use history::PromptHistoryQuery;
 pub(crate) use history::client_of;
-pub(crate) use plan::{Candidate, Plan};
+pub(crate) use plan::{Candidate, Plan, Wish};
 pub(crate) use rounds::Rounds;
 pub(crate) use run::{Run, Step, ToldEnd};
-pub(crate) use state::Handover;
+pub(crate) use stage::{Effect, End, MAX_ATTEMPTS, Stage, StageEvent, step};
 pub use state::{PromptFailure, PromptState};
 pub(crate) use tell::{ended_by, plain_end};
 pub use view::{
@@ -65,7 +66,7 @@ impl Prompts {
     pub async fn progress(&self) -> Result<Vec<WorkflowProgress>, Error> {
         let rows = self.store.unfinished_prompts().await?;
         let runs = self.runs();
-        let running = rows.into_iter().filter(|row| row.state == PromptState::Running);
+        let running = rows.into_iter().filter(|row| row.stage.state() == PromptState::Running);
         Ok(running
             .filter_map(|row| Some(tell::progress_of(&row.id, StepKind::Progress, runs.get(&row.id)?.step())))
             .collect())

@@ -3,17 +3,27 @@
 //! ComfyUI runs the lowest number first and breaks ties by id, so every prompt gets a number of its own: behind everything
 //! that waits there, or, with a priority, before everything of other clients.
 
-use comfy_client::Queue;
+use comfy_client::{Queue, QueueRow};
 
-/// One of our prompts that may be in ComfyUI now or soon; prompts that somebody ended are not among them.
+/// One of our unfinished prompts.
 #[derive(Debug, Clone)]
 pub(crate) struct Candidate {
     pub(crate) id: String,
     /// Unique, in the order of submission.
     pub(crate) number: u64,
     pub(crate) priority: u32,
-    /// It was sent, and what became of it is not known yet: it keeps its place until it is.
-    pub(crate) is_unsettled: bool,
+    pub(crate) wish: Wish,
+}
+
+/// What a prompt wants of ComfyUI.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wish {
+    /// A place in its queue; it may have it already.
+    Run,
+    /// It was sent, and what became of it is not known yet: it keeps its place until that is known.
+    Unsettled,
+    /// To get out: it is cancelled. Only where it runs does it take a place, until it is stopped.
+    Leave,
 }
 
 /// What to do, in this order.
@@ -34,17 +44,15 @@ impl Plan {
     pub(crate) fn make(ours: &[Candidate], queue: &Queue, ahead: usize, is_paused: bool, last: f64) -> Self {
         let is_ours = |id: &str| ours.iter().any(|candidate| candidate.id == id);
         let running = queue.running.iter().filter(|row| is_ours(&row.prompt_id)).count();
-        let unsettled = ours.iter().filter(|candidate| candidate.is_unsettled).count();
+        let unsettled = ours.iter().filter(|candidate| candidate.wish == Wish::Unsettled).count();
         let room = if is_paused { 0 } else { ahead.saturating_sub(running + unsettled) };
         let runs = |id: &str| queue.running.iter().any(|row| row.prompt_id == id);
         let wanted: Vec<&Candidate> =
-            ours.iter().filter(|candidate| !candidate.is_unsettled && !runs(&candidate.id)).take(room).collect();
-        let there: Vec<(&str, f64)> = queue
-            .pending
-            .iter()
-            .filter(|row| is_ours(&row.prompt_id))
-            .map(|row| (row.prompt_id.as_str(), row.number))
-            .collect();
+            ours.iter().filter(|candidate| candidate.wish == Wish::Run && !runs(&candidate.id)).take(room).collect();
+        let leaves = |id: &str| ours.iter().any(|candidate| candidate.id == id && candidate.wish == Wish::Leave);
+        let (leaving, there): (Vec<&QueueRow>, Vec<&QueueRow>) =
+            queue.pending.iter().filter(|row| is_ours(&row.prompt_id)).partition(|row| leaves(&row.prompt_id));
+        let there: Vec<(&str, f64)> = there.into_iter().map(|row| (row.prompt_id.as_str(), row.number)).collect();
         let others: Vec<f64> =
             queue.pending.iter().filter(|row| !is_ours(&row.prompt_id)).map(|row| row.number).collect();
         let first_of_others = others.iter().copied().min_by(f64::total_cmp);
@@ -61,7 +69,9 @@ impl Plan {
             (candidate.id.clone(), number)
         });
         let hand_in = hand_in.collect();
-        Self { take_back: there[kept..].iter().map(|(id, _)| (*id).to_owned()).collect(), hand_in }
+        let leaving = leaving.into_iter().map(|row| row.prompt_id.as_str());
+        let take_back = leaving.chain(there[kept..].iter().map(|(id, _)| *id)).map(str::to_owned).collect();
+        Self { take_back, hand_in }
     }
 }
 
@@ -81,7 +91,6 @@ fn number_for(candidate: &Candidate, before: Option<f64>, first_of_others: Optio
 
 #[cfg(test)]
 mod tests {
-    use comfy_client::QueueRow;
     use serde_json::Value;
 
     use super::*;
@@ -91,7 +100,7 @@ mod tests {
             id: (*id).to_owned(),
             number: at as u64 + 1,
             priority: *priority,
-            is_unsettled: false,
+            wish: Wish::Run,
         };
         ids.iter().enumerate().map(candidate).collect()
     }
@@ -158,9 +167,21 @@ mod tests {
     #[test]
     fn a_prompt_whose_fate_is_not_known_keeps_its_place() {
         let mut candidates = ours(&[("a", 0), ("b", 0), ("c", 0)]);
-        candidates[0].is_unsettled = true;
+        candidates[0].wish = Wish::Unsettled;
         let plan = Plan::make(&candidates, &Queue::default(), 2, false, 0.0);
         assert_eq!(ids(&plan), ["b"]);
+    }
+
+    #[test]
+    fn cancelled_prompt_takes_no_place_unless_it_runs() {
+        let mut candidates = ours(&[("a", 0), ("b", 0)]);
+        candidates[0].wish = Wish::Leave;
+        let plan = Plan::make(&candidates, &Queue::default(), 1, false, 0.0);
+        assert_eq!(ids(&plan), ["b"]);
+        let plan = Plan::make(&candidates, &queue(&[], &[("a", 1.1)]), 1, false, 0.0);
+        assert_eq!((plan.take_back.as_slice(), ids(&plan)), (["a".to_owned()].as_slice(), vec!["b"]));
+        let plan = Plan::make(&candidates, &queue(&[("a", 1.1)], &[]), 1, false, 0.0);
+        assert_eq!(plan, Plan::default());
     }
 
     #[test]

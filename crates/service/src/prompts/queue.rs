@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use comfy_client::{Queue, QueueRow};
 
-use super::{Handover, PromptState, Prompts, QueueEntry, QueueView, history::client_of};
+use super::{PromptState, Prompts, QueueEntry, QueueView, history::client_of};
 use crate::{Error, store::PromptRow};
 
 impl Prompts {
@@ -53,7 +53,7 @@ fn of_ours(row: &PromptRow, state: PromptState) -> QueueEntry {
         number: row.number as f64,
         state,
         by_another_client: false,
-        is_handed_over: row.handover != Handover::Waiting,
+        is_handed_over: row.stage.is_handed_over(),
         priority: Some(row.priority),
         kind: row.kind.clone(),
         workflow_id: row.workflow_id.clone(),

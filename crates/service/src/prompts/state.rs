@@ -19,8 +19,6 @@ pub enum PromptState {
 }
 
 impl PromptState {
-    const ALL: [Self; 5] = [Self::Queued, Self::Running, Self::Completed, Self::Failed, Self::Interrupted];
-
     /// Queued or running.
     pub fn is_unfinished(self) -> bool {
         matches!(self, Self::Queued | Self::Running)
@@ -34,32 +32,6 @@ impl PromptState {
             Self::Completed => "completed",
             Self::Failed => "failed",
             Self::Interrupted => "interrupted",
-        }
-    }
-
-    /// The state of a word; `None` for any other word.
-    pub fn parse(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|state| state.as_str() == word)
-    }
-}
-
-/// How far an unfinished prompt is on its way into ComfyUI.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Handover {
-    /// It is here only.
-    Waiting,
-    /// It was sent, and what became of that is not known: a crash or a cut lay between.
-    Sent,
-    /// ComfyUI has it.
-    Accepted,
-}
-
-impl Handover {
-    pub(crate) fn parse(word: &str) -> Self {
-        match word {
-            "sent" => Self::Sent,
-            "accepted" => Self::Accepted,
-            _ => Self::Waiting,
         }
     }
 }

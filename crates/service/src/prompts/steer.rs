@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{Clearing, PromptChange, PromptRecord, PromptState, Prompts, history::find, no_prompt, tell::plain_end};
+use super::{
+    Clearing, End, PromptChange, PromptRecord, PromptState, Prompts, Stage, StageEvent, history::find, no_prompt,
+};
 use crate::{Error, store::PromptRow};
 
 impl Prompts {
@@ -26,7 +28,7 @@ impl Prompts {
     /// Changes the place of a prompt that waits.
     pub async fn change(&self, id: &str, change: PromptChange) -> Result<PromptRecord, Error> {
         let row = self.store.prompt(id).await?.ok_or_else(|| no_prompt(id))?;
-        if row.state != PromptState::Queued {
+        if !matches!(row.stage, Stage::Waiting { .. } | Stage::Sent { .. } | Stage::Queued { .. }) {
             return Err(wrong_state(&row, "moved"));
         }
         match change {
@@ -45,18 +47,18 @@ impl Prompts {
 
     /// Ends exactly this prompt, whether it waits or runs, ours or another client's. Answers with the state that was reached.
     pub async fn cancel(&self, id: &str) -> Result<PromptState, Error> {
-        let Some(row) = self.store.prompt(id).await? else { return self.cancel_foreign(id).await };
-        if row.state == PromptState::Interrupted {
-            return Ok(PromptState::Interrupted);
+        let Some(advanced) = self.advance(id, StageEvent::Cancel).await? else { return self.cancel_foreign(id).await };
+        match advanced.to {
+            Stage::Ended(End::Interrupted) => {
+                self.rounds.ask();
+                Ok(PromptState::Interrupted)
+            }
+            Stage::Ended(_) => {
+                let row = self.store.prompt(id).await?.ok_or_else(|| no_prompt(id))?;
+                Err(wrong_state(&row, "cancelled"))
+            }
+            _ => self.until_ended(id).await,
         }
-        if self.end_if_waiting(id).await? {
-            self.rounds.ask();
-            return Ok(PromptState::Interrupted);
-        }
-        if !self.store.want_prompt_ended(id).await? {
-            return Err(wrong_state(&row, "cancelled"));
-        }
-        self.until_ended(id).await
     }
 
     /// Clears a part of the queue, other clients' prompts included, and says how many prompts that ended.
@@ -68,9 +70,9 @@ impl Prompts {
         let runs = |id: &str| there.as_ref().is_ok_and(|queue| queue.running.iter().any(|row| row.prompt_id == id));
         let mut cleared = 0;
         if which != Clearing::Running {
-            for row in rows.iter().filter(|row| row.state == PromptState::Queued && !runs(&row.id)) {
-                let ended = self.end_if_waiting(&row.id).await? || self.store.want_prompt_ended(&row.id).await?;
-                cleared += u64::from(ended);
+            for row in rows.iter().filter(|row| row.stage.state() == PromptState::Queued && !runs(&row.id)) {
+                let advanced = self.advance(&row.id, StageEvent::Cancel).await?;
+                cleared += u64::from(advanced.is_some_and(|advanced| !matches!(advanced.from, Stage::Ended(_))));
             }
             if let Ok(queue) = &there {
                 let foreign: Vec<&str> =
@@ -115,7 +117,7 @@ impl Prompts {
             .collect();
         for running in &stopped {
             // Where ComfyUI dies before it stops, this keeps the prompt from running again.
-            self.store.want_prompt_ended(running).await?;
+            self.advance(running, StageEvent::Cancel).await?;
             client.interrupt(Some(running)).await?;
         }
         self.rounds.ask();
@@ -133,22 +135,13 @@ impl Prompts {
         Ok(PromptState::Interrupted)
     }
 
-    async fn end_if_waiting(&self, id: &str) -> Result<bool, Error> {
-        let now = self.clock.now();
-        let ended = self.store.end_waiting_prompt(id, now).await?;
-        if ended {
-            self.tell_end(id, plain_end(PromptState::Interrupted, None, now));
-        }
-        Ok(ended)
-    }
-
     /// Waits until a wish to end a prompt has come true. A ComfyUI that does not answer is an error, and the wish stays.
     async fn until_ended(&self, id: &str) -> Result<PromptState, Error> {
         let deadline = Instant::now() + self.patience();
         let mut events = self.bus.subscribe();
         self.rounds.ask();
         loop {
-            let state = self.store.prompt(id).await?.map_or(PromptState::Interrupted, |row| row.state);
+            let state = self.store.prompt(id).await?.map_or(PromptState::Interrupted, |row| row.stage.state());
             if !state.is_unfinished() {
                 return Ok(state);
             }
@@ -167,7 +160,7 @@ impl Prompts {
 
 fn wrong_state(row: &PromptRow, wish: &str) -> Error {
     Error::conflict(
-        format!("Prompt '{}' is {} and cannot be {wish}", row.id, row.state.as_str()),
-        vec![("prompt_id", row.id.clone()), ("state", row.state.as_str().to_owned())],
+        format!("Prompt '{}' is {} and cannot be {wish}", row.id, row.stage.state().as_str()),
+        vec![("prompt_id", row.id.clone()), ("state", row.stage.state().as_str().to_owned())],
     )
 }

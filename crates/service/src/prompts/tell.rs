@@ -7,9 +7,14 @@ use jiff::Timestamp;
 use serde_json::{Map, Value};
 
 use super::{
-    PromptFailure, PromptState, Prompts, QueueFigures, Step, StepKind, WorkflowFailed, WorkflowOutput, WorkflowProgress,
+    End, PromptFailure, PromptState, Prompts, QueueFigures, StageEvent, Step, StepKind, WorkflowFailed, WorkflowOutput,
+    WorkflowProgress,
 };
-use crate::{Error, events::Event, store::PromptEnd};
+use crate::{
+    Error,
+    events::Event,
+    store::{Advanced, PromptEnd},
+};
 
 impl Prompts {
     /// Tells of a step of a prompt that runs.
@@ -36,23 +41,35 @@ impl Prompts {
         }
     }
 
-    /// Ends a prompt and tells everybody, with those outputs that nobody was told of yet. `false` where it had ended before.
-    pub(crate) async fn end(&self, id: &str, end: PromptEnd) -> Result<bool, Error> {
-        if !self.store.end_prompt(id, &end).await? {
-            return Ok(false);
+    /// Applies an event of which nothing more is known. `None` where there is no such prompt.
+    pub(crate) async fn advance(&self, id: &str, event: StageEvent) -> Result<Option<Advanced>, Error> {
+        self.advance_with(id, event, plain_end(End::Interrupted, None, self.clock.now())).await
+    }
+
+    /// Applies an event. Where it ends the prompt, `end` is stored and told, with the end that the machine decides on and
+    /// those outputs that nobody was told of yet.
+    pub(crate) async fn advance_with(
+        &self,
+        id: &str,
+        event: StageEvent,
+        end: PromptEnd,
+    ) -> Result<Option<Advanced>, Error> {
+        let advanced = self.store.advance_prompt(id, event, &end).await?;
+        if let Some(ended) = advanced.and_then(Advanced::ended) {
+            let failure = end.failure.filter(|_| ended == End::Failed);
+            self.tell_end(id, PromptEnd { end: ended, failure, ..end });
         }
-        self.tell_end(id, end);
-        Ok(true)
+        Ok(advanced)
     }
 
     /// Tells of an end that is in the database.
-    pub(crate) fn tell_end(&self, id: &str, end: PromptEnd) {
+    fn tell_end(&self, id: &str, end: PromptEnd) {
         let run = self.runs().remove(id).unwrap_or_default();
         for (node, output) in end.outputs.iter().filter(|(node, _)| !run.outputs.contains_key(*node)) {
             self.tell_output(id, node, output);
         }
-        tracing::info!(prompt = %id, state = end.state.as_str(), "a prompt ended");
-        let is_good = end.state == PromptState::Completed;
+        tracing::info!(prompt = %id, state = end.end.as_str(), "a prompt ended");
+        let is_good = end.end == End::Completed;
         let last = Step {
             node: None,
             title: None,
@@ -62,7 +79,7 @@ impl Prompts {
             overall: if is_good { 100.0 } else { run.step().overall },
         };
         let kind = if is_good { StepKind::Executed } else { StepKind::Error };
-        let told = WorkflowProgress { state: end.state, ..progress_of(id, kind, last) };
+        let told = WorkflowProgress { state: end.end.state(), ..progress_of(id, kind, last) };
         self.bus.publish(Event::WorkflowProgress(Arc::new(told)));
         if let Some(failure) = end.failure {
             let failed = WorkflowFailed { prompt_id: id.to_owned(), failure };
@@ -89,13 +106,13 @@ pub(super) fn progress_of(id: &str, kind: StepKind, step: Step) -> WorkflowProgr
 /// How a prompt ended, as ComfyUI's history has it. Times that it lacks are `now`.
 pub(crate) fn ended_by(execution: &Execution, now: Timestamp) -> PromptEnd {
     let time = |milliseconds: Option<i64>| milliseconds.and_then(|time| Timestamp::from_millisecond(time).ok());
-    let (state, failure) = match &execution.outcome {
-        Outcome::Completed => (PromptState::Completed, None),
-        Outcome::Failed(failure) => (PromptState::Failed, Some(PromptFailure::from(failure.clone()))),
-        Outcome::Interrupted { .. } => (PromptState::Interrupted, None),
+    let (end, failure) = match &execution.outcome {
+        Outcome::Completed => (End::Completed, None),
+        Outcome::Failed(failure) => (End::Failed, Some(PromptFailure::from(failure.clone()))),
+        Outcome::Interrupted { .. } => (End::Interrupted, None),
     };
     PromptEnd {
-        state,
+        end,
         started_at: time(execution.started_at_ms),
         ended_at: time(execution.ended_at_ms).unwrap_or(now),
         outputs: execution.outputs.clone(),
@@ -104,6 +121,6 @@ pub(crate) fn ended_by(execution: &Execution, now: Timestamp) -> PromptEnd {
 }
 
 /// An end without outputs.
-pub(crate) fn plain_end(state: PromptState, failure: Option<PromptFailure>, now: Timestamp) -> PromptEnd {
-    PromptEnd { state, started_at: None, ended_at: now, outputs: Map::new(), failure }
+pub(crate) fn plain_end(end: End, failure: Option<PromptFailure>, now: Timestamp) -> PromptEnd {
+    PromptEnd { end, started_at: None, ended_at: now, outputs: Map::new(), failure }
 }

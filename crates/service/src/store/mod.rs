@@ -39,7 +39,7 @@ pub(crate) use files::{FileRecord, SourceFacts};
 pub(crate) use history::HistoryFilter;
 pub(crate) use installs::{InstallRow, ReplacedFile};
 pub(crate) use place::is_network;
-pub(crate) use prompts::{PromptEnd, PromptInsert, PromptRow, Queued};
+pub(crate) use prompts::{Advanced, PromptEnd, PromptInsert, PromptRow, Queued};
 pub(crate) use rows::{DownloadInsert, Existing, FileRow, StoredDownload};
 pub(crate) use sessions::{AliveSince, SessionInsert, StoredSession};
 pub(crate) use steps::{Line, Step};
@@ -122,6 +122,8 @@ async fn connect(path: &Path) -> Result<SqlitePool, sqlx::Error> {
         .create_if_missing(true)
         .synchronous(SqliteSynchronous::Full)
         .busy_timeout(BUSY_TIMEOUT)
+        // What is forgotten is overwritten: keys of paid services stand beside prompts until they end.
+        .pragma("secure_delete", "ON")
         .foreign_keys(true);
     // A connection is never too old: opening one again may need room that is no longer there.
     let pool = SqlitePoolOptions::new().min_connections(1).idle_timeout(None).max_lifetime(None);

@@ -1,5 +1,4 @@
-//! Rows of prompts: the queue that lasts. Each step on the way into ComfyUI and out of it is one statement that only does
-//! something from the state that it belongs to, so that two who act at once never undo each other.
+//! Rows of prompts: the durable queue. `advance_prompt` is the only writer of a stage, by compare-and-set.
 
 use jiff::Timestamp;
 use serde_json::{Map, Value};
@@ -7,7 +6,7 @@ use serde_json::{Map, Value};
 use super::{Store, integer, milliseconds, timestamp, unsigned};
 use crate::{
     Error,
-    prompts::{Handover, PromptFailure, PromptState},
+    prompts::{Effect, End, PromptFailure, PromptState, Stage, StageEvent, step},
 };
 
 /// A prompt that is about to wait.
@@ -29,10 +28,7 @@ pub(crate) struct PromptRow {
     pub number: u64,
     pub id: String,
     pub by_another_client: bool,
-    pub state: PromptState,
-    pub handover: Handover,
-    pub attempts: u32,
-    pub unwanted: bool,
+    pub stage: Stage,
     pub priority: u32,
     pub kind: String,
     pub workflow_id: Option<String>,
@@ -45,14 +41,36 @@ pub(crate) struct PromptRow {
     pub ended_at: Option<Timestamp>,
 }
 
-/// How a prompt ended.
+/// What is stored of a prompt's end.
 #[derive(Debug, Clone)]
 pub(crate) struct PromptEnd {
-    pub state: PromptState,
+    pub end: End,
     pub started_at: Option<Timestamp>,
     pub ended_at: Timestamp,
     pub outputs: Map<String, Value>,
     pub failure: Option<PromptFailure>,
+}
+
+/// What an event did to a prompt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Advanced {
+    /// Where it stood.
+    pub from: Stage,
+    /// Where it stands.
+    pub to: Stage,
+    /// What has to be done at ComfyUI.
+    pub effect: Option<Effect>,
+}
+
+impl Advanced {
+    /// The end that this event brought about.
+    pub(crate) fn ended(self) -> Option<End> {
+        match (self.from, self.to) {
+            (Stage::Ended(_), _) => None,
+            (_, Stage::Ended(end)) => Some(end),
+            _ => None,
+        }
+    }
 }
 
 /// Whether there was room for a new prompt.
@@ -70,9 +88,7 @@ struct RawPrompt {
     id: String,
     origin: String,
     state: String,
-    handover: String,
     attempts: i64,
-    unwanted: i64,
     priority: i64,
     kind: String,
     workflow_id: Option<String>,
@@ -85,17 +101,15 @@ struct RawPrompt {
     ended_at: Option<i64>,
 }
 
-impl From<RawPrompt> for PromptRow {
-    fn from(raw: RawPrompt) -> Self {
-        let small = |number: i64| u32::try_from(number).unwrap_or(0);
-        Self {
+impl TryFrom<RawPrompt> for PromptRow {
+    type Error = Error;
+
+    fn try_from(raw: RawPrompt) -> Result<Self, Error> {
+        Ok(Self {
+            stage: stage(&raw.id, &raw.state, raw.attempts, raw.started_at)?,
             number: unsigned(raw.number),
             id: raw.id,
             by_another_client: raw.origin == "comfyui",
-            state: PromptState::parse(&raw.state).unwrap_or(PromptState::Failed),
-            handover: Handover::parse(&raw.handover),
-            attempts: small(raw.attempts),
-            unwanted: raw.unwanted != 0,
             priority: small(raw.priority),
             kind: raw.kind,
             workflow_id: raw.workflow_id,
@@ -106,8 +120,18 @@ impl From<RawPrompt> for PromptRow {
             created_at: timestamp(raw.created_at),
             started_at: raw.started_at.map(timestamp),
             ended_at: raw.ended_at.map(timestamp),
-        }
+        })
     }
+}
+
+fn small(number: i64) -> u32 {
+    u32::try_from(number).unwrap_or(0)
+}
+
+/// A state that this version does not know is an error: guessing one would end or run a prompt.
+fn stage(id: &str, state: &str, attempts: i64, started_at: Option<i64>) -> Result<Stage, Error> {
+    Stage::parse(state, small(attempts), started_at.is_some())
+        .ok_or_else(|| Error::internal(format!("prompt {id} has the unknown state {state:?} in the database")))
 }
 
 impl Store {
@@ -115,15 +139,15 @@ impl Store {
     pub(crate) async fn insert_prompt(&self, new: &PromptInsert, most: u32) -> Result<Queued, Error> {
         let (priority, created_at) = (i64::from(new.priority), milliseconds(new.created_at));
         let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
-        let unfinished = sqlx::query_scalar!("SELECT count(*) FROM prompts WHERE state IN ('queued', 'running')")
+        let unfinished = sqlx::query_scalar!("SELECT count(*) FROM prompts WHERE ended_at IS NULL")
             .fetch_one(&mut *transaction)
             .await?;
         if unfinished >= i64::from(most) {
             return Ok(Queued::Full(unsigned(unfinished)));
         }
         let done = sqlx::query!(
-            "INSERT INTO prompts (id, origin, state, handover, priority, position, kind, workflow_id, client_id, graph, extra_data, created_at)
-             VALUES (?, 'dashboard', 'queued', 'waiting', ?, (SELECT coalesce(max(position), 0) + 1 FROM prompts), ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO prompts (id, origin, state, priority, position, kind, workflow_id, client_id, graph, extra_data, created_at)
+             VALUES (?, 'dashboard', 'waiting', ?, (SELECT coalesce(max(position), 0) + 1 FROM prompts), ?, ?, ?, ?, ?, ?)",
             new.id, priority, new.kind, new.workflow_id, new.client_id, new.graph, new.extra_data, created_at
         )
         .execute(&mut *transaction)
@@ -137,26 +161,26 @@ impl Store {
     pub(crate) async fn prompt(&self, id: &str) -> Result<Option<PromptRow>, Error> {
         let row = sqlx::query_as!(
             RawPrompt,
-            "SELECT number, id, origin, state, handover, attempts, unwanted, priority, kind, workflow_id, client_id, node_errors,
+            "SELECT number, id, origin, state, attempts, priority, kind, workflow_id, client_id, node_errors,
                     outputs, failure, created_at, started_at, ended_at FROM prompts WHERE id = ?",
             id
         )
         .fetch_optional(&self.pool)
         .await?;
-        Ok(row.map(Into::into))
+        row.map(PromptRow::try_from).transpose()
     }
 
     /// The queue: every unfinished prompt, in the order in which they run.
     pub(crate) async fn unfinished_prompts(&self) -> Result<Vec<PromptRow>, Error> {
         let rows = sqlx::query_as!(
             RawPrompt,
-            "SELECT number, id, origin, state, handover, attempts, unwanted, priority, kind, workflow_id, client_id, node_errors,
+            "SELECT number, id, origin, state, attempts, priority, kind, workflow_id, client_id, node_errors,
                     outputs, failure, created_at, started_at, ended_at FROM prompts
-             WHERE state IN ('queued', 'running') ORDER BY priority DESC, position"
+             WHERE ended_at IS NULL ORDER BY priority DESC, position"
         )
         .fetch_all(&self.pool)
         .await?;
-        Ok(rows.into_iter().map(Into::into).collect())
+        rows.into_iter().map(PromptRow::try_from).collect()
     }
 
     /// The graph of a prompt and what goes beside it, as JSON.
@@ -166,89 +190,91 @@ impl Store {
         Ok(row.map(|row| (row.graph, row.extra_data)))
     }
 
-    /// Notes that a prompt is about to be handed to ComfyUI. `false` where somebody ended it or paused the queue meanwhile.
-    pub(crate) async fn send_prompt(&self, id: &str) -> Result<bool, Error> {
+    /// Applies an event to a prompt and stores the stage that follows, unless another writer was faster; then it is applied
+    /// to what that one left. `end` is stored where the prompt ends, but for its `end`, which the machine decides. What goes
+    /// beside the graph is forgotten then: it may hold keys of paid services. `None` where there is no such prompt.
+    pub(crate) async fn advance_prompt(
+        &self,
+        id: &str,
+        event: StageEvent,
+        end: &PromptEnd,
+    ) -> Result<Option<Advanced>, Error> {
+        let mut seen = None;
+        loop {
+            let row = sqlx::query!("SELECT state, attempts, started_at FROM prompts WHERE id = ?", id)
+                .fetch_optional(&self.pool)
+                .await?;
+            let Some(row) = row else { return Ok(None) };
+            let from = stage(id, &row.state, row.attempts, row.started_at)?;
+            let (to, effect) = step(from, event);
+            // The same stage twice: the statement below refuses it, because the queue is paused.
+            if to == from || seen == Some(from) {
+                return Ok(Some(Advanced { from, to: from, effect }));
+            }
+            if self.store_stage(id, &row.state, row.attempts, row.started_at, to, end).await? {
+                return Ok(Some(Advanced { from, to, effect }));
+            }
+            seen = Some(from);
+        }
+    }
+
+    /// Compare-and-set of a stage. Nothing is sent while the queue is paused.
+    async fn store_stage(
+        &self,
+        id: &str,
+        state: &str,
+        attempts: i64,
+        started_at: Option<i64>,
+        to: Stage,
+        end: &PromptEnd,
+    ) -> Result<bool, Error> {
+        let new_state = to.as_str();
+        let new_attempts = to.attempts().map_or(attempts, i64::from);
+        let is_end = matches!(to, Stage::Ended(_));
+        let ended_at = is_end.then(|| milliseconds(end.ended_at));
+        let new_started_at = match to {
+            Stage::Running { .. } => started_at.or(Some(milliseconds(end.ended_at))),
+            Stage::Waiting { .. } => None,
+            Stage::Ended(_) => end.started_at.map(milliseconds).or(started_at),
+            _ => started_at,
+        };
+        let outputs = is_end.then(|| Value::Object(end.outputs.clone()).to_string());
+        let failure = end.failure.as_ref().filter(|_| to == Stage::Ended(End::Failed)).map(PromptFailure::to_json);
         let done = sqlx::query!(
-            "UPDATE prompts SET handover = 'sent', attempts = attempts + 1
-             WHERE id = ? AND state = 'queued' AND handover = 'waiting' AND unwanted = 0
-                   AND NOT EXISTS (SELECT 1 FROM prompt_queue WHERE paused <> 0)",
-            id
-        )
-        .execute(&self.pool)
-        .await?;
-        Ok(done.rows_affected() == 1)
-    }
-
-    /// Notes that ComfyUI has a prompt, and what it said of outputs that it leaves out.
-    pub(crate) async fn accept_prompt(&self, id: &str, node_errors: Option<&str>) -> Result<(), Error> {
-        sqlx::query!(
-            "UPDATE prompts SET handover = 'accepted', node_errors = coalesce(?, node_errors)
-             WHERE id = ? AND state IN ('queued', 'running')",
-            node_errors,
-            id
-        )
-        .execute(&self.pool)
-        .await?;
-        Ok(())
-    }
-
-    /// Notes that a prompt runs. `false` where it did already.
-    pub(crate) async fn start_prompt(&self, id: &str, now: Timestamp) -> Result<bool, Error> {
-        let now = milliseconds(now);
-        let done = sqlx::query!(
-            "UPDATE prompts SET state = 'running', handover = 'accepted', started_at = ? WHERE id = ? AND state = 'queued'",
-            now,
-            id
-        )
-        .execute(&self.pool)
-        .await?;
-        Ok(done.rows_affected() == 1)
-    }
-
-    /// Puts a prompt back among those that wait: ComfyUI does not have it any more. An attempt that never came to run
-    /// does not count.
-    pub(crate) async fn take_back_prompt(&self, id: &str, attempt_counts: bool) -> Result<(), Error> {
-        let undone = i64::from(!attempt_counts);
-        sqlx::query!(
-            "UPDATE prompts SET state = 'queued', handover = 'waiting', started_at = NULL, attempts = attempts - ?
-             WHERE id = ? AND state IN ('queued', 'running')",
-            undone,
-            id
-        )
-        .execute(&self.pool)
-        .await?;
-        Ok(())
-    }
-
-    /// Ends a prompt. `false` where it had ended already.
-    pub(crate) async fn end_prompt(&self, id: &str, end: &PromptEnd) -> Result<bool, Error> {
-        let (state, failure) = (end.state.as_str(), end.failure.as_ref().map(PromptFailure::to_json));
-        let (started, ended) = (end.started_at.map(milliseconds), milliseconds(end.ended_at));
-        let outputs = Value::Object(end.outputs.clone()).to_string();
-        let done = sqlx::query!(
-            "UPDATE prompts SET state = ?, outputs = ?, failure = ?, started_at = coalesce(?, started_at), ended_at = ?
-             WHERE id = ? AND state IN ('queued', 'running')",
-            state,
+            "UPDATE prompts SET state = ?1, attempts = ?2, started_at = ?3, ended_at = ?4, outputs = coalesce(?5, outputs),
+                    failure = coalesce(?6, failure), extra_data = CASE WHEN ?4 IS NULL THEN extra_data END
+             WHERE id = ?7 AND state = ?8 AND attempts = ?9
+                   AND (?1 <> 'sent' OR NOT EXISTS (SELECT 1 FROM prompt_queue WHERE paused <> 0))",
+            new_state,
+            new_attempts,
+            new_started_at,
+            ended_at,
             outputs,
             failure,
-            started,
-            ended,
-            id
+            id,
+            state,
+            attempts
         )
         .execute(&self.pool)
         .await?;
         Ok(done.rows_affected() == 1)
+    }
+
+    /// Keeps what ComfyUI said of outputs that it leaves out.
+    pub(crate) async fn keep_node_errors(&self, id: &str, node_errors: &str) -> Result<(), Error> {
+        sqlx::query!("UPDATE prompts SET node_errors = ? WHERE id = ?", node_errors, id).execute(&self.pool).await?;
+        Ok(())
     }
 
     /// Keeps a prompt that another client handed in, now that it has ended.
     pub(crate) async fn keep_foreign_prompt(&self, new: &PromptInsert, end: &PromptEnd) -> Result<(), Error> {
-        let (state, failure) = (end.state.as_str(), end.failure.as_ref().map(PromptFailure::to_json));
+        let (state, failure) = (end.end.as_str(), end.failure.as_ref().map(PromptFailure::to_json));
         let (started, ended) = (end.started_at.map(milliseconds), milliseconds(end.ended_at));
         let (outputs, created) = (Value::Object(end.outputs.clone()).to_string(), milliseconds(new.created_at));
         sqlx::query!(
-            "INSERT OR IGNORE INTO prompts (id, origin, state, handover, priority, position, kind, client_id, graph, outputs, failure,
+            "INSERT OR IGNORE INTO prompts (id, origin, state, priority, position, kind, client_id, graph, outputs, failure,
                                             created_at, started_at, ended_at)
-             VALUES (?, 'comfyui', ?, 'accepted', 0, 0, ?, ?, ?, ?, ?, ?, ?, ?)",
+             VALUES (?, 'comfyui', ?, 0, 0, ?, ?, ?, ?, ?, ?, ?, ?)",
             new.id, state, new.kind, new.client_id, new.graph, outputs, failure, created, started, ended
         )
         .execute(&self.pool)
@@ -268,7 +294,7 @@ impl Store {
         let (limit, offset) = (i64::from(limit), integer(offset as u64));
         let rows = sqlx::query_as!(
             RawPrompt,
-            "SELECT number, id, origin, state, handover, attempts, unwanted, priority, kind, workflow_id, client_id, node_errors,
+            "SELECT number, id, origin, state, attempts, priority, kind, workflow_id, client_id, node_errors,
                     outputs, failure, created_at, started_at, ended_at FROM prompts
              WHERE ended_at IS NOT NULL AND (?1 IS NULL OR state = ?1) ORDER BY ended_at * ?2, number * ?2 LIMIT ?3 OFFSET ?4",
             state, direction, limit, offset
@@ -281,6 +307,6 @@ impl Store {
         )
         .fetch_one(&self.pool)
         .await?;
-        Ok((rows.into_iter().map(Into::into).collect(), unsigned(total)))
+        Ok((rows.into_iter().map(PromptRow::try_from).collect::<Result<_, _>>()?, unsigned(total)))
     }
 }

@@ -1,8 +1,6 @@
-//! Wishes about the queue, written where they survive: pause, order, and what somebody does not want any more.
+//! The state of the queue as a whole: pause, order, and our name at ComfyUI's socket.
 
-use jiff::Timestamp;
-
-use super::{Store, integer, milliseconds};
+use super::{Store, integer};
 use crate::Error;
 
 impl Store {
@@ -23,32 +21,15 @@ impl Store {
         Ok(())
     }
 
-    /// Ends a prompt that is here only. `false` where it is not, or not any more.
-    pub(crate) async fn end_waiting_prompt(&self, id: &str, now: Timestamp) -> Result<bool, Error> {
-        let now = milliseconds(now);
-        let done = sqlx::query!(
-            "UPDATE prompts SET state = 'interrupted', ended_at = ? WHERE id = ? AND state = 'queued' AND handover = 'waiting'",
-            now,
+    /// Gives a waiting prompt another priority. Its place within that one is by its submission.
+    pub(crate) async fn set_prompt_priority(&self, id: &str, priority: u32) -> Result<(), Error> {
+        sqlx::query!(
+            "UPDATE prompts SET priority = ? WHERE id = ? AND state IN ('waiting', 'sent', 'queued')",
+            priority,
             id
         )
         .execute(&self.pool)
         .await?;
-        Ok(done.rows_affected() == 1)
-    }
-
-    /// Notes that an unfinished prompt shall end. `false` where it has ended already.
-    pub(crate) async fn want_prompt_ended(&self, id: &str) -> Result<bool, Error> {
-        let done = sqlx::query!("UPDATE prompts SET unwanted = 1 WHERE id = ? AND state IN ('queued', 'running')", id)
-            .execute(&self.pool)
-            .await?;
-        Ok(done.rows_affected() == 1)
-    }
-
-    /// Gives a waiting prompt another priority. Its place within that one is by its submission.
-    pub(crate) async fn set_prompt_priority(&self, id: &str, priority: u32) -> Result<(), Error> {
-        sqlx::query!("UPDATE prompts SET priority = ? WHERE id = ? AND state = 'queued'", priority, id)
-            .execute(&self.pool)
-            .await?;
         Ok(())
     }
 
@@ -56,18 +37,25 @@ impl Store {
     /// are dealt out anew among them, so that no two are alike. `false` where one of the two does not wait.
     pub(crate) async fn put_prompt_before(&self, id: &str, other: &str) -> Result<bool, Error> {
         let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
-        let target = sqlx::query_scalar!("SELECT priority FROM prompts WHERE id = ? AND state = 'queued'", other)
-            .fetch_optional(&mut *transaction)
-            .await?;
+        let target = sqlx::query_scalar!(
+            "SELECT priority FROM prompts WHERE id = ? AND state IN ('waiting', 'sent', 'queued')",
+            other
+        )
+        .fetch_optional(&mut *transaction)
+        .await?;
         let Some(priority) = target else { return Ok(false) };
-        let moved = sqlx::query!("UPDATE prompts SET priority = ? WHERE id = ? AND state = 'queued'", priority, id)
-            .execute(&mut *transaction)
-            .await?;
+        let moved = sqlx::query!(
+            "UPDATE prompts SET priority = ? WHERE id = ? AND state IN ('waiting', 'sent', 'queued')",
+            priority,
+            id
+        )
+        .execute(&mut *transaction)
+        .await?;
         if moved.rows_affected() == 0 {
             return Ok(false);
         }
         let rows = sqlx::query!(
-            "SELECT id, position FROM prompts WHERE state = 'queued' AND priority = ? ORDER BY position",
+            "SELECT id, position FROM prompts WHERE state IN ('waiting', 'sent', 'queued') AND priority = ? ORDER BY position",
             priority
         )
         .fetch_all(&mut *transaction)
@@ -92,8 +80,8 @@ impl Store {
     pub(crate) async fn prompts_ahead_of(&self, number: u64, priority: u32) -> Result<u64, Error> {
         let number = integer(number);
         let ahead = sqlx::query_scalar!(
-            "SELECT count(*) FROM prompts WHERE state IN ('queued', 'running') AND number <> ?1
-                    AND (state = 'running' OR handover <> 'waiting' OR priority > ?2 OR (priority = ?2 AND number < ?1))",
+            "SELECT count(*) FROM prompts WHERE ended_at IS NULL AND number <> ?1
+                    AND (state <> 'waiting' OR priority > ?2 OR (priority = ?2 AND number < ?1))",
             number,
             priority
         )

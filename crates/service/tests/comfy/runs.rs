@@ -69,6 +69,58 @@ async fn everybody_hears_of_each_step_and_of_the_end() {
     running.stop().await;
 }
 
+/// Short prompts end before their frames are taken in: a round has read the history by then.
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_told_of_a_prompt_after_its_end() {
+    let world = World::new();
+    let running = world.start().await;
+    world.comfy.wait_until(|comfy| !comfy.sockets().is_empty()).await;
+    let mut events = running.dashboard.bus.subscribe();
+    let id = running.execute(&counting(1, 1)).await.prompt_id;
+    running.completed(&id).await;
+    let output = json!({"images": [{"filename": "a.png", "subfolder": "", "type": "output"}]});
+    for (kind, data) in [
+        ("execution_start", json!({"prompt_id": id, "timestamp": 1})),
+        ("executing", json!({"prompt_id": id, "node": "5"})),
+        ("progress", json!({"prompt_id": id, "node": "5", "value": 1, "max": 9})),
+        ("executed", json!({"prompt_id": id, "node": "9", "output": output})),
+    ] {
+        world.comfy.send_frame(&json!({"type": kind, "data": data}));
+    }
+    // What is told of the next one shows that the frames above were taken in.
+    let next = running.execute(&counting(2, 1)).await.prompt_id;
+    running.completed(&next).await;
+    let of_the_first: Vec<(PromptState, Option<String>)> = so_far(&mut events)
+        .into_iter()
+        .filter_map(|event| match event {
+            Event::WorkflowProgress(step) if step.prompt_id == id => Some((step.state, step.node.clone())),
+            Event::WorkflowOutput(shown) if shown.prompt_id == id => Some((PromptState::Running, None)),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(of_the_first.last(), Some(&(PromptState::Completed, None)), "{of_the_first:?}");
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_beside_a_graph_are_forgotten_when_it_ends() {
+    let world = World::new();
+    world.comfy.hold();
+    let running = world.start().await;
+    let keys = json!({"api_key_comfy_org": "comfyui-0123456789abcdef", "auth_token_comfy_org": "eyJhbGciOi"});
+    let keys = keys.as_object().cloned();
+    let new = NewPrompt { extra_data: keys.clone(), ..prompt(&counting(1, 1)) };
+    let id = running.dashboard.prompts.execute(new).await.unwrap().prompt_id;
+    let kept = "SELECT extra_data FROM prompts WHERE id = ?";
+    assert_eq!(world.text(kept, &id).await, keys.map(|keys| Value::Object(keys).to_string()), "a restart needs them");
+    world.comfy.go_on();
+    running.completed(&id).await;
+    assert_eq!(world.text(kept, &id).await, None);
+    running.stop().await;
+    let database = std::fs::read(world.folder.path().join("data/dashboard.db")).unwrap();
+    assert!(!database.windows(16).any(|bytes| bytes == b"0123456789abcdef"), "not in a free page either");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_that_fails_is_told_with_its_words_and_kept() {
     let world = World::new();

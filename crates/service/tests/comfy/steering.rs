@@ -5,7 +5,9 @@ use service::{
     prompts::{Clearing, PromptState},
 };
 
-use crate::world::{Running, World, counting, failing, submit_as_another_client};
+use std::time::Duration;
+
+use crate::world::{Running, World, counting, eventually, failing, submit_as_another_client};
 
 async fn three_held(world: &World, running: &Running) -> Vec<String> {
     let mut ids = Vec::new();
@@ -37,6 +39,44 @@ async fn each_of_them_can_be_cancelled_wherever_it_is_and_no_other_ends_with_it(
     running.completed(&last).await;
     assert_eq!(prompts.cancel(&ids[0]).await.unwrap(), PromptState::Interrupted, "once more is no failure");
     assert!(matches!(prompts.cancel(&last).await, Err(Error::Conflict { .. })), "it is completed");
+    running.stop().await;
+}
+
+/// A cancel arrives while the prompt is being taken back from ComfyUI to make room for a more urgent one.
+#[tokio::test(flavor = "multi_thread")]
+async fn cancel_during_take_back_ends_the_prompt() {
+    let world = World { ahead: 1, ..World::new() };
+    world.comfy.hold();
+    let mut settings = world.settings();
+    settings.comfy.timeout = Duration::from_secs(20);
+    let running = world.start_with(settings).await;
+    let prompts = running.dashboard.prompts.clone();
+    submit_as_another_client(&world.comfy, &counting(1, 1), "theirs").await;
+    world.comfy.wait_until(|comfy| comfy.queued().len() == 1).await;
+    let cancelled = running.execute(&counting(2, 1)).await.prompt_id;
+    world.comfy.wait_until(|comfy| comfy.queued().len() == 2).await;
+    world.comfy.hold_answers("/history/");
+    let graph = counting(3, 1);
+    let urgent = running.execute_with(&graph, 5);
+    let cancel = async {
+        let asked = format!("/history/{cancelled}");
+        world.comfy.wait_until(|comfy| comfy.requests().iter().any(|seen| seen.target == asked)).await;
+        let cancelling = tokio::spawn({
+            let (prompts, id) = (prompts.clone(), cancelled.clone());
+            async move { prompts.cancel(&id).await.unwrap() }
+        });
+        let is_stored = || async {
+            let state = world.text("SELECT state FROM prompts WHERE id = ?", &cancelled).await;
+            (state.as_deref() == Some("ending")).then_some(())
+        };
+        eventually(is_stored).await;
+        world.comfy.answer_again();
+        assert_eq!(cancelling.await.unwrap(), PromptState::Interrupted);
+    };
+    let (urgent, ()) = tokio::join!(urgent, cancel);
+    world.comfy.go_on();
+    running.completed(&urgent.prompt_id).await;
+    assert!(!world.comfy.finished().contains(&cancelled));
     running.stop().await;
 }
 

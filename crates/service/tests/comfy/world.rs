@@ -45,6 +45,14 @@ impl World {
         self.start_with(settings).await
     }
 
+    /// Reads one text of the database, as a person with `sqlite3` does.
+    pub(crate) async fn text(&self, query: &'static str, id: &str) -> Option<String> {
+        let path = self.folder.path().join("data/dashboard.db");
+        let options = sqlx::sqlite::SqliteConnectOptions::new().filename(path).read_only(true);
+        let mut connection = sqlx::ConnectOptions::connect(&options).await.unwrap();
+        sqlx::query_scalar(query).bind(id).fetch_one(&mut connection).await.unwrap()
+    }
+
     pub(crate) fn settings(&self) -> Settings {
         let milliseconds = Duration::from_millis;
         Settings {

@@ -195,6 +195,20 @@ impl FakeComfy {
     }
 }
 
+/// Slowness.
+impl FakeComfy {
+    /// Keeps back the answers of paths that begin so, until [`FakeComfy::answer_again`]. What they answer is decided then.
+    pub fn hold_answers(&self, path: &str) {
+        self.shared().world().held_answers = Some(path.to_owned());
+    }
+
+    /// Gives the answers that were kept back.
+    pub fn answer_again(&self) {
+        self.shared().world().held_answers = None;
+        self.shared().changed.notify_waiters();
+    }
+}
+
 /// What tests ask.
 impl FakeComfy {
     /// Every request so far.

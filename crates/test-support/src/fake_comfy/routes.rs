@@ -31,6 +31,7 @@ pub(super) async fn serve_connection(mut stream: TcpStream, shared: Arc<Shared>)
         let reply = if temper == Temper::Nonsense {
             Reply::typed(200, "text/html", b"<!DOCTYPE html><title>Router</title><h1>Welcome</h1>".to_vec())
         } else {
+            shared.while_held(request.path()).await;
             answer(&request, &shared)
         };
         if reply.write(&mut stream).await.is_err() {

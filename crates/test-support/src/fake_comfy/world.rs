@@ -70,6 +70,8 @@ pub(super) struct World {
     pub(super) fail_next: Option<String>,
     pub(super) seen: Vec<Seen>,
     pub(super) overrides: HashMap<String, (u16, String, String)>,
+    /// Paths that begin so are answered later.
+    pub(super) held_answers: Option<String>,
     pub(super) running: Option<Queued>,
     pub(super) running_node: Option<String>,
     pub(super) interrupted: bool,
@@ -98,6 +100,7 @@ impl Shared {
             fail_next: None,
             seen: Vec::new(),
             overrides: HashMap::new(),
+            held_answers: None,
             running: None,
             running_node: None,
             interrupted: false,
@@ -145,6 +148,19 @@ impl Shared {
         let open = temper != Temper::Down;
         while self.listening.load(Ordering::SeqCst) != open {
             std::thread::yield_now();
+        }
+    }
+
+    /// Waits while answers of this path are held.
+    pub(super) async fn while_held(&self, path: &str) {
+        loop {
+            let changed = self.changed.notified();
+            tokio::pin!(changed);
+            changed.as_mut().enable();
+            if !self.world().held_answers.as_deref().is_some_and(|held| path.starts_with(held)) {
+                return;
+            }
+            changed.await;
         }
     }
 

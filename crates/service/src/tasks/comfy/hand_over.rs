@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use super::{Courier, Stopped};
 use crate::{
     Error,
-    prompts::{Candidate, Handover, Plan, PromptFailure, PromptState, plain_end},
+    prompts::{Candidate, End, Plan, PromptFailure, Stage, StageEvent, Wish, plain_end},
     store::PromptRow,
 };
 
@@ -45,7 +45,7 @@ impl Courier {
             self.look_again |= !waits;
             let is_there = waits || queue.running.iter().any(|row| row.prompt_id == id);
             if !is_there && client.history(id).await?.is_none() {
-                self.prompts.store.take_back_prompt(id, false).await?;
+                self.prompts.advance(id, StageEvent::TakenBack).await?;
                 self.prompts.runs().remove(id);
                 self.seen.remove(id);
             }
@@ -55,7 +55,8 @@ impl Courier {
 
     /// Hands one prompt over. That it will be is in the database before; what became of it, after.
     async fn hand_in(&mut self, id: &str, number: f64) -> Result<Option<QueueRow>, Stopped> {
-        if !self.prompts.store.send_prompt(id).await? {
+        let sent = self.prompts.advance(id, StageEvent::Send).await?;
+        if !sent.is_some_and(|sent| sent.from != sent.to) {
             return Ok(None);
         }
         let Some((graph, extra_data)) = self.prompts.store.prompt_graph(id).await? else { return Ok(None) };
@@ -73,9 +74,10 @@ impl Courier {
         match self.prompts.comfy.client.submit(&submission).await {
             Ok(Submitted::Accepted { prompt_id, .. }) if prompt_id != id => self.too_old(id, &prompt_id).await,
             Ok(Submitted::Accepted { node_errors, .. }) => {
-                let some = node_errors.as_object().is_some_and(|errors| !errors.is_empty());
-                let told = some.then(|| node_errors.to_string());
-                self.prompts.store.accept_prompt(id, told.as_deref()).await?;
+                if node_errors.as_object().is_some_and(|errors| !errors.is_empty()) {
+                    self.prompts.store.keep_node_errors(id, &node_errors.to_string()).await?;
+                }
+                self.prompts.advance(id, StageEvent::Accepted).await?;
                 Ok(Some(row_of(id, number, submission)))
             }
             Ok(Submitted::Rejected { error, node_errors }) => {
@@ -106,8 +108,8 @@ impl Courier {
     }
 
     async fn give_up(&mut self, id: &str, failure: PromptFailure) -> Result<Option<QueueRow>, Stopped> {
-        let end = plain_end(PromptState::Failed, Some(failure), self.prompts.clock.now());
-        self.prompts.end(id, end).await?;
+        let end = plain_end(End::Failed, Some(failure), self.prompts.clock.now());
+        self.prompts.advance_with(id, StageEvent::Rejected, end).await?;
         self.look_again = true;
         Ok(None)
     }
@@ -119,7 +121,12 @@ fn candidate(row: &PromptRow, queue: &Queue) -> Candidate {
         id: row.id.clone(),
         number: row.number,
         priority: row.priority,
-        is_unsettled: row.handover != Handover::Waiting && !is_there,
+        wish: match row.stage {
+            Stage::Ending { .. } | Stage::Ended(_) => Wish::Leave,
+            Stage::Waiting { .. } => Wish::Run,
+            _ if is_there => Wish::Run,
+            _ => Wish::Unsettled,
+        },
     }
 }
 

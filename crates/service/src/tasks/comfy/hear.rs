@@ -9,7 +9,7 @@ use super::Courier;
 use crate::{
     Error,
     events::Event,
-    prompts::{QueueFigures, Run, Step, StepKind, ToldEnd, WorkflowPreview},
+    prompts::{QueueFigures, Run, StageEvent, Step, StepKind, ToldEnd, WorkflowPreview},
 };
 
 impl Courier {
@@ -48,9 +48,14 @@ impl Courier {
 
     async fn started(&mut self, id: &str) -> Result<bool, Error> {
         let Some(row) = self.prompts.store.prompt(id).await? else { return Ok(true) };
+        // A round may have learned of the end before the socket tells of the start; after the end nothing is told.
+        if !row.stage.state().is_unfinished() {
+            return Ok(true);
+        }
         self.known_run(id).await?;
         self.current = Some(id.to_owned());
-        let is_news = self.prompts.store.start_prompt(id, self.prompts.clock.now()).await?;
+        let advanced = self.prompts.advance(id, StageEvent::SeenRunning { duplicate: false }).await?;
+        let is_news = advanced.is_some_and(|advanced| advanced.from != advanced.to);
         if is_news {
             // A short run is over before the next round.
             let last = self.prompts.figures();

@@ -152,7 +152,7 @@ impl Courier {
         self.keep_foreign(&rows, &queue).await?;
         let queue = self.hand_over(queue).await?;
         let rows = self.prompts.store.unfinished_prompts().await?;
-        self.forget_the_ended(&rows);
+        self.forget_the_ended(&rows, &queue);
         self.tell_figures(&rows, &queue).await?;
         Ok(())
     }
@@ -200,18 +200,19 @@ impl Courier {
         else {
             return;
         };
-        let running = rows.iter().filter(|row| row.state == PromptState::Running).count();
+        let running = rows.iter().filter(|row| row.stage.state() == PromptState::Running).count();
         let pending = (rows.len() - running) as u64;
         self.prompts.tell_figures(QueueFigures { pending, running: running as u64, is_paused, current: None });
     }
 
-    fn forget_the_ended(&mut self, rows: &[PromptRow]) {
+    fn forget_the_ended(&mut self, rows: &[PromptRow], queue: &Queue) {
         let lives = |id: &String| rows.iter().any(|row| row.id == *id);
+        let is_there = |id: &String| queue.running.iter().chain(&queue.pending).any(|row| row.prompt_id == *id);
         self.seen.retain(|id, _| lives(id));
         self.missing.retain(|id, _| lives(id));
         self.troubles.retain(|id, _| lives(id));
-        self.interrupted.retain(|id| lives(id));
-        self.dropped.retain(|id| lives(id));
+        self.interrupted.retain(|id| lives(id) || is_there(id));
+        self.dropped.retain(|id| lives(id) || is_there(id));
         self.prompts.runs().retain(|id, _| lives(id));
     }
 }

@@ -1,19 +1,19 @@
 //! What became of the prompts that were handed over: they wait or run in ComfyUI, or its history says how they ended, or
 //! ComfyUI does not know them any more. Then they run once more, unless somebody took them out.
 
-use comfy_client::{Queue, QueueRow};
+use comfy_client::Queue;
 use serde_json::Map;
 use tokio::time::Instant;
 
 use super::{Courier, Stopped};
 use crate::{
     Error,
-    prompts::{Handover, PromptFailure, PromptState, Run, ToldEnd, client_of, ended_by, plain_end},
-    store::{PromptEnd, PromptInsert, PromptRow},
+    prompts::{
+        Effect, End, MAX_ATTEMPTS, PromptFailure, Run, Stage, StageEvent, ToldEnd, client_of, ended_by, plain_end,
+    },
+    store::{Advanced, PromptEnd, PromptInsert, PromptRow},
 };
 
-/// How often a prompt may be lost while it runs before it is given up: it may be what brings ComfyUI down.
-const MOST_ATTEMPTS: u32 = 3;
 /// Most prompts of other clients that are watched for their end.
 const MOST_FOREIGN: usize = 1000;
 
@@ -27,39 +27,47 @@ pub(super) struct Sighting {
 impl Courier {
     /// Looks after every prompt that ComfyUI has or should have.
     pub(super) async fn settle(&mut self, rows: &[PromptRow], queue: &Queue) -> Result<(), Stopped> {
-        for row in rows.iter().filter(|row| row.handover != Handover::Waiting) {
-            let is_it = |there: &&QueueRow| there.prompt_id == row.id;
-            let running = queue.running.iter().any(|there| is_it(&there));
-            let waiting = queue.pending.iter().filter(is_it).count();
-            if running || waiting > 0 {
+        for row in rows {
+            let running = queue.running.iter().any(|there| there.prompt_id == row.id);
+            let pending = queue.pending.iter().filter(|there| there.prompt_id == row.id).count();
+            if running || pending > 0 {
                 self.missing.remove(&row.id);
                 self.seen.insert(row.id.clone(), Sighting { epoch: self.epoch, at: Instant::now() });
                 self.known_run(&row.id).await?;
+                self.see(&row.id, running, pending > 0).await?;
+            } else if row.stage.is_handed_over() {
+                self.absent(row).await?;
             }
-            if running {
-                self.running(row).await?;
-            }
-            match (running, waiting) {
-                (false, 0) => self.absent(row).await?,
-                (true, 0) => {}
-                // A request that was taken for lost and sent again came through after all.
-                (true, _) => self.remove(&row.id).await?,
-                (false, _) if row.unwanted => self.remove(&row.id).await?,
-                (false, _) if row.handover == Handover::Sent => {
-                    self.prompts.store.accept_prompt(&row.id, None).await?;
+        }
+        self.remove_ended(rows, queue).await
+    }
+
+    async fn see(&mut self, id: &str, running: bool, pending: bool) -> Result<(), Stopped> {
+        let event = if running { StageEvent::SeenRunning { duplicate: pending } } else { StageEvent::SeenPending };
+        match self.prompts.advance(id, event).await?.and_then(|advanced| advanced.effect) {
+            None => {}
+            Some(Effect::Remove) => self.remove(id).await?,
+            Some(Effect::Interrupt) => {
+                if self.interrupted.insert(id.to_owned()) {
+                    self.prompts.comfy.client.interrupt(Some(id)).await?;
                 }
-                (false, _) => {}
             }
         }
         Ok(())
     }
 
-    async fn running(&mut self, row: &PromptRow) -> Result<(), Stopped> {
-        if row.state == PromptState::Queued {
-            self.prompts.store.start_prompt(&row.id, self.prompts.clock.now()).await?;
-        }
-        if row.unwanted && self.interrupted.insert(row.id.clone()) {
-            self.prompts.comfy.client.interrupt(Some(&row.id)).await?;
+    /// A request that was believed lost may reach ComfyUI after its prompt has ended: such a copy must not run.
+    async fn remove_ended(&mut self, rows: &[PromptRow], queue: &Queue) -> Result<(), Stopped> {
+        let name = self.prompts.store.socket_name().await?;
+        let is_left_over = |row: &&comfy_client::QueueRow| {
+            client_of(row).as_deref() == Some(&*name) && !rows.iter().any(|own| own.id == row.prompt_id)
+        };
+        for (row, running) in
+            queue.running.iter().map(|row| (row, true)).chain(queue.pending.iter().map(|row| (row, false)))
+        {
+            if is_left_over(&row) {
+                self.see(&row.prompt_id, running, !running).await?;
+            }
         }
         Ok(())
     }
@@ -74,17 +82,19 @@ impl Courier {
     /// It is not in the queue: the history knows, or nobody does.
     async fn absent(&mut self, row: &PromptRow) -> Result<(), Stopped> {
         let now = self.prompts.clock.now();
-        if let Some(execution) = self.prompts.comfy.client.history(&row.id).await? {
-            self.prompts.end(&row.id, ended_by(&execution, now)).await?;
+        let told = match self.prompts.comfy.client.history(&row.id).await? {
+            Some(execution) => Some(ended_by(&execution, now)),
+            None => {
+                let runs = self.prompts.runs();
+                runs.get(&row.id).and_then(|run| Some(as_told(run.end.clone()?, run.outputs.clone(), now)))
+            }
+        };
+        if let Some(end) = told {
+            self.prompts.advance_with(&row.id, StageEvent::Finished(end.end), end).await?;
             return Ok(());
         }
-        let told = self.prompts.runs().get(&row.id).and_then(|run| Some((run.end.clone()?, run.outputs.clone())));
-        if let Some((end, outputs)) = told {
-            self.prompts.end(&row.id, as_told(end, outputs, now)).await?;
-            return Ok(());
-        }
-        if row.unwanted {
-            self.prompts.end(&row.id, plain_end(PromptState::Interrupted, None, now)).await?;
+        let advanced = self.prompts.advance(&row.id, StageEvent::Absent).await?;
+        if advanced.and_then(Advanced::ended).is_some() {
             return Ok(());
         }
         let since = *self.missing.entry(row.id.clone()).or_insert_with(Instant::now);
@@ -97,22 +107,20 @@ impl Courier {
 
     /// ComfyUI does not know it, and it did not end as far as anybody knows.
     async fn lost(&mut self, row: &PromptRow) -> Result<(), Error> {
-        let now = self.prompts.clock.now();
-        let was_begun = row.state == PromptState::Running || row.handover == Handover::Sent;
         if self.was_taken_out(row) {
             tracing::info!(prompt = %row.id, "another client took a prompt out of ComfyUI's queue");
-            self.prompts.end(&row.id, plain_end(PromptState::Interrupted, None, now)).await?;
-        } else if was_begun && row.attempts >= MOST_ATTEMPTS {
-            let words = match self.troubles.get(&row.id).filter(|_| row.handover == Handover::Sent) {
-                Some(trouble) => format!("ComfyUI failed {} times to take it: {trouble}", row.attempts),
-                None => format!("ComfyUI was lost {} times while it worked on it; it is given up", row.attempts),
-            };
-            let failure = Some(PromptFailure::of(words));
-            self.prompts.end(&row.id, plain_end(PromptState::Failed, failure, now)).await?;
-        } else {
-            tracing::warn!(prompt = %row.id, attempts = row.attempts, "ComfyUI lost a prompt; it is handed over again");
+            self.prompts.advance(&row.id, StageEvent::Removed).await?;
+            return Ok(());
+        }
+        let words = match self.troubles.get(&row.id).filter(|_| matches!(row.stage, Stage::Sent { .. })) {
+            Some(trouble) => format!("ComfyUI failed {MAX_ATTEMPTS} times to take it: {trouble}"),
+            None => format!("ComfyUI was lost {MAX_ATTEMPTS} times while it worked on it; it is given up"),
+        };
+        let end = plain_end(End::Failed, Some(PromptFailure::of(words)), self.prompts.clock.now());
+        let advanced = self.prompts.advance_with(&row.id, StageEvent::Lost, end).await?;
+        if let Some(Advanced { to: Stage::Waiting { attempts }, .. }) = advanced {
+            tracing::warn!(prompt = %row.id, attempts, "ComfyUI lost a prompt; it is handed over again");
             self.prompts.runs().remove(&row.id);
-            self.prompts.store.take_back_prompt(&row.id, was_begun).await?;
         }
         Ok(())
     }
@@ -120,7 +128,7 @@ impl Courier {
     /// The socket lived on and spoke after the prompt was last seen waiting: ComfyUI did not restart, so somebody removed it.
     fn was_taken_out(&self, row: &PromptRow) -> bool {
         let Some(sighting) = self.seen.get(&row.id) else { return false };
-        row.state == PromptState::Queued
+        matches!(row.stage, Stage::Sent { .. } | Stage::Queued { .. })
             && sighting.epoch == self.epoch
             && self.heard.is_some_and(|heard| heard > sighting.at)
     }
@@ -168,10 +176,10 @@ impl Courier {
 
 /// ComfyUI died before its history could be asked: what the socket said is what is known.
 fn as_told(end: ToldEnd, outputs: Map<String, serde_json::Value>, now: jiff::Timestamp) -> PromptEnd {
-    let (state, failure) = match end {
-        ToldEnd::Completed => (PromptState::Completed, None),
-        ToldEnd::Failed(failure) => (PromptState::Failed, Some(PromptFailure::from(failure))),
-        ToldEnd::Interrupted => (PromptState::Interrupted, None),
+    let (end, failure) = match end {
+        ToldEnd::Completed => (End::Completed, None),
+        ToldEnd::Failed(failure) => (End::Failed, Some(PromptFailure::from(failure))),
+        ToldEnd::Interrupted => (End::Interrupted, None),
     };
-    PromptEnd { outputs, ..plain_end(state, failure, now) }
+    PromptEnd { outputs, ..plain_end(end, failure, now) }
 }
