@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use crate::disk::Disk;
 use crate::local_copy::{self, Copier};
-use crate::part::Part;
+use crate::part::{Holding, Part};
 use crate::start::Beginning;
 use crate::transfer::{Halt, Transfer};
-use crate::{FileJob, FileOutcome, TransferError, probe, start};
+use crate::{FileJob, FileOutcome, probe, start};
 
 /// What of a file is on this machine.
 pub(crate) enum Found {
@@ -29,18 +29,17 @@ pub(crate) struct Search {
 
 impl Search {
     /// At the destination, then in copies, then in the partial file; all in one go, because each change of thread costs
-    /// a small file as much as a write. `None` when it was told to stop.
-    pub(crate) fn all(&self, part: &Part) -> Result<Option<Found>, TransferError> {
-        match self.whole(part)? {
-            Some(outcome) => Ok(Some(Found::Whole(outcome))),
-            None if self.copier.stop.is_cancelled() => Ok(None),
-            None => Ok(Some(Found::Part(start::begin(part, &self.file, &self.copier)?))),
+    /// a small file as much as a write.
+    pub(crate) fn all(&self, part: &Part, holding: Holding) -> Result<Found, Halt> {
+        match self.whole(part, &holding)? {
+            Some(outcome) => Ok(Found::Whole(outcome)),
+            None => Ok(Found::Part(start::begin(part, holding, &self.file, &self.copier)?)),
         }
     }
 
     /// The file itself, or a copy of it on this machine, makes the network needless.
-    pub(crate) fn whole(&self, part: &Part) -> Result<Option<FileOutcome>, TransferError> {
-        match start::look_at_destination(part, &self.file, &self.copier.stop)? {
+    pub(crate) fn whole(&self, part: &Part, holding: &Holding) -> Result<Option<FileOutcome>, Halt> {
+        match start::look_at_destination(part, holding, &self.file, &self.copier.stop)? {
             Some(found) => Ok(Some(found)),
             None => local_copy::take(self.disk.as_ref(), part, &self.wanted, self.cache.as_deref(), &self.copier),
         }

@@ -142,12 +142,12 @@ impl Fetching<'_> {
         if self.validators_lie {
             return identity.total == facts.size;
         }
-        identity.is_held_by(&self.sources[self.current].source.listed.public(), facts)
+        identity.is_held_by(&self.sources[self.current].source.key, facts)
     }
 
     async fn is_another_version(&mut self) -> Result<(), Halt> {
-        let listed = self.sources[self.current].source.listed.public();
-        if self.identity.as_ref().is_none_or(|identity| identity.source == listed) {
+        let asked = &self.sources[self.current].source.key;
+        if self.identity.as_ref().is_none_or(|identity| identity.source == *asked) {
             return self.changed().await;
         }
         self.sources[self.current].differs = true;
@@ -160,8 +160,8 @@ impl Fetching<'_> {
 
     /// A file of which nothing is here: room, journal, hash.
     async fn begin(&mut self, opened: &Opened) -> Result<(), Halt> {
-        let listed = self.sources[self.current].source.listed.public();
-        let identity = Identity::new(&opened.facts, self.transfer.expected(), listed);
+        let source = self.sources[self.current].source.key.clone();
+        let identity = Identity::new(&opened.facts, self.transfer.expected(), source);
         let total = identity.total.or(self.transfer.file.size);
         self.incoming.map().reset(total);
         self.incoming.meter.set_total(total);

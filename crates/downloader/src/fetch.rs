@@ -87,7 +87,7 @@ impl Fetcher {
         let (refused, opened) = (asked.is_refused(), asked.opened);
         let facts = &opened.facts;
         let agrees = match trusted {
-            true => identity.is_held_by(&source.listed.public(), facts),
+            true => identity.is_held_by(&source.key, facts),
             false => identity.total == facts.size,
         };
         if !agrees {

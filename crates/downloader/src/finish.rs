@@ -6,7 +6,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::incoming::Incoming;
 use crate::journal::Record;
-use crate::part::Part;
+use crate::part::{Discard, Part};
 use crate::prefix_hash::PrefixHash;
 use crate::transfer::{Halt, Transfer};
 use crate::verify::{Content, content_of};
@@ -71,11 +71,10 @@ pub(crate) async fn finish(transfer: &Transfer, incoming: &Arc<Incoming>, arrive
         expected,
         stop: transfer.stop.clone(),
     };
-    let content = match transfer.blocking(move || last_steps.take(synced, content)).await? {
-        Some(Last::Renamed(content)) => content,
-        Some(Last::WrongBytes(error)) => return Ok(Finish::WrongBytes(error)),
-        Some(Last::PartRemoved) => return Ok(Finish::PartRemoved),
-        None => return Err(Halt::Stopped),
+    let content = match transfer.stoppable(move || last_steps.take(synced, content)).await? {
+        Last::Renamed(content) => content,
+        Last::WrongBytes(error) => return Ok(Finish::WrongBytes(error)),
+        Last::PartRemoved => return Ok(Finish::PartRemoved),
     };
     Ok(Finish::Whole(FileOutcome {
         size: content.size,
@@ -105,23 +104,23 @@ enum Last {
 }
 
 impl LastSteps {
-    /// Does what is left of them; `None` when it was told to stop.
-    fn take(&self, synced: bool, content: Option<Content>) -> Result<Option<Last>, TransferError> {
+    /// Does what is left of them.
+    fn take(&self, synced: bool, content: Option<Content>) -> Result<Last, Halt> {
         let part = &self.incoming.part;
         if !synced {
             sync_whole(&self.incoming)?;
         }
         let one_piece = || self.incoming.hash_of_one_piece().map(|sha256| from_map(&self.incoming, sha256));
         let content = match content.or_else(one_piece) {
-            Some(content) => Some(content),
-            None => content_of(part.file.as_ref(), &self.stop).map_err(|error| part.error("reading back", error))?,
+            Some(content) => content,
+            None => content_of(part.file.as_ref(), &self.stop)
+                .map_err(|unread| unread.halt(|error| part.error("reading back", error)))?,
         };
-        let Some(content) = content else { return Ok(None) };
         if let Some(error) = wrong(&self.file, part, &content, self.expected) {
-            return Ok(Some(Last::WrongBytes(error)));
+            return Ok(Last::WrongBytes(error));
         }
         let renamed = commit(part, content.sha256, self.file.existing == Existing::Replace)?;
-        Ok(Some(if renamed { Last::Renamed(content) } else { Last::PartRemoved }))
+        Ok(if renamed { Last::Renamed(content) } else { Last::PartRemoved })
     }
 }
 
@@ -137,8 +136,10 @@ pub(crate) fn sync_whole(incoming: &Incoming) -> Result<(), TransferError> {
     }
     incoming.sync().map_err(|(error, covered)| {
         // Without a journal nothing says which bytes are void, so all of them go.
-        let voided = if part.has_journal() { incoming.void(covered) } else { part.file.set_size(0) };
-        part.error("syncing", voided.err().unwrap_or(error))
+        if !part.has_journal() {
+            return part.clear(Discard::SyncFailed).err().unwrap_or_else(|| part.error("syncing", error));
+        }
+        part.error("syncing", incoming.void(covered).err().unwrap_or(error))
     })
 }
 

@@ -2,7 +2,9 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use crate::{Facts, Sha256Digest};
+use sha2::{Digest, Sha256};
+
+use crate::{Facts, Sha256Digest, SourceUrl};
 
 /// The SHA-256 that a server named last for the file. It holds for every source, and when bytes are fetched anew, until the
 /// file changes on the server.
@@ -25,6 +27,37 @@ impl NamedHash {
     }
 }
 
+/// Which link bytes came from: the SHA-256 of all of it, since links that differ in nothing but their query are different
+/// sources, and a query may be a secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct SourceKey {
+    digest: Sha256Digest,
+    /// Without the query.
+    public: String,
+}
+
+impl Default for SourceKey {
+    /// No link.
+    fn default() -> Self {
+        Self::of_public(String::new())
+    }
+}
+
+impl SourceKey {
+    pub(crate) fn of(listed: &SourceUrl) -> Self {
+        Self { digest: Sha256Digest(Sha256::digest(listed.as_str()).into()), public: listed.public() }
+    }
+
+    /// As journals were written that did not say more: the key of the link that has no query.
+    fn of_public(public: String) -> Self {
+        Self { digest: Sha256Digest(Sha256::digest(&public).into()), public }
+    }
+
+    pub(crate) fn differs_in_query(&self, other: &Self) -> bool {
+        self.public == other.public && self.digest != other.digest
+    }
+}
+
 /// What was known of the content when its first byte arrived.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Identity {
@@ -33,12 +66,12 @@ pub(crate) struct Identity {
     pub(crate) sha256: Option<Sha256Digest>,
     pub(crate) etag: Option<String>,
     pub(crate) last_modified: Option<String>,
-    /// The URL as listed, without query: validators of another source prove nothing.
-    pub(crate) source: String,
+    /// The link as listed: validators of another source prove nothing.
+    pub(crate) source: SourceKey,
 }
 
 impl Identity {
-    pub(crate) fn new(facts: &Facts, sha256: Option<Sha256Digest>, source: String) -> Self {
+    pub(crate) fn new(facts: &Facts, sha256: Option<Sha256Digest>, source: SourceKey) -> Self {
         Self {
             total: facts.size,
             sha256: sha256.or(facts.sha256),
@@ -71,8 +104,8 @@ impl Identity {
 
     /// Whether an answer of a source holds this content. Any but the first source has to prove it, by the hash that is
     /// compared in the end or by the same strong ETag.
-    pub(crate) fn is_held_by(&self, source: &str, facts: &Facts) -> bool {
-        let proven = self.source == source
+    pub(crate) fn is_held_by(&self, source: &SourceKey, facts: &Facts) -> bool {
+        let proven = self.source == *source
             || self.sha256.is_some()
             || self.strong_etag().is_some_and(|etag| facts.etag.as_deref() == Some(etag));
         proven && self.agrees_with(facts)
@@ -113,12 +146,13 @@ impl Identity {
         out.extend(self.total.unwrap_or(u64::MAX).to_le_bytes());
         out.push(u8::from(self.sha256.is_some()));
         out.extend(self.sha256.map_or([0; 32], |digest| digest.0));
-        for text in [self.etag.as_deref(), self.last_modified.as_deref(), Some(self.source.as_str())] {
+        for text in [self.etag.as_deref(), self.last_modified.as_deref(), Some(self.source.public.as_str())] {
             let text = text.unwrap_or_default().as_bytes();
             let text = &text[..text.len().min(8192)];
             out.extend((text.len() as u32).to_le_bytes());
             out.extend(text);
         }
+        out.extend(self.source.digest.0);
     }
 
     pub(crate) fn read(bytes: &[u8]) -> Option<Self> {
@@ -132,7 +166,11 @@ impl Identity {
             *text = String::from_utf8(own.to_vec()).ok()?;
             rest = after;
         }
-        let [etag, last_modified, source] = texts;
+        let [etag, last_modified, public] = texts;
+        let source = match rest.first_chunk::<32>() {
+            Some(digest) => SourceKey { digest: Sha256Digest(*digest), public },
+            None => SourceKey::of_public(public),
+        };
         Some(Self {
             total: Some(u64::from_le_bytes(*total)).filter(|total| *total != u64::MAX),
             sha256: (*has_digest == 1).then_some(Sha256Digest(*digest)),
@@ -153,7 +191,7 @@ mod tests {
 
     #[test]
     fn without_a_hash_size_and_validators_have_to_agree() {
-        let own = Identity::new(&facts(10, Some("\"a\""), Some("Mon")), None, String::new());
+        let own = Identity::new(&facts(10, Some("\"a\""), Some("Mon")), None, SourceKey::default());
         assert!(own.agrees_with(&facts(10, Some("\"a\""), Some("Tue"))));
         assert!(own.agrees_with(&facts(10, None, Some("Mon"))));
         assert!(own.agrees_with(&facts(10, None, None)));
@@ -164,7 +202,7 @@ mod tests {
 
     #[test]
     fn with_a_hash_only_the_size_has_to_agree() {
-        let own = Identity::new(&facts(10, Some("\"a\""), None), Some(Sha256Digest([1; 32])), String::new());
+        let own = Identity::new(&facts(10, Some("\"a\""), None), Some(Sha256Digest([1; 32])), SourceKey::default());
         assert!(own.agrees_with(&facts(10, Some("\"b\""), None)));
         assert!(!own.agrees_with(&facts(9, Some("\"a\""), None)));
         assert_eq!(own.if_range(), None);
@@ -172,7 +210,8 @@ mod tests {
 
     #[test]
     fn if_range_carries_strong_validators_only() {
-        let of = |etag, date| Identity::new(&facts(1, etag, date), None, String::new()).if_range().map(str::to_owned);
+        let of =
+            |etag, date| Identity::new(&facts(1, etag, date), None, SourceKey::default()).if_range().map(str::to_owned);
         assert_eq!(of(Some("\"a\""), Some("Mon")).as_deref(), Some("\"a\""));
         assert_eq!(of(Some("W/\"a\""), Some("Mon")), None);
         assert_eq!(of(None, Some("Mon")).as_deref(), Some("Mon"));
@@ -180,9 +219,31 @@ mod tests {
 
     #[test]
     fn what_was_written_is_read_back() {
-        let own = Identity::new(&facts(10, Some("\"a\""), None), Some(Sha256Digest([1; 32])), "https://h/x".into());
+        let own = Identity::new(&facts(10, Some("\"a\""), None), Some(Sha256Digest([1; 32])), key("https://h/x?id=1"));
         let mut bytes = Vec::new();
         own.write_to(&mut bytes);
         assert_eq!(Identity::read(&bytes), Some(own));
+    }
+
+    fn key(link: &str) -> SourceKey {
+        SourceKey::of(&SourceUrl::parse(link).expect("a link"))
+    }
+
+    #[test]
+    fn links_that_differ_in_the_query_are_two_sources() {
+        let [one, two, other] = ["https://h/x?id=1", "https://h/x?id=2", "https://h/y?id=1"].map(key);
+        assert!(one != two && one.differs_in_query(&two));
+        assert!(one != other && !one.differs_in_query(&other));
+    }
+
+    /// A journal of an earlier version says the link without its query, and ends there.
+    #[test]
+    fn an_older_journal_belongs_to_the_link_without_query() {
+        let mut bytes = Vec::new();
+        Identity { source: key("https://h/x?id=1"), ..Identity::default() }.write_to(&mut bytes);
+        bytes.truncate(bytes.len() - 32);
+        let older = Identity::read(&bytes).expect("it is read").source;
+        assert_eq!(older, key("https://h/x"));
+        assert!(older.differs_in_query(&key("https://h/x?id=1")));
     }
 }

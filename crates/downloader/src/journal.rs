@@ -4,8 +4,12 @@
 //! It is believed only as far as its records read back unbroken, and a block only if the bytes on disk have the CRC-32
 //! that the record holds. So a torn, zeroed, old or foreign journal costs at most the file's bytes, never its truth.
 
+use std::collections::BTreeMap;
+use std::io;
+
 use crate::Sha256Digest;
-use crate::blocks::Block;
+use crate::blocks::{BLOCK, Block, LARGEST_FILE};
+use crate::disk::{self, OpenFile};
 use crate::identity::Identity;
 
 /// Begins every journal; the last byte is the version of the format.
@@ -13,6 +17,9 @@ const MAGIC: &[u8; 8] = b"cdjrnl\0\x01";
 
 /// Longest record that is read; longer ones are damage.
 const LONGEST: usize = 1 << 16;
+
+/// Bytes that are read at once: more than any record has, length and checksum included.
+const PIECE: usize = 1 << 20;
 
 /// One line of the journal.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,14 +38,21 @@ pub(crate) enum Record {
     Named(Sha256Digest),
 }
 
-/// What a journal says.
-#[derive(Debug, Default, PartialEq, Eq)]
+/// What a journal says of one content.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Journal {
-    pub(crate) identity: Option<Identity>,
-    pub(crate) blocks: Vec<(u32, Block)>,
+    pub(crate) identity: Identity,
+    pub(crate) blocks: BTreeMap<u32, Block>,
     pub(crate) hash_state: Option<(u64, Vec<u8>)>,
     pub(crate) finished: Option<Sha256Digest>,
-    /// Bytes of the journal that can be believed; what follows is cut off.
+}
+
+/// A journal as it was read.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Reading {
+    /// Nothing where no record names a content.
+    pub(crate) journal: Option<Journal>,
+    /// Bytes that can be believed; what follows is cut off.
     pub(crate) good_bytes: u64,
 }
 
@@ -103,40 +117,67 @@ impl Record {
     }
 }
 
-impl Journal {
-    /// Reads as many records as are unbroken.
-    pub(crate) fn read(bytes: &[u8]) -> Self {
-        let mut journal = Self::default();
-        let Some(mut rest) = bytes.strip_prefix(MAGIC) else { return journal };
-        let mut blocks = std::collections::BTreeMap::new();
-        journal.good_bytes = MAGIC.len() as u64;
-        while let Some((record, after)) = next_record(rest) {
-            journal.good_bytes += (rest.len() - after.len()) as u64;
-            rest = after;
-            match record {
-                Record::Identity(identity) => {
-                    let good_bytes = journal.good_bytes;
-                    blocks.clear();
-                    journal = Self { identity: Some(identity), good_bytes, ..Self::default() };
-                }
-                Record::Block(index, block) => {
-                    blocks.insert(index, block);
-                }
-                Record::Void(index) => {
-                    blocks.remove(&index);
-                    journal.hash_state = None;
-                }
-                Record::HashState(position, state) => journal.hash_state = Some((position, state)),
-                Record::Finished(digest) => journal.finished = Some(digest),
-                Record::Named(digest) => {
-                    if let Some(identity) = &mut journal.identity {
-                        identity.sha256 = Some(digest);
-                    }
-                }
+impl Reading {
+    /// Reads as many records as are unbroken, however many they are: a journal grows with its file.
+    pub(crate) fn of(file: &dyn OpenFile) -> io::Result<Self> {
+        let (mut reading, mut pending, mut offset) = (Self::default(), Vec::new(), 0);
+        loop {
+            let kept = pending.len();
+            pending.resize(kept + PIECE, 0);
+            let read = disk::read_up_to(file, &mut pending[kept..], offset)?;
+            pending.truncate(kept + read);
+            offset += read as u64;
+            let taken = reading.take(&pending);
+            if read < PIECE || taken == 0 {
+                return Ok(reading);
             }
+            pending.drain(..taken);
         }
-        journal.blocks = blocks.into_iter().collect();
-        journal
+    }
+
+    /// The same of bytes that are all at hand.
+    #[cfg(test)]
+    pub(crate) fn of_bytes(bytes: &[u8]) -> Self {
+        let mut reading = Self::default();
+        reading.take(bytes);
+        reading
+    }
+
+    /// Takes the unbroken records at the beginning of `bytes`, which follow what was taken before, and says how long they are.
+    fn take(&mut self, bytes: &[u8]) -> usize {
+        let mut rest = bytes;
+        if self.good_bytes == 0 {
+            let Some(records) = rest.strip_prefix(MAGIC) else { return 0 };
+            rest = records;
+        }
+        while let Some((record, after)) = next_record(rest) {
+            rest = after;
+            self.add(record);
+        }
+        let taken = bytes.len() - rest.len();
+        self.good_bytes += taken as u64;
+        taken
+    }
+
+    fn add(&mut self, record: Record) {
+        if let Record::Identity(identity) = record {
+            self.journal = Some(Journal { identity, ..Journal::default() });
+            return;
+        }
+        let Some(journal) = &mut self.journal else { return };
+        match record {
+            Record::Identity(_) => {}
+            // No file has a block there.
+            Record::Block(index, _) if u64::from(index) >= LARGEST_FILE / BLOCK => {}
+            Record::Block(index, block) => _ = journal.blocks.insert(index, block),
+            Record::Void(index) => {
+                journal.blocks.remove(&index);
+                journal.hash_state = None;
+            }
+            Record::HashState(position, state) => journal.hash_state = Some((position, state)),
+            Record::Finished(digest) => journal.finished = Some(digest),
+            Record::Named(digest) => journal.identity.sha256 = Some(digest),
+        }
     }
 }
 
@@ -154,6 +195,7 @@ fn next_record(bytes: &[u8]) -> Option<(Record, &[u8])> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::disk::Disk;
 
     fn sample() -> (Vec<u8>, Vec<Record>) {
         let identity = Identity { total: Some(3 << 20), etag: Some("\"a\"".into()), ..Identity::default() };
@@ -173,21 +215,49 @@ mod tests {
     #[test]
     fn what_was_written_is_read_back() {
         let (bytes, _) = sample();
-        let journal = Journal::read(&bytes);
-        assert_eq!(journal.blocks, [(0, Block { have: 1 << 20, crc: 7 }), (2, Block { have: 9, crc: 9 })]);
+        let reading = Reading::of_bytes(&bytes);
+        assert_eq!(reading.good_bytes, bytes.len() as u64);
+        let journal = reading.journal.expect("it names a content");
+        assert_eq!(journal.blocks, [(0, Block { have: 1 << 20, crc: 7 }), (2, Block { have: 9, crc: 9 })].into());
         assert_eq!(journal.hash_state, Some((1 << 20, vec![1, 2, 3])));
-        assert_eq!(journal.identity.and_then(|identity| identity.sha256), Some(Sha256Digest([4; 32])));
-        assert_eq!(journal.good_bytes, bytes.len() as u64);
+        assert_eq!(journal.identity.sha256, Some(Sha256Digest([4; 32])));
     }
 
     #[test]
-    fn a_journal_cut_at_any_byte_keeps_only_whole_records() {
-        let (bytes, _) = sample();
-        let whole = Journal::read(&bytes);
-        for length in 0..bytes.len() {
-            let cut = Journal::read(&bytes[..length]);
-            assert!(cut.good_bytes <= length as u64);
-            assert!(cut.blocks.len() <= whole.blocks.len());
+    fn a_cut_journal_keeps_its_whole_records() {
+        let (bytes, records) = sample();
+        // Where each record ends, and what is read up to there.
+        let mut ends = vec![(head().len(), Reading { journal: None, good_bytes: head().len() as u64 })];
+        for count in 1..=records.len() {
+            let mut whole = head();
+            records[..count].iter().for_each(|record| record.write_to(&mut whole));
+            ends.push((whole.len(), Reading::of_bytes(&whole)));
+        }
+        assert_eq!(ends[2].1.journal.as_ref().map(|journal| journal.blocks.len()), Some(1));
+        for length in 0..=bytes.len() {
+            let expected = ends.iter().rev().find(|(end, _)| *end <= length).map(|(_, reading)| reading);
+            let cut = Reading::of_bytes(&bytes[..length]);
+            assert_eq!(&cut, expected.unwrap_or(&Reading::default()), "{length} bytes");
+        }
+    }
+
+    /// A journal of several pieces is read to its end, and one that is damaged there up to the damage.
+    #[test]
+    fn a_journal_of_any_length_is_read() {
+        let folder = tempfile::tempdir().expect("a folder can be made");
+        let destination = crate::Destination::new(folder.path(), "f.bin").expect("a name");
+        let folder = crate::unix_disk::UnixDisk::default().open_parent(&destination, true).expect("a folder");
+        let file = folder.open("journal", crate::disk::Access::Create).expect("a file");
+        let mut bytes = sample().0;
+        let count = (3 * PIECE / 21) as u32;
+        (0..count).for_each(|index| Record::Block(index, Block { have: 7, crc: index }).write_to(&mut bytes));
+        let whole = bytes.len() as u64;
+        for tail in [&b""[..], b"damage"] {
+            file.set_size(0).expect("a file");
+            file.write_at(0, &[[&bytes, tail].concat().into()]).expect("room");
+            let reading = Reading::of(file.as_ref()).expect("a file");
+            assert_eq!(reading.good_bytes, whole);
+            assert_eq!(reading.journal.expect("a content").blocks.len(), count as usize);
         }
     }
 
@@ -197,7 +267,7 @@ mod tests {
         for at in 0..bytes.len() {
             let mut damaged = bytes.clone();
             damaged[at] ^= 0x10;
-            assert!(Journal::read(&damaged).good_bytes <= at as u64, "byte {at}");
+            assert!(Reading::of_bytes(&damaged).good_bytes <= at as u64, "byte {at}");
         }
     }
 
@@ -206,7 +276,7 @@ mod tests {
         let mut other = sample().0;
         other[7] = 2;
         for bytes in [vec![], vec![0; 4096], b"garbage that is long enough".to_vec(), other] {
-            assert_eq!(Journal::read(&bytes), Journal::default());
+            assert_eq!(Reading::of_bytes(&bytes), Reading::default());
         }
     }
 
@@ -214,8 +284,8 @@ mod tests {
     fn a_new_identity_voids_what_came_before() {
         let (mut bytes, records) = sample();
         records[0].write_to(&mut bytes);
-        let journal = Journal::read(&bytes);
-        assert!(journal.blocks.is_empty() && journal.hash_state.is_none() && journal.identity.is_some());
+        let journal = Reading::of_bytes(&bytes).journal.expect("it names a content");
+        assert!(journal.blocks.is_empty() && journal.hash_state.is_none());
     }
 
     #[test]
@@ -223,7 +293,7 @@ mod tests {
         let (mut bytes, records) = sample();
         Record::Void(0).write_to(&mut bytes);
         records[1].write_to(&mut bytes);
-        let journal = Journal::read(&bytes);
+        let journal = Reading::of_bytes(&bytes).journal.expect("it names a content");
         assert_eq!((journal.blocks.len(), journal.hash_state), (2, None));
     }
 
@@ -232,8 +302,8 @@ mod tests {
         fn any_bytes_are_read_without_a_panic(bytes in proptest::collection::vec(proptest::num::u8::ANY, 0..300)) {
             let mut journal = head();
             journal.extend(&bytes);
-            proptest::prop_assert!(Journal::read(&journal).good_bytes <= journal.len() as u64);
-            Journal::read(&bytes);
+            proptest::prop_assert!(Reading::of_bytes(&journal).good_bytes <= journal.len() as u64);
+            Reading::of_bytes(&bytes);
             Identity::read(&bytes);
         }
     }

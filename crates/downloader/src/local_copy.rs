@@ -7,11 +7,12 @@ use tokio_util::sync::CancellationToken;
 
 use crate::blocks::BLOCK;
 use crate::disk::{self, Disk, OpenFile, Standing};
-use crate::part::Part;
+use crate::part::{Discard, Part};
 use crate::space::{SpaceLedger, TransferKey};
-use crate::start::{outcome_of, throw_away};
-use crate::verify::content_of;
-use crate::{Arrival, Existing, FileJob, FileOutcome, Sha256Digest, TransferError};
+use crate::start::outcome_of;
+use crate::transfer::Halt;
+use crate::verify::{Unread, content_of};
+use crate::{Arrival, Existing, FileJob, FileOutcome, Sha256Digest};
 
 /// Tries each copy that may have the hash that is asked for. `None` when none has it, or the hash is not known.
 pub(crate) fn take(
@@ -20,7 +21,7 @@ pub(crate) fn take(
     file: &FileJob,
     hf_cache: Option<&Path>,
     copier: &Copier,
-) -> Result<Option<FileOutcome>, TransferError> {
+) -> Result<Option<FileOutcome>, Halt> {
     let Some(expected) = file.sha256 else { return Ok(None) };
     let cached = hf_cache.into_iter().flat_map(|cache| blobs_of(file, cache, expected));
     for copy in file.local_copies.iter().cloned().chain(cached) {
@@ -61,14 +62,18 @@ fn take_one(
     copy: &Path,
     expected: Sha256Digest,
     copier: &Copier,
-) -> Result<Option<FileOutcome>, TransferError> {
+) -> Result<Option<FileOutcome>, Halt> {
     // A copy that cannot be read is no copy; the network is still there.
     let Ok(opened) = disk.open_anywhere(copy) else { return Ok(None) };
     let Ok(status) = opened.status() else { return Ok(None) };
     if !status.is_file || file.size.is_some_and(|size| size != status.size) {
         return Ok(None);
     }
-    let Ok(Some(content)) = content_of(opened.as_ref(), &copier.stop) else { return Ok(None) };
+    let content = match content_of(opened.as_ref(), &copier.stop) {
+        Ok(content) => content,
+        Err(Unread::Stopped) => return Err(Halt::Stopped),
+        Err(Unread::Failed(_)) => return Ok(None),
+    };
     if content.sha256 != expected {
         return Ok(None);
     }
@@ -76,13 +81,12 @@ fn take_one(
     if opened.sync().is_ok() && link(part, copy, status.inode)? {
         return Ok(Some(outcome_of(content, file, Arrival::Linked)));
     }
-    if !copier.fill(part, opened.as_ref(), "copying into")? {
-        return Ok(None);
-    }
+    copier.fill(part, opened.as_ref(), "copying into")?;
     part.file.sync().map_err(|error| part.error("syncing", error))?;
-    let copied = content_of(part.file.as_ref(), &copier.stop).map_err(|error| part.error("reading", error))?;
-    if copied.is_none_or(|copied| copied.sha256 != expected) {
-        throw_away(part)?;
+    let copied = content_of(part.file.as_ref(), &copier.stop);
+    let copied = copied.map_err(|unread| unread.halt(|error| part.error("reading", error)))?;
+    if copied.sha256 != expected {
+        // The copy changed meanwhile. What of it is still right, the journal tells.
         return Ok(None);
     }
     let renamed = part.commit(file.existing == Existing::Replace)?;
@@ -91,7 +95,7 @@ fn take_one(
 
 /// Hard-links the copy to the final name. `Ok(false)` where that cannot be done: across file systems, or because
 /// something has that name, which a link never replaces.
-fn link(part: &Part, copy: &Path, inode: u64) -> Result<bool, TransferError> {
+fn link(part: &Part, copy: &Path, inode: u64) -> Result<bool, Halt> {
     let failed = |error: std::io::Error| part.error("linking", error);
     let name = part.destination().name();
     if part.folder.link(copy, name).is_err() {
@@ -103,7 +107,7 @@ fn link(part: &Part, copy: &Path, inode: u64) -> Result<bool, TransferError> {
         part.folder.remove(name).map_err(failed)?;
         return Ok(false);
     }
-    part.discard().map_err(failed)?;
+    part.discard(Discard::Superseded).map_err(failed)?;
     Ok(true)
 }
 
@@ -116,33 +120,36 @@ pub(crate) struct Copier {
 }
 
 impl Copier {
-    /// As a clone where the file system can, else byte by byte where there is room. `false` when it was told to stop.
-    pub(crate) fn fill(&self, part: &Part, from: &dyn OpenFile, action: &'static str) -> Result<bool, TransferError> {
+    /// As a clone where the file system can, else byte by byte where there is room. What is there of the same content stays
+    /// as it is, so that a copy which is stopped costs nothing.
+    pub(crate) fn fill(&self, part: &Part, from: &dyn OpenFile, action: &'static str) -> Result<(), Halt> {
         let failed = |error| part.error(action, error);
-        part.file.set_size(0).map_err(failed)?;
-        if self.stop.is_cancelled() {
-            return Ok(false);
-        }
-        if let (Some(to), Some(from)) = (part.file.as_file(), from.as_file())
-            && rustix::fs::ioctl_ficlone(to, from).is_ok()
-        {
-            return Ok(true);
-        }
         let size = from.status().map_err(failed)?.size;
-        self.space.reserve(self.key, part.folder.as_ref(), size)?;
-        self.copy(part, from, size).map_err(failed)
+        if self.stop.is_cancelled() {
+            return Err(Halt::Stopped);
+        }
+        let cloned = match (part.file.as_file(), from.as_file()) {
+            (Some(to), Some(from)) => rustix::fs::ioctl_ficlone(to, from).is_ok(),
+            _ => false,
+        };
+        if !cloned {
+            let needed = size.saturating_sub(part.allocated());
+            self.space.reserve(self.key, part.folder.as_ref(), needed).map_err(Halt::Shortage)?;
+            self.copy(part, from, size).map_err(|unread| unread.halt(failed))?;
+        }
+        Ok(part.file.set_size(size).map_err(failed)?)
     }
 
-    fn copy(&self, part: &Part, from: &dyn OpenFile, size: u64) -> std::io::Result<bool> {
+    fn copy(&self, part: &Part, from: &dyn OpenFile, size: u64) -> Result<(), Unread> {
         let mut offset = 0;
         loop {
             if self.stop.is_cancelled() {
-                return Ok(false);
+                return Err(Unread::Stopped);
             }
             let mut piece = vec![0; BLOCK as usize];
             let read = disk::read_up_to(from, &mut piece, offset)?;
             if read == 0 {
-                return Ok(true);
+                return Ok(());
             }
             piece.truncate(read);
             part.file.write_at(offset, &[piece.into()])?;
@@ -166,22 +173,22 @@ mod tests {
         let open = || UnixDisk::default().open_parent(&destination, true).expect("a folder");
         let from = open().open("from.bin", Access::Create).expect("a file");
         from.write_at(0, &[vec![1; 3 * BLOCK as usize].into()]).expect("room");
-        let Ok(part) = Part::open(open(), &destination) else { panic!("nobody holds it") };
+        let Ok((part, _)) = Part::open(open(), &destination) else { panic!("nobody holds it") };
         let copier = |min_free| Copier { space: Arc::new(SpaceLedger::new(min_free)), ..Copier::default() };
         let size = || part.size().expect("a size");
 
         let stopped = copier(0);
         stopped.stop.cancel();
-        assert!(matches!(stopped.fill(&part, from.as_ref(), "copying into"), Ok(false)));
-        assert!(matches!(stopped.copy(&part, from.as_ref(), 3 * BLOCK), Ok(false)));
+        assert!(matches!(stopped.fill(&part, from.as_ref(), "copying into"), Err(Halt::Stopped)));
+        assert!(matches!(stopped.copy(&part, from.as_ref(), 3 * BLOCK), Err(Unread::Stopped)));
         assert_eq!(size(), 0);
 
         match copier(u64::MAX).fill(&part, from.as_ref(), "copying into") {
-            Err(TransferError::InsufficientStorage { needed_bytes, .. }) => assert_eq!(needed_bytes, 3 * BLOCK),
+            Err(Halt::Shortage(shortage)) => assert_eq!(shortage.needed, 3 * BLOCK),
             // A clone takes no room.
-            other => assert!(matches!(other, Ok(true)), "{other:?}"),
+            other => assert!(matches!(other, Ok(())), "{other:?}"),
         }
-        assert!(matches!(copier(0).fill(&part, from.as_ref(), "copying into"), Ok(true)));
+        assert!(matches!(copier(0).fill(&part, from.as_ref(), "copying into"), Ok(())));
         assert_eq!(size(), 3 * BLOCK);
     }
 

@@ -2,19 +2,17 @@
 //! believed of them. Every call here blocks. It decides nothing; `transfer` does.
 
 use std::io;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use rustix::io::Errno;
 
 use crate::destination::{JOURNAL_SUFFIX, PART_SUFFIX};
-use crate::disk::{self, Access, Disk, Folder, OpenFile, Standing};
+use crate::disk::{Access, Disk, Folder, OpenFile, Standing};
 use crate::identity::Identity;
-use crate::journal::{self, Journal, Record};
-use crate::{Destination, TransferError};
-
-/// Longest journal that is read: that of a file of a terabyte.
-const LONGEST_JOURNAL: u64 = 64 << 20;
+use crate::journal::{self, Journal, Reading, Record};
+use crate::{Destination, RestartReason, TransferError};
 
 /// A `.part` that is open and locked.
 #[derive(Debug)]
@@ -25,13 +23,58 @@ pub(crate) struct Part {
     name: String,
     destination: Destination,
     journal: Mutex<JournalFile>,
+    /// It held nothing when this run opened it, or was cleared since: what is in it, this run has put there.
+    is_own: AtomicBool,
+}
+
+/// What a `.part` holds when it is opened, as its journal says.
+#[derive(Debug)]
+pub(crate) enum Holding {
+    /// No byte, and no journal of a finished file.
+    Empty,
+    /// Bytes, and which of them belong to which content.
+    Resumable(Journal),
+    /// Bytes that no journal describes. They may be a whole file that its hash proves.
+    Unjournalled,
+    /// No byte, beside the journal of a file that was finished: it was about to be renamed, or has been.
+    Renamed(Journal),
+}
+
+impl Holding {
+    pub(crate) fn journal(&self) -> Option<&Journal> {
+        match self {
+            Self::Resumable(journal) | Self::Renamed(journal) => Some(journal),
+            Self::Empty | Self::Unjournalled => None,
+        }
+    }
+}
+
+/// Why a partial file, or what it holds, is thrown away. Nothing else does that.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Discard {
+    /// It holds no byte.
+    Empty,
+    /// The destination is the file that was asked for.
+    Superseded,
+    /// This run has put bytes there which the next one could neither resume nor prove.
+    Unprovable,
+    /// A copy from this machine was stopped or failed.
+    IncompleteCopy,
+    /// The hash of the whole is wrong.
+    WrongBytes,
+    /// A sync failed, and no journal tells which bytes it covered.
+    SyncFailed,
+    /// The transfer starts over, which is told.
+    StartOver(RestartReason),
+    /// The job was cancelled.
+    Cancelled,
 }
 
 /// Where the journal stands.
 #[derive(Debug)]
 enum JournalFile {
-    /// Nobody has looked yet.
-    Unknown,
+    /// A file may be there, of which nothing is believed.
+    Stale,
     Absent,
     /// Records are appended at `end`.
     Open {
@@ -64,9 +107,9 @@ pub(crate) fn open_folder(
 }
 
 impl Part {
-    /// Opens or makes the `.part` in `folder` and locks it. What stands in its way and is not a file of ours (a link, an
-    /// empty folder) is removed.
-    pub(crate) fn open(folder: Box<dyn Folder>, destination: &Destination) -> Result<Self, PartError> {
+    /// Opens or makes the `.part` in `folder`, locks it and reads its journal. What stands in its way and is not a file of ours
+    /// (a link, an empty folder) is removed.
+    pub(crate) fn open(folder: Box<dyn Folder>, destination: &Destination) -> Result<(Self, Holding), PartError> {
         let name = format!("{}{PART_SUFFIX}", destination.name());
         let failed = |error: io::Error| PartError::Failed(of_place("opening", destination, PART_SUFFIX, error));
         for _ in 0..100 {
@@ -89,14 +132,45 @@ impl Part {
                 folder.remove(&name).map_err(failed)?;
             } else if same {
                 let (destination, inode) = (destination.clone(), status.inode);
-                let journal = Mutex::new(JournalFile::Unknown);
-                return Ok(Self { folder, file, inode, name, destination, journal });
+                let (journal, is_own) = (Mutex::new(JournalFile::Stale), AtomicBool::new(false));
+                return Self { folder, file, inode, name, destination, journal, is_own }.opened(status.size);
             } else if ours == Standing::Other {
                 folder.remove(&name).map_err(failed)?;
             }
             // Else whoever held it has renamed or removed it meanwhile: look again.
         }
         Err(PartError::Locked)
+    }
+
+    fn opened(self, size: u64) -> Result<(Self, Holding), PartError> {
+        match self.look() {
+            Ok(holding) => Ok((self, holding)),
+            Err(error) => {
+                if size == 0 {
+                    // Nothing is lost with it; the journal stays.
+                    let _ = self.folder.remove(&self.name);
+                }
+                Err(PartError::Failed(self.error("reading the partial file of", error)))
+            }
+        }
+    }
+
+    /// What is here of the file. Cuts off what is broken at the end of the journal.
+    pub(crate) fn look(&self) -> io::Result<Holding> {
+        let (size, journal) = (self.size()?, self.read_journal()?);
+        let holding = match journal {
+            Some(journal) if size > 0 => Holding::Resumable(journal),
+            Some(journal) if journal.finished.is_some() => Holding::Renamed(journal),
+            None if size > 0 => Holding::Unjournalled,
+            _ => Holding::Empty,
+        };
+        self.is_own.fetch_or(matches!(holding, Holding::Empty), Relaxed);
+        Ok(holding)
+    }
+
+    /// Whether all that is in it came in this run.
+    pub(crate) fn is_own(&self) -> bool {
+        self.is_own.load(Relaxed)
     }
 
     pub(crate) fn destination(&self) -> &Destination {
@@ -139,21 +213,20 @@ impl Part {
         if access == Access::Create { self.open_journal(access) } else { Ok(None) }
     }
 
-    /// Reads the journal, if there is one, and cuts off what is broken at its end.
-    pub(crate) fn read_journal(&self) -> io::Result<Option<Journal>> {
+    fn read_journal(&self) -> io::Result<Option<Journal>> {
         let Some(file) = self.open_journal(Access::ReadWrite)? else {
             *self.journal() = JournalFile::Absent;
             return Ok(None);
         };
-        let length = file.status()?.size.min(LONGEST_JOURNAL);
-        let mut bytes = vec![0; usize::try_from(length).map_err(io::Error::other)?];
-        let read = disk::read_up_to(file.as_ref(), &mut bytes, 0)?;
-        let read = Journal::read(&bytes[..read]);
-        file.set_size(read.good_bytes)?;
-        if read.identity.is_some() {
-            *self.journal() = JournalFile::Open { file, end: read.good_bytes };
-        }
-        Ok(Some(read))
+        let Reading { journal, good_bytes } = Reading::of(file.as_ref())?;
+        *self.journal() = match &journal {
+            Some(_) => {
+                file.set_size(good_bytes)?;
+                JournalFile::Open { file, end: good_bytes }
+            }
+            None => JournalFile::Stale,
+        };
+        Ok(journal)
     }
 
     /// Begins the journal anew for this content. Blocks that were believed before are no longer.
@@ -174,7 +247,7 @@ impl Part {
         if matches!(*journal, JournalFile::Absent) {
             return Ok(false);
         }
-        *journal = JournalFile::Unknown;
+        *journal = JournalFile::Stale;
         let removed = self.folder.remove(&self.journal_name())?;
         *journal = JournalFile::Absent;
         Ok(removed)
@@ -204,7 +277,7 @@ impl Part {
         // A handle of its own, so that blocks can be noted meanwhile.
         let file = match &*self.journal() {
             JournalFile::Open { file, .. } => Arc::clone(file),
-            JournalFile::Unknown | JournalFile::Absent => return Ok(()),
+            JournalFile::Stale | JournalFile::Absent => return Ok(()),
         };
         file.sync()
     }
@@ -243,8 +316,19 @@ impl Part {
         }
     }
 
+    /// Empties the partial file and forgets its journal. The lock stays.
+    pub(crate) fn clear(&self, why: Discard) -> Result<(), TransferError> {
+        let failed = |error| self.error("emptying the partial file of", error);
+        tracing::debug!(file = %self.destination, ?why, "partial file cleared");
+        self.remove_journal().map_err(failed)?;
+        self.file.set_size(0).map_err(failed)?;
+        self.is_own.store(true, Relaxed);
+        Ok(())
+    }
+
     /// Removes both files, for good: a power cut does not bring them back.
-    pub(crate) fn discard(&self) -> io::Result<()> {
+    pub(crate) fn discard(&self, why: Discard) -> io::Result<()> {
+        tracing::debug!(file = %self.destination, ?why, "partial file removed");
         let journal = self.remove_journal();
         self.folder.remove(&self.name)?;
         self.folder.sync()?;
@@ -253,7 +337,8 @@ impl Part {
 }
 
 /// Removes the partial files of a destination without opening them, and says whether there were any.
-pub(crate) fn discard(disk: &dyn Disk, destination: &Destination) -> Result<bool, TransferError> {
+pub(crate) fn discard(disk: &dyn Disk, destination: &Destination, why: Discard) -> Result<bool, TransferError> {
+    tracing::debug!(file = %destination, ?why, "partial file removed");
     let folder = match open_folder(disk, destination, false) {
         Ok(folder) => folder,
         Err(TransferError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => return Ok(false),

@@ -9,9 +9,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::fetch::FetchEnd;
 use crate::fetching::{Ended, Fetching};
-use crate::identity::Identity;
+use crate::identity::{Identity, SourceKey};
+use crate::part::Discard;
 use crate::transfer::{Halt, of_panic};
-use crate::{RestartReason, TransferError, conditional, retry, start};
+use crate::{RestartReason, TransferError, conditional, retry};
 
 /// How often the file may change on the server before it is given up.
 const MOST_CHANGES: u32 = 3;
@@ -88,7 +89,7 @@ impl Fetching<'_> {
             if before.is_some_and(|before| before.agrees_with(facts) && !asked.is_refused()) {
                 return true;
             }
-            before = Some(Identity::new(facts, None, String::new()));
+            before = Some(Identity::new(facts, None, SourceKey::default()));
         }
         false
     }
@@ -106,7 +107,7 @@ impl Fetching<'_> {
         self.incoming.map().reset(self.transfer.file.size);
         self.incoming.meter.set_present(0);
         let part = Arc::clone(&self.incoming.part);
-        self.transfer.blocking(move || start::throw_away(&part)).await?;
+        self.transfer.blocking(move || part.clear(Discard::StartOver(reason))).await?;
         (self.identity, self.hash_state, self.established) = (None, None, false);
         if lost > 0 {
             self.transfer.restarted(reason).await;

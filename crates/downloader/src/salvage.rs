@@ -3,17 +3,17 @@
 
 use crate::blocks::{BLOCK, Block};
 use crate::disk::{Access, Standing};
-use crate::identity::Identity;
+use crate::identity::{Identity, SourceKey};
 use crate::journal::Record;
 use crate::local_copy::Copier;
-use crate::part::Part;
-use crate::start::throw_away;
-use crate::{BlockChecksums, Existing, FileJob, Sha256Digest, TransferError};
+use crate::part::{Discard, Part};
+use crate::transfer::Halt;
+use crate::{BlockChecksums, Existing, FileJob, Sha256Digest};
 
 /// Fills an empty `.part` from the file at the destination and journals every block with the checksum that it should
 /// have; the check that every resumed file goes through finds those that do not. `false` where there is nothing to
 /// salvage.
-pub(crate) fn seed(part: &Part, file: &FileJob, copier: &Copier) -> Result<bool, TransferError> {
+pub(crate) fn seed(part: &Part, file: &FileJob, copier: &Copier) -> Result<bool, Halt> {
     let (Some(checksums), Some(sha256), Existing::Replace) = (&file.salvage, file.sha256, file.existing) else {
         return Ok(false);
     };
@@ -23,12 +23,12 @@ pub(crate) fn seed(part: &Part, file: &FileJob, copier: &Copier) -> Result<bool,
     if !covers || size == 0 || file.size.is_some_and(|asked| asked != size) {
         return Ok(false);
     }
-    let filled = fill(part, file, (size, sha256, checksums), copier);
-    if !matches!(filled, Ok(true)) {
+    if let Err(halt) = fill(part, file, (size, sha256, checksums), copier) {
         // The next run would not know half of it for what it is.
-        throw_away(part)?;
+        part.clear(Discard::IncompleteCopy)?;
+        return Err(halt);
     }
-    filled
+    Ok(true)
 }
 
 fn fill(
@@ -36,13 +36,11 @@ fn fill(
     file: &FileJob,
     (size, sha256, checksums): (u64, Sha256Digest, &BlockChecksums),
     copier: &Copier,
-) -> Result<bool, TransferError> {
+) -> Result<(), Halt> {
     let failed = |error| part.error("salvaging", error);
     let damaged = part.folder.open(part.destination().name(), Access::Read).map_err(failed)?;
-    if !copier.fill(part, damaged.as_ref(), "salvaging")? {
-        return Ok(false);
-    }
-    let source = file.sources.first().map(crate::SourceUrl::public).unwrap_or_default();
+    copier.fill(part, damaged.as_ref(), "salvaging")?;
+    let source = file.sources.first().map(SourceKey::of).unwrap_or_default();
     let identity = Identity { total: Some(size), sha256: Some(sha256), source, ..Identity::default() };
     part.begin_journal(&identity).map_err(failed)?;
     let block = |(index, crc): (usize, &u32)| {
@@ -50,6 +48,5 @@ fn fill(
         Record::Block(index as u32, Block { have, crc: *crc })
     };
     let records: Vec<Record> = checksums.crc32.iter().enumerate().map(block).collect();
-    part.note(&records).map_err(failed)?;
-    Ok(true)
+    Ok(part.note(&records).map_err(failed)?)
 }

@@ -15,6 +15,7 @@ use crate::command::{Command, Reply};
 use crate::engine::Engine;
 use crate::job_run::{JobRun, RunOutcome};
 use crate::outbox::Outbox;
+use crate::part::Discard;
 use crate::scheduler::job_ends::Event;
 use crate::scheduler::waiting_for_room::Patience;
 use crate::{CommandError, Job, JobEvent, JobId, JobState, PauseReason, Update, part};
@@ -208,7 +209,7 @@ impl Scheduler {
         let removing = self.tasks.spawn(async move {
             let removed = threads.spawn(move || {
                 let remove = |destination| {
-                    part::discard(disk.as_ref(), destination)
+                    part::discard(disk.as_ref(), destination, Discard::Cancelled)
                         .inspect_err(|error| tracing::warn!(%destination, %error, "a partial file stays"))
                         .unwrap_or(false)
                 };

@@ -261,7 +261,7 @@ impl Fetching<'_> {
     pub(crate) fn may_hold_what_is_here(&self, index: usize) -> bool {
         let Some(identity) = &self.identity else { return true };
         let state = &self.sources[index];
-        !state.differs && (state.source.listed.public() == identity.source || identity.can_be_proven())
+        !state.differs && (state.source.key == identity.source || identity.can_be_proven())
     }
 
     /// Measures what the sources give, and takes their stretches from those that are far slower than another.

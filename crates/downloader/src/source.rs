@@ -12,6 +12,7 @@ use url::Url;
 
 use crate::address_policy::AddressPolicy;
 use crate::answer::{self, Body};
+use crate::identity::SourceKey;
 use crate::refusal::{self, OpenError};
 use crate::source_url::civitai_model_without_version;
 use crate::world::Network;
@@ -26,6 +27,7 @@ const MOST_REDIRECTS: usize = 10;
 #[derive(Debug)]
 pub(crate) struct Source {
     pub(crate) listed: SourceUrl,
+    pub(crate) key: SourceKey,
     resolved: Mutex<Option<Resolved>>,
     /// Who answers there gave nothing when asked last: the listed link may lead elsewhere by now.
     doubted: AtomicBool,
@@ -81,6 +83,7 @@ impl Opened {
 impl Source {
     pub(crate) fn new(listed: SourceUrl) -> Self {
         Self {
+            key: SourceKey::of(&listed),
             listed,
             resolved: Mutex::new(None),
             doubted: AtomicBool::new(false),

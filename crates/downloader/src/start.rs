@@ -5,11 +5,12 @@ use tokio_util::sync::CancellationToken;
 
 use crate::blocks::{BLOCK, Block, BlockMap, LARGEST_FILE};
 use crate::disk::{self, Access, Standing};
-use crate::identity::Identity;
+use crate::identity::{Identity, SourceKey};
 use crate::journal::Journal;
 use crate::local_copy::Copier;
-use crate::part::{Part, of_io};
+use crate::part::{Discard, Holding, Part, of_io};
 use crate::salvage;
+use crate::transfer::Halt;
 use crate::verify::{Content, content_of};
 use crate::{Arrival, Existing, FileJob, FileOutcome, RestartReason, TransferError};
 
@@ -33,49 +34,69 @@ pub(crate) struct Resume {
     pub(crate) hash_state: Option<(u64, Vec<u8>)>,
 }
 
-/// Looks at the partial file and its journal. It is the disk that is asked, not memory, and before anything is written: a
-/// sync of an earlier process may have failed, which a small file has no journal to tell, and somebody may have taken that
-/// of a large one away.
-pub(crate) fn begin(part: &Part, file: &FileJob, copier: &Copier) -> Result<Beginning, TransferError> {
-    let failed = |error| part.error("reading the partial file of", error);
-    let size = part.size().map_err(failed)?;
-    if size == 0 && salvage::seed(part, file, copier)? {
-        return begin(part, file, copier);
-    }
-    let journal = part.read_journal().map_err(failed)?;
-    if size == 0 {
-        return fresh(part, None);
-    }
+/// Looks at what is here of a file. It is the disk that is asked, not memory, and before anything is written: a sync of an
+/// earlier process may have failed, which a small file has no journal to tell, and somebody may have taken that of a large one
+/// away.
+pub(crate) fn begin(part: &Part, holding: Holding, file: &FileJob, copier: &Copier) -> Result<Beginning, Halt> {
+    let size = part.size().map_err(|error| part.error("reading the partial file of", error))?;
+    let journal = match holding {
+        Holding::Empty | Holding::Renamed(_) => return empty(part, file, copier, None),
+        Holding::Resumable(journal) => Some(journal),
+        Holding::Unjournalled => None,
+    };
     if disk::look_past_memory(part.file.as_ref()).is_err() {
-        return fresh(part, Some(RestartReason::SyncFailed { blocks: size.div_ceil(BLOCK) }));
+        return fresh(part, RestartReason::SyncFailed { blocks: size.div_ceil(BLOCK) });
     }
-    if let Some((identity, journal)) = journal.and_then(|journal| usable(journal, file)) {
-        return Ok(resume(size, identity, journal));
+    if let Some(journal) = journal.and_then(|journal| usable(journal, file)) {
+        return Ok(resume(size, journal));
     }
-    let found = without_journal(part, file, size, &copier.stop)?;
-    if matches!(found, Beginning::Fresh { .. }) && salvage::seed(part, file, copier)? {
-        return begin(part, file, copier);
+    match finished_part(part, file, size, &copier.stop)? {
+        Some(content) => Ok(Beginning::Whole(content)),
+        None => empty(part, file, copier, Some(RestartReason::JournalUnreadable)),
     }
-    Ok(found)
 }
 
-/// A journal of the content that is asked for, as far as can be told.
-fn usable(journal: Journal, file: &FileJob) -> Option<(Identity, Journal)> {
-    let identity = journal.identity.clone()?;
+/// Nothing that is here can be used: a repair begins with the damaged file, anything else with nothing.
+fn empty(part: &Part, file: &FileJob, copier: &Copier, reason: Option<RestartReason>) -> Result<Beginning, Halt> {
+    part.clear(reason.map_or(Discard::Empty, Discard::StartOver))?;
+    if !salvage::seed(part, file, copier)? {
+        return Ok(Beginning::Fresh { reason });
+    }
+    match part.look().map_err(|error| part.error("reading the partial file of", error))? {
+        Holding::Resumable(journal) => {
+            Ok(resume(part.size().map_err(|error| part.error("salvaging", error))?, journal))
+        }
+        _ => Ok(Beginning::Fresh { reason }),
+    }
+}
+
+/// The journal, as far as it belongs to the content that is asked for.
+fn usable(journal: Journal, file: &FileJob) -> Option<Journal> {
+    let identity = &journal.identity;
     let total = identity.total.filter(|total| *total <= LARGEST_FILE)?;
     let same_size = file.size.is_none_or(|size| size == total);
     let same_hash = match (file.sha256, identity.sha256) {
         (Some(asked), Some(known)) => asked == known,
         _ => true,
     };
-    // A hash that a server named for another link says nothing of this one.
+    if !same_size || !same_hash {
+        return None;
+    }
     let is_proven = file.sha256.is_some() && identity.is_proven_by_hash();
-    let same_source = is_proven || file.sources.iter().any(|source| source.public() == identity.source);
-    (same_size && same_hash && same_source).then_some((identity, journal))
+    if is_proven || file.sources.iter().any(|source| SourceKey::of(source) == identity.source) {
+        return Some(journal);
+    }
+    // A link that was signed anew: the server has to show that it still gives the same. A hash that it named for the other
+    // link says nothing of this one.
+    let signed_anew = file.sources.iter().any(|source| SourceKey::of(source).differs_in_query(&identity.source));
+    (signed_anew && identity.has_strong_etag()).then(|| {
+        let identity = Identity { sha256: None, ..journal.identity };
+        Journal { identity, finished: None, ..journal }
+    })
 }
 
-fn resume(size: u64, identity: Identity, journal: Journal) -> Beginning {
-    let mut map = BlockMap::new(identity.total);
+fn resume(size: u64, journal: Journal) -> Beginning {
+    let mut map = BlockMap::new(journal.identity.total);
     let mut blocks = Vec::new();
     for (index, block) in journal.blocks {
         let index = index as usize;
@@ -87,58 +108,40 @@ fn resume(size: u64, identity: Identity, journal: Journal) -> Beginning {
     }
     let prefix = map.contiguous_end();
     let hash_state = journal.hash_state.filter(|(position, _)| *position <= prefix);
-    Beginning::Resume { map, resume: Resume { identity, blocks, hash_state } }
+    Beginning::Resume { map, resume: Resume { identity: journal.identity, blocks, hash_state } }
 }
 
-/// A `.part` of just the right size whose hash is known may have been finished when the kill came.
-fn without_journal(
-    part: &Part,
-    file: &FileJob,
-    size: u64,
-    stop: &CancellationToken,
-) -> Result<Beginning, TransferError> {
-    if let Some(expected) = file.sha256.filter(|_| file.size.is_none_or(|asked| asked == size)) {
-        let content =
-            content_of(part.file.as_ref(), stop).map_err(|error| part.error("reading the partial file of", error))?;
-        if let Some(content) = content.filter(|content| content.sha256 == expected) {
-            return Ok(Beginning::Whole(content));
-        }
-    }
-    fresh(part, Some(RestartReason::JournalUnreadable))
+/// A `.part` of just the right size whose hash is known may have been finished when the kill came. Nothing where it was not.
+fn finished_part(part: &Part, file: &FileJob, size: u64, stop: &CancellationToken) -> Result<Option<Content>, Halt> {
+    let Some(expected) = file.sha256.filter(|_| file.size.is_none_or(|asked| asked == size)) else { return Ok(None) };
+    let content = content_of(part.file.as_ref(), stop);
+    let content = content.map_err(|unread| unread.halt(|error| part.error("reading the partial file of", error)))?;
+    Ok((content.sha256 == expected).then_some(content))
 }
 
-fn fresh(part: &Part, reason: Option<RestartReason>) -> Result<Beginning, TransferError> {
-    throw_away(part)?;
-    Ok(Beginning::Fresh { reason })
+fn fresh(part: &Part, reason: RestartReason) -> Result<Beginning, Halt> {
+    part.clear(Discard::StartOver(reason))?;
+    Ok(Beginning::Fresh { reason: Some(reason) })
 }
 
-/// Empties the partial file and forgets its journal. The lock stays.
-pub(crate) fn throw_away(part: &Part) -> Result<(), TransferError> {
-    let failed = |error| part.error("emptying the partial file of", error);
-    part.remove_journal().map_err(failed)?;
-    part.file.set_size(0).map_err(failed)
-}
-
-/// Looks at the final name: a file that is the one asked for ends the transfer, another one may forbid it.
+/// Looks at the final name: a file that is the one asked for ends the transfer, another one may forbid it. What has arrived
+/// stays beside it.
 pub(crate) fn look_at_destination(
     part: &Part,
+    holding: &Holding,
     file: &FileJob,
     stop: &CancellationToken,
-) -> Result<Option<FileOutcome>, TransferError> {
+) -> Result<Option<FileOutcome>, Halt> {
     let name = part.destination().name();
     let path = part.destination().to_string();
     let failed = |error| of_io("looking at", part.destination(), error);
     let size = match part.folder.standing(name).map_err(failed)? {
         Standing::Nothing => return Ok(None),
-        Standing::Other => {
-            part.discard().map_err(failed)?;
-            return Err(TransferError::NotARegularFile { path });
-        }
+        Standing::Other => return Err(TransferError::NotARegularFile { path }.into()),
         Standing::File { size, .. } => size,
     };
-    let journal = part.read_journal().map_err(failed)?;
-    let finished = journal.and_then(|journal| usable(journal, file)).and_then(|(_, journal)| journal.finished);
-    let expected = file.sha256.or(finished);
+    let journal = holding.journal().cloned().and_then(|journal| usable(journal, file));
+    let expected = file.sha256.or(journal.and_then(|journal| journal.finished));
     let fits_size = file.size.is_none_or(|asked| asked == size);
     let worth_reading = match file.existing {
         Existing::Share => expected.is_none() || fits_size,
@@ -147,21 +150,22 @@ pub(crate) fn look_at_destination(
     };
     if worth_reading {
         let opened = part.folder.open(name, Access::Read).map_err(failed)?;
-        let Some(content) = content_of(opened.as_ref(), stop).map_err(failed)? else { return Ok(None) };
+        let content = content_of(opened.as_ref(), stop).map_err(|unread| unread.halt(failed))?;
         if expected.is_none_or(|expected| expected == content.sha256) {
             // Whoever put it there may not have synced it. A kill may have come between the rename and its sync: the second
             // line syncs the folder.
             opened.sync().map_err(failed)?;
-            part.discard().map_err(failed)?;
+            part.discard(Discard::Superseded).map_err(failed)?;
             return Ok(Some(outcome_of(content, file, Arrival::AlreadyWhole)));
         }
     }
+    if matches!(holding, Holding::Renamed(_)) {
+        // It was renamed, and is not there any more.
+        part.clear(Discard::Empty)?;
+    }
     match file.existing {
         Existing::Replace => Ok(None),
-        Existing::Keep | Existing::Share => {
-            part.discard().map_err(failed)?;
-            Err(TransferError::DestinationExists { path, size })
-        }
+        Existing::Keep | Existing::Share => Err(TransferError::DestinationExists { path, size }.into()),
     }
 }
 

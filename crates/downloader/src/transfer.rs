@@ -15,7 +15,6 @@ use crate::Existing;
 use crate::already_here::{Found, Search};
 use crate::bandwidth::Bandwidth;
 use crate::blocks::{BLOCK, BlockMap};
-use crate::disk::Folder;
 use crate::engine::Engine;
 use crate::fetching::Fetching;
 use crate::finish::{self, Arrived, Finish};
@@ -24,9 +23,9 @@ use crate::incoming::Incoming;
 use crate::local_copy::Copier;
 use crate::meter::Meter;
 use crate::outbox::Outbox;
-use crate::part::{Part, PartError};
+use crate::part::{Discard, Holding, Part, PartError};
 use crate::retry::RetryBudget;
-use crate::space::{Shortage, TransferKey};
+use crate::space::{Shortage, SpaceLedger, TransferKey};
 use crate::start::{self, Beginning};
 use crate::{
     Facts, FileJob, FileOutcome, FileState, JobEvent, RestartReason, Sha256Digest, SourceUrl, TransferError, part,
@@ -90,8 +89,16 @@ impl Transfer {
         &self,
         work: impl FnOnce() -> Result<T, TransferError> + Send + 'static,
     ) -> Result<T, Halt> {
+        self.stoppable(move || Ok(work()?)).await
+    }
+
+    /// The same for work that looks whether it is told to stop.
+    pub(crate) async fn stoppable<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T, Halt> + Send + 'static,
+    ) -> Result<T, Halt> {
         let done = self.engine.threads.spawn(work).await;
-        done.unwrap_or_else(|panic| Err(of_panic(&self.file, panic))).map_err(Halt::from)
+        done.unwrap_or_else(|panic| Err(of_panic(&self.file, panic).into()))
     }
 
     async fn run_to_the_end(mut self, mut slot: Option<OwnedSemaphorePermit>) -> Result<FileOutcome, Halt> {
@@ -132,20 +139,14 @@ impl Transfer {
         for _ in 0..MOST_REMOVALS {
             let (part, found) = self.open_part(&search).await?;
             let outcome = match found {
-                Ok(Some(Found::Whole(outcome))) => Ok(Some(outcome)),
-                Ok(Some(Found::Part(beginning))) => self.with_part(slot, &part, beginning, &search).await,
-                Ok(None) => Err(Halt::Stopped),
-                Err(error) => Err(error.into()),
+                Ok(Found::Whole(outcome)) => Ok(Some(outcome)),
+                Ok(Found::Part(beginning)) => self.with_part(slot, &part, beginning, &search).await,
+                Err(halt) => Err(halt),
             };
             match outcome {
                 Ok(Some(outcome)) => return Ok(outcome),
                 Ok(None) => self.restarted(RestartReason::PartRemoved).await,
-                Err(halt) => {
-                    let halt = self.with_figures(halt, part.folder.as_ref());
-                    let worthless = self.is_worthless(&halt, &part);
-                    let _ = self.blocking(move || Ok(worthless && part.discard().is_ok())).await;
-                    return Err(halt);
-                }
+                Err(halt) => return Err(self.leave(halt, part).await),
             }
         }
         let path = self.file.destination.root().join(self.file.destination.relative());
@@ -153,22 +154,24 @@ impl Transfer {
         Err(Halt::Failed(TransferError::Io { action: "keeping the partial file of", path, source }))
     }
 
-    /// Whether the next run could believe nothing of a partial file: it is empty, or it has no journal and no hash that
-    /// proves it whole. Where there is no room it stays, so that the room is not taken for free.
-    fn is_worthless(&self, halt: &Halt, part: &Part) -> bool {
+    /// Adds to a shortage what is known of it here, and removes a partial file that is of no use to the next run.
+    async fn leave(&self, halt: Halt, part: Arc<Part>) -> Halt {
         let here = self.meter.progress();
-        let provable = self.file.sha256.is_some() && here.total_bytes == Some(here.downloaded_bytes);
-        let kept = part.has_journal() || provable || matches!(halt, Halt::Shortage(_));
-        !kept || part.size().is_ok_and(|size| size == 0)
-    }
-
-    /// A disk that says it is full says no figures.
-    fn with_figures(&self, halt: Halt, folder: &dyn Folder) -> Halt {
-        let Halt::Shortage(shortage) = halt else { return halt };
-        let here = self.meter.progress();
-        let missing = here.total_bytes.map_or(BLOCK, |total| total - here.downloaded_bytes);
-        let available = self.engine.space.available(self.key, folder);
-        Halt::Shortage(Shortage { needed: shortage.needed.max(missing).max(1), available })
+        let is_whole = here.total_bytes == Some(here.downloaded_bytes);
+        let leaving = Leaving {
+            // Bytes without a journal are believed where they are all here and their hash proves it. Where there is no room
+            // they stay, so that the room is not taken for free.
+            unprovable: !(self.file.sha256.is_some() && is_whole) && !matches!(halt, Halt::Shortage(_)),
+            missing: here.total_bytes.map_or(BLOCK, |total| total - here.downloaded_bytes),
+            key: self.key,
+            space: Arc::clone(&self.engine.space),
+            part,
+        };
+        let shortage = if let Halt::Shortage(shortage) = halt { Some(shortage) } else { None };
+        match self.blocking(move || Ok(leaving.leave(shortage))).await {
+            Ok(Some(shortage)) => Halt::Shortage(shortage),
+            Ok(None) | Err(_) => halt,
+        }
     }
 
     /// `None`: somebody took the `.part` away while it was written.
@@ -186,9 +189,7 @@ impl Transfer {
             let finished = match finish::finish(self, &incoming, arrived).await {
                 // It appeared meanwhile, and this job takes what is there.
                 Err(Halt::Failed(TransferError::DestinationExists { .. })) if self.file.existing == Existing::Share => {
-                    let (search, part) = (Arc::clone(search), Arc::clone(part));
-                    let found = self.blocking(move || search.whole(&part)).await?;
-                    return found.map(Some).ok_or(Halt::Stopped);
+                    return self.shared(search, part).await.map(Some);
                 }
                 finished => finished?,
             };
@@ -198,7 +199,7 @@ impl Transfer {
                 Finish::WrongBytes(error) => {
                     // The bad bytes are thrown away.
                     let wrong = Arc::clone(part);
-                    self.blocking(move || start::throw_away(&wrong)).await?;
+                    self.blocking(move || wrong.clear(Discard::WrongBytes)).await?;
                     let left = left_to_try.get_or_insert_with(|| full_retries(&self.file.sources, &givers));
                     let Some(source) = left.pop_front() else { return Err(Halt::Failed(error)) };
                     self.file.sources = vec![source];
@@ -206,10 +207,21 @@ impl Transfer {
                     self.file.salvage = None;
                     self.restarted(RestartReason::HashMismatch).await;
                     let (part, file, copier) = (Arc::clone(part), self.file.clone(), self.copier());
-                    beginning = self.blocking(move || start::begin(&part, &file, &copier)).await?;
+                    beginning = self.stoppable(move || start::begin(&part, Holding::Empty, &file, &copier)).await?;
                 }
             }
         }
+    }
+
+    /// What has appeared at the destination meanwhile, for a job that takes what is there.
+    async fn shared(&self, search: &Arc<Search>, part: &Arc<Part>) -> Result<FileOutcome, Halt> {
+        let (search, part) = (Arc::clone(search), Arc::clone(part));
+        let path = self.file.destination.to_string();
+        self.stoppable(move || {
+            let holding = part.look().map_err(|error| part.error("reading the partial file of", error))?;
+            search.whole(&part, &holding)?.ok_or_else(|| TransferError::DestinationExists { path, size: 0 }.into())
+        })
+        .await
     }
 
     /// Brings all bytes into the `.part`: those that are there count.
@@ -273,16 +285,16 @@ impl Transfer {
         loop {
             let search = Arc::clone(search);
             let opened = self
-                .blocking(move || {
+                .stoppable(move || {
                     let destination = &search.file.destination;
                     let folder = part::open_folder(search.disk.as_ref(), destination, true)?;
                     match Part::open(folder, destination) {
-                        Ok(part) => {
-                            let found = search.all(&part);
+                        Ok((part, holding)) => {
+                            let found = search.all(&part, holding);
                             Ok(Some((Arc::new(part), found)))
                         }
                         Err(PartError::Locked) => Ok(None),
-                        Err(PartError::Failed(error)) => Err(error),
+                        Err(PartError::Failed(error)) => Err(error.into()),
                     }
                 })
                 .await?;
@@ -301,12 +313,50 @@ impl Transfer {
     }
 }
 
+/// What is left to do with a partial file when its transfer has halted.
+struct Leaving {
+    part: Arc<Part>,
+    space: Arc<SpaceLedger>,
+    key: TransferKey,
+    unprovable: bool,
+    /// Bytes that are not here yet.
+    missing: u64,
+}
+
+impl Leaving {
+    /// Blocks.
+    fn leave(&self, shortage: Option<Shortage>) -> Option<Shortage> {
+        // A disk that says it is full says no figures.
+        let shortage = shortage.map(|shortage| Shortage {
+            needed: shortage.needed.max(self.missing).max(1),
+            available: self.space.available(self.key, self.part.folder.as_ref()),
+        });
+        if let Some(why) = self.why_to_discard()
+            && let Err(error) = self.part.discard(why)
+        {
+            tracing::warn!(file = %self.part.destination(), %error, "a partial file stays");
+        }
+        shortage
+    }
+
+    /// Only what this run has put there is ever of no use: what an earlier one left has not been judged, or was proven.
+    fn why_to_discard(&self) -> Option<Discard> {
+        if !self.part.is_own() {
+            None
+        } else if self.part.size().is_ok_and(|size| size == 0) {
+            Some(Discard::Empty)
+        } else {
+            (self.unprovable && !self.part.has_journal()).then_some(Discard::Unprovable)
+        }
+    }
+}
+
 /// A task or a thread that worked on a file has panicked.
 pub(crate) fn of_panic(file: &FileJob, panic: JoinError) -> TransferError {
     part::of_io("working on", &file.destination, io::Error::other(panic))
 }
 
-type FoundResult = Result<Option<Found>, TransferError>;
+type FoundResult = Result<Found, Halt>;
 
 /// The sources that are asked for the whole file, each alone, after bytes came that are not the ones asked for: first those that
 /// gave none of them. Where one gave them all, one retry is enough; where several did, nothing tells whose were wrong.

@@ -7,7 +7,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::blocks::{BLOCK, Block};
 use crate::disk::{self, OpenFile};
-use crate::{BlockChecksums, Sha256Digest};
+use crate::transfer::Halt;
+use crate::{BlockChecksums, Sha256Digest, TransferError};
 
 /// Compares blocks of an earlier process with their checksums and names those that differ. Ends early when `stop` is
 /// cancelled.
@@ -35,13 +36,37 @@ pub(crate) struct Content {
     pub(crate) blocks: BlockChecksums,
 }
 
-/// Reads a whole file. `None` when `stop` was cancelled.
-pub(crate) fn content_of(file: &dyn OpenFile, stop: &CancellationToken) -> io::Result<Option<Content>> {
+/// Why a file was not read to its end. Neither reason says anything about its content.
+#[derive(Debug)]
+pub(crate) enum Unread {
+    /// The transfer was told to stop.
+    Stopped,
+    Failed(io::Error),
+}
+
+impl From<io::Error> for Unread {
+    fn from(error: io::Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+impl Unread {
+    /// What it means for the transfer, with the path that belongs to the error.
+    pub(crate) fn halt(self, failed: impl FnOnce(io::Error) -> TransferError) -> Halt {
+        match self {
+            Self::Stopped => Halt::Stopped,
+            Self::Failed(error) => failed(error).into(),
+        }
+    }
+}
+
+/// Reads a whole file.
+pub(crate) fn content_of(file: &dyn OpenFile, stop: &CancellationToken) -> Result<Content, Unread> {
     let (mut hasher, mut size, mut crc32) = (Sha256::new(), 0, Vec::new());
     let mut buffer = vec![0; BLOCK.min(file.status()?.size.max(1)) as usize];
     loop {
         if stop.is_cancelled() {
-            return Ok(None);
+            return Err(Unread::Stopped);
         }
         let read = disk::read_up_to(file, &mut buffer, size)?;
         if read > 0 {
@@ -54,5 +79,5 @@ pub(crate) fn content_of(file: &dyn OpenFile, stop: &CancellationToken) -> io::R
         }
     }
     let blocks = BlockChecksums { block_size: BLOCK as u32, crc32 };
-    Ok(Some(Content { size, sha256: Sha256Digest(hasher.finalize().into()), blocks }))
+    Ok(Content { size, sha256: Sha256Digest(hasher.finalize().into()), blocks })
 }

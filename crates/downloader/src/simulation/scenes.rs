@@ -1,6 +1,7 @@
 //! Moments that chance brings about seldom, or never because the simulation has one thread: each as a test of its own, on the
 //! simulated disk.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,9 +19,10 @@ use crate::identity::Identity;
 use crate::incoming::Incoming;
 use crate::local_copy::Copier;
 use crate::meter::Meter;
-use crate::part::Part;
+use crate::part::{Discard, Holding, Part};
 use crate::prefix_hash::PrefixHash;
 use crate::start::{self, Beginning};
+use crate::transfer::Halt;
 use crate::world::Threads;
 use crate::{Destination, FileJob, RestartReason, SourceUrl, finish};
 
@@ -41,8 +43,8 @@ impl Scene {
         let disk = MemoryDisk::new(chance.clone(), Arc::new(Trace::default()));
         let destination = destination();
         let folder = disk.open_parent(&destination, true).expect("a folder");
-        let part = Arc::new(Part::open(folder, &destination).expect("a partial file"));
-        Self { disk, part, content: chance.bytes(BLOCK).into() }
+        let (part, _) = Part::open(folder, &destination).expect("a partial file");
+        Self { disk, part: Arc::new(part), content: chance.bytes(BLOCK).into() }
     }
 
     /// The same with a journal, and the first half stored.
@@ -90,13 +92,29 @@ fn a_part_without_a_journal_is_believed_as_the_disk_has_it_and_not_as_memory_sho
         }
         let source = SourceUrl::parse("https://files.example/f.bin").expect("a URL");
         let file = FileJob { sha256: Some(sha256(&content)), ..FileJob::new(destination(), vec![source]) };
-        let beginning = start::begin(&part, &file, &Copier::default()).expect("a disk that works");
+        let holding = part.look().expect("a disk that works");
+        let beginning = start::begin(&part, holding, &file, &Copier::default()).expect("a disk that works");
         match beginning {
             Beginning::Whole(found) => assert!(!sync_fails && found.size == BLOCK, "the disk does not have it"),
             Beginning::Fresh { reason } => assert!(sync_fails && reason == Some(RestartReason::JournalUnreadable)),
             Beginning::Resume { .. } => panic!("there is no journal"),
         }
     }
+}
+
+/// A pause while a finished part without a journal is being proven says nothing about its content.
+#[test]
+fn a_pause_during_the_proof_keeps_a_finished_part() {
+    let Scene { part, content, .. } = Scene::set();
+    part.file.write_at(0, std::slice::from_ref(&content)).expect("room");
+    let source = SourceUrl::parse("https://files.example/f.bin").expect("a URL");
+    let file = FileJob { sha256: Some(sha256(&content)), ..FileJob::new(destination(), vec![source]) };
+    let copier = Copier::default();
+    copier.stop.cancel();
+    let holding = part.look().expect("a disk that works");
+    let halt = start::begin(&part, holding, &file, &copier).expect_err("it is told to stop");
+    assert!(matches!(halt, Halt::Stopped), "{halt:?}");
+    assert_eq!(part.size().expect("a disk that works"), BLOCK);
 }
 
 #[test]
@@ -106,8 +124,8 @@ fn bytes_whose_beginning_is_voided_while_they_are_stored_are_not_believed() {
     scene.disk.meanwhile.during_the_next(Work::Write, move || voiding.void([0]).expect("a journal"));
     scene.store_the_rest(&incoming);
     assert_eq!(incoming.map().present(), 0);
-    let journal = scene.part.read_journal().expect("a disk that works").expect("a journal");
-    assert_eq!(journal.blocks, []);
+    let holding = scene.part.look().expect("a disk that works");
+    assert_eq!(holding.journal().expect("a journal").blocks, BTreeMap::new());
 }
 
 #[test]
@@ -153,7 +171,7 @@ fn a_length_that_a_failed_sync_lost_is_on_the_disk_in_the_end() {
         let scene = Scene::by(seed);
         scene.part.file.write_at(0, &[vec![1; 2 * BLOCK as usize].into()]).expect("room");
         scene.part.file.sync().expect("a disk that works");
-        start::throw_away(&scene.part).expect("a disk that works");
+        scene.part.clear(Discard::Empty).expect("a disk that works");
         scene.syncs_fail();
         scene.part.file.sync().expect_err("a sync that fails");
         scene.disk.recover();
@@ -176,7 +194,11 @@ fn a_kill_right_after_the_rename_leaves_the_word_that_the_file_is_whole() {
     finish::commit(&scene.part, sha256(&scene.content), false).expect_err("it is killed");
     scene.disk.begin_life(Troubles::default());
     assert!(scene.disk.files().into_keys().any(|name| name.ends_with("f.bin")), "it has its name");
-    let journal = scene.part.read_journal().expect("a disk that works").expect("a journal");
+    // The partial file has another name now; one that is made anew holds nothing.
+    let folder = scene.disk.open_parent(&destination(), true).expect("a folder");
+    drop(scene.part);
+    let (_, holding) = Part::open(folder, &destination()).expect("a disk that works");
+    let Holding::Renamed(journal) = holding else { panic!("{holding:?}") };
     assert_eq!(journal.finished, Some(sha256(&scene.content)));
 }
 

@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use downloader::{Existing, FileJob, JobEvent, JobId, RestartReason, TransferError};
-use test_support::file_server::{Content, FileServer, Route};
+use test_support::file_server::{Content, FileServer, Route, When};
 
 use crate::rig::{MIB, Rig, names_below};
 
@@ -36,7 +36,39 @@ async fn a_destination_that_appears_meanwhile_is_not_overwritten_and_nothing_is_
         assert_eq!(std::fs::read(&theirs).unwrap(), b"somebody's");
         assert!(rig.path("f.bin.part").exists() && rig.path("f.bin.part.journal").exists(), "it waits, whole");
 
+        // Asked for again while it is still in the way.
+        rig.downloader.resume(&JobId::new("job")).await.unwrap();
+        assert_eq!(rig.rest("job").await.error().to_string(), words);
+        assert_eq!(std::fs::read(&theirs).unwrap(), b"somebody's");
+        assert!(rig.path("f.bin.part").exists() && rig.path("f.bin.part.journal").exists(), "it waits, whole");
+
         if folder { std::fs::remove_dir_all(rig.path("f.bin")) } else { std::fs::remove_file(theirs) }.unwrap();
+        rig.downloader.resume(&JobId::new("job")).await.unwrap();
+        assert!(rig.rest("job").await.completed());
+        rig.assert_whole("f.bin", &route.content());
+        assert_eq!(route.body_bytes_sent(), 3 * MIB + 5);
+    }
+}
+
+/// A server without ranges leaves no journal: the hash alone proves the finished part, and it waits all the same.
+#[tokio::test]
+async fn a_finished_part_without_a_journal_waits_for_its_name() {
+    for existing in [Existing::Keep, Existing::Share] {
+        let route = route().ignore_range(When::Always);
+        let gate = route.hold_at(2 * MIB);
+        let mut rig = Rig::start();
+        rig.enqueue("job", vec![FileJob { existing, ..rig.known("f.bin", &route) }]).await;
+        gate.reached().await;
+        std::fs::write(rig.path("f.bin"), b"somebody's").unwrap();
+        gate.open();
+        for _ in 0..3 {
+            let story = rig.rest("job").await;
+            assert!(matches!(story.error(), TransferError::DestinationExists { size: 10, .. }), "{}", story.error());
+            assert_eq!(names_below(&rig.folder), ["f.bin", "f.bin.part"], "{existing:?}");
+            rig.downloader.resume(&JobId::new("job")).await.unwrap();
+        }
+        rig.rest("job").await;
+        std::fs::remove_file(rig.path("f.bin")).unwrap();
         rig.downloader.resume(&JobId::new("job")).await.unwrap();
         assert!(rig.rest("job").await.completed());
         rig.assert_whole("f.bin", &route.content());

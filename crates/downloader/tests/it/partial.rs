@@ -4,9 +4,9 @@ use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
-use downloader::{FileJob, JobEvent, JobState, RestartReason, Settings, TransferError};
+use downloader::{FileJob, JobEvent, JobId, JobState, RestartReason, Settings, TransferError};
 use tempfile::TempDir;
-use test_support::file_server::{Content, FileServer, Route, When};
+use test_support::file_server::{Content, FileServer, Route, Validator, When};
 
 use crate::rig::{MIB, Rig, Story, settings};
 
@@ -43,11 +43,14 @@ impl Half {
         self.home.path().join("models").join(name)
     }
 
+    fn asked(&self, rig: &Rig) -> FileJob {
+        if self.known { rig.known("f.bin", &self.route) } else { rig.file("f.bin", &self.route.url()) }
+    }
+
     /// Runs it to its end and says how many bytes that took.
     async fn resumed(self) -> (Story, u64) {
         let mut rig = Rig::on(Arc::clone(&self.home), settings());
-        let file = if self.known { rig.known("f.bin", &self.route) } else { rig.file("f.bin", &self.route.url()) };
-        let story = rig.fetch(file).await;
+        let story = rig.fetch(self.asked(&rig)).await;
         assert!(story.completed(), "{:#?}", story.told());
         assert_eq!(story.outcome().sha256.to_string(), self.route.sha256());
         rig.assert_whole("f.bin", &self.route.content());
@@ -63,6 +66,110 @@ async fn a_restart_goes_on_where_it_was() {
         let (story, fetched) = half.resumed().await;
         assert!(story.restarts().is_empty());
         assert_eq!(fetched, SIZE - 5 * MIB - 99);
+    }
+}
+
+/// A pause that comes before the journal was looked at, while a copy that does not match is still being hashed.
+#[tokio::test]
+async fn resume_keeps_partial_file_after_early_pause() {
+    let half = Half::made(true).await;
+    let unlike = half.home.path().join("unlike");
+    File::create(&unlike).unwrap().set_len(8 << 30).unwrap();
+    let mut rig = Rig::on(Arc::clone(&half.home), settings());
+    let file = FileJob { local_copies: vec![unlike], ..rig.known("f.bin", &half.route) };
+    rig.enqueue("job", vec![file]).await;
+    rig.until("job", |event| matches!(event, JobEvent::Started)).await;
+    rig.downloader.pause(&JobId::new("job")).await.unwrap();
+    rig.assert_waits("f.bin");
+    rig.shutdown().await;
+    let (_, fetched) = half.resumed().await;
+    assert_eq!(fetched, SIZE - 5 * MIB - 99);
+}
+
+/// No copy to hash: the pause comes within milliseconds of the start, or before it.
+#[tokio::test]
+async fn resume_keeps_partial_file_after_immediate_pause() {
+    for known in [true, false] {
+        let half = Half::made(known).await;
+        for _ in 0..20 {
+            let rig = Rig::on(Arc::clone(&half.home), settings());
+            rig.enqueue("job", vec![half.asked(&rig)]).await;
+            rig.downloader.pause(&JobId::new("job")).await.unwrap();
+            rig.assert_waits("f.bin");
+            rig.shutdown().await;
+        }
+        let (_, fetched) = half.resumed().await;
+        assert!(fetched <= SIZE - 5 * MIB - 99, "{fetched} bytes");
+    }
+}
+
+/// A finished part without a journal, as a server without ranges leaves it, and a pause while it is hashed.
+#[tokio::test]
+async fn pause_during_verification_keeps_finished_part() {
+    const LARGE: u64 = 200 * MIB;
+    let route = FileServer::start().file("/f.bin", Content::pattern(51, LARGE));
+    let mut rig = Rig::holding(&[("f.bin.part", &route.content().to_vec())]);
+    let id = JobId::new("job");
+    rig.enqueue("job", vec![rig.known("f.bin", &route)]).await;
+    rig.until("job", |event| matches!(event, JobEvent::Started)).await;
+    let paused = rig.downloader.pause(&id).await.unwrap();
+    assert_eq!(paused, JobState::Paused(downloader::PauseReason::Requested), "it was not too late to pause");
+    rig.rest("job").await;
+    assert_eq!(std::fs::metadata(rig.path("f.bin.part")).unwrap().len(), LARGE);
+    rig.downloader.resume(&id).await.unwrap();
+    assert!(rig.rest("job").await.completed());
+    rig.assert_whole("f.bin", &route.content());
+    assert!(route.requests().is_empty(), "nothing is fetched");
+}
+
+/// Links that differ in nothing but the query are two sources, and say nothing of each other's files.
+#[tokio::test]
+async fn links_that_differ_in_the_query_are_not_mixed() {
+    for validator in [Validator::Nothing, Validator::Weak] {
+        let (one, two) = (Content::pattern(52, SIZE), Content::pattern(53, SIZE));
+        let second = When::Always.matching(|request| request.query("id") == Some("2"));
+        let route = FileServer::start().file("/get", one).validator(validator.clone(), When::Always);
+        let route = route.other_content(two.clone(), second);
+        let gate = route.hold_at(5 * MIB);
+        let mut rig = Rig::start();
+        rig.enqueue("job", vec![rig.file("f.bin", &format!("{}?id=1", route.url()))]).await;
+        let arrived = |event: &JobEvent| matches!(event, JobEvent::Progress(tick) if tick.downloaded_bytes == 5 * MIB);
+        rig.until("job", arrived).await;
+        let home = rig.shutdown().await;
+        gate.open();
+        let mut rig = Rig::on(home, settings());
+        let story = rig.fetch(rig.file("f.bin", &format!("{}?id=2", route.url()))).await;
+        assert!(story.completed(), "{:#?}", story.told());
+        assert_eq!(story.restarts(), [RestartReason::JournalUnreadable], "{validator:?}");
+        rig.assert_whole("f.bin", &two);
+    }
+}
+
+/// A link that is signed anew goes on where the strong ETag is still the same, and begins again where it is not.
+#[tokio::test]
+async fn a_link_signed_anew_resumes_by_its_strong_etag() {
+    for same in [true, false] {
+        let (one, two) = (Content::pattern(54, SIZE), Content::pattern(55, SIZE));
+        let route = FileServer::start().file("/get", one.clone());
+        let gate = route.hold_at(5 * MIB);
+        let mut rig = Rig::start();
+        rig.enqueue("job", vec![rig.file("f.bin", &format!("{}?signature=1", route.url()))]).await;
+        let arrived = |event: &JobEvent| matches!(event, JobEvent::Progress(tick) if tick.downloaded_bytes == 5 * MIB);
+        rig.until("job", arrived).await;
+        let home = rig.shutdown().await;
+        gate.open();
+        if !same {
+            route.other_content(two.clone(), When::Always);
+        }
+        let mut rig = Rig::on(home, settings());
+        let story = rig.fetch(rig.file("f.bin", &format!("{}?signature=2", route.url()))).await;
+        assert!(story.completed(), "{:#?}", story.told());
+        if same {
+            assert_eq!((story.restarts(), story.outcome().wire_bytes), (vec![], SIZE - 5 * MIB));
+        } else {
+            assert_eq!(story.restarts(), [RestartReason::OtherSource]);
+        }
+        rig.assert_whole("f.bin", if same { &one } else { &two });
     }
 }
 
