@@ -64,12 +64,6 @@ pub enum SafetensorsDamage {
         /// The limit.
         limit: usize,
     },
-    /// The same key twice.
-    #[error("the safetensors header lists `{name}` twice")]
-    DuplicateTensor {
-        /// The key.
-        name: String,
-    },
     /// The dimensions multiply to more than a file can hold.
     #[error("the shape of `{name}` multiplies to more than 2^64")]
     ShapeOverflow {

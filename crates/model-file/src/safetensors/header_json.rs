@@ -15,6 +15,8 @@ use crate::seen_names::SeenNames;
 
 /// Large models have a few thousand tensors; a hundred times that is an attack on memory.
 const TENSOR_LIMIT: usize = 500_000;
+/// Element types that are told apart in one file; the format has some twenty.
+const DTYPE_LIMIT: usize = 100;
 /// The longest JSON string that is read; trainers embed whole logs in the metadata.
 const STRING_LIMIT_BYTES: usize = 16 * 1024 * 1024;
 
@@ -24,18 +26,14 @@ pub(super) fn parse(source: &dyn ReadAt, claimed: u64, data_length: u64) -> Resu
     let mut parser = serde_json::Deserializer::from_reader(BufReader::with_capacity(16 * 1024, bytes));
     let mut reading = Reading {
         header: HeaderBuilder::default(),
-        spans: Vec::new(),
-        unknown_dtype: false,
+        has_metadata: false,
+        tensors: Vec::new(),
+        dtypes: Vec::new(),
         names: SeenNames::default(),
         damage: None,
     };
     match reading.deserialize(&mut parser).and_then(|()| parser.end()) {
-        Ok(()) => Ok(Listing {
-            header: reading.header.finish(),
-            spans: reading.spans,
-            data_length,
-            unknown_dtype: reading.unknown_dtype,
-        }),
+        Ok(()) => Ok(reading.into_listing(data_length)?),
         Err(error) => Err(match reading.damage {
             Some(damage) => damage.into(),
             None if error.io_error_kind().is_some_and(|kind| kind != io::ErrorKind::InvalidData) => {
@@ -71,11 +69,23 @@ impl<R: Read> Read for ShortStrings<R> {
 /// The state that grows while the header streams by.
 struct Reading {
     header: HeaderBuilder,
-    spans: Vec<(u64, u64)>,
-    unknown_dtype: bool,
+    has_metadata: bool,
+    tensors: Vec<Result<Span, Damage>>,
+    /// The names of element types, in the order of their first use.
+    dtypes: Vec<String>,
     names: SeenNames,
     /// Set before the parser is told to stop for a reason that is not its own.
     damage: Option<Damage>,
+}
+
+/// What is kept of a tensor.
+struct Span {
+    begin: u64,
+    end: u64,
+    elements: u64,
+    /// Its place in the list of element types; none for a type whose size is not known here.
+    dtype: usize,
+    is_known: bool,
 }
 
 impl<'de> DeserializeSeed<'de> for &mut Reading {
@@ -95,18 +105,28 @@ impl<'de> Visitor<'de> for &mut Reading {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         while let Some(name) = map.next_key::<String>()? {
-            let added = if !self.names.insert(name.as_bytes()) {
-                Err(Damage::DuplicateTensor { name })
-            } else if name == "__metadata__" {
+            if name == "__metadata__" {
+                if std::mem::replace(&mut self.has_metadata, true) {
+                    return Err(A::Error::custom("duplicate field `__metadata__`"));
+                }
                 map.next_value_seed(Metadata(&mut self.header))?;
-                Ok(())
-            } else {
-                self.add(name, map.next_value()?)
-            };
-            if let Err(damage) = added {
-                let stopped = A::Error::custom(&damage);
-                self.damage = Some(damage);
-                return Err(stopped);
+                continue;
+            }
+            let tensor = map.next_value::<Tensor>()?;
+            // Of a name that occurs twice the reference reader takes the last.
+            let number = self.tensors.len();
+            match self.names.insert_as(name.as_bytes(), number) {
+                Some(before) => self.tensors[before] = self.span(name, &tensor),
+                None if number == TENSOR_LIMIT => {
+                    let damage = Damage::TooManyTensors { limit: TENSOR_LIMIT };
+                    let stopped = A::Error::custom(&damage);
+                    self.damage = Some(damage);
+                    return Err(stopped);
+                }
+                None => {
+                    let span = self.span(name, &tensor);
+                    self.tensors.push(span);
+                }
             }
         }
         Ok(())
@@ -114,25 +134,40 @@ impl<'de> Visitor<'de> for &mut Reading {
 }
 
 impl Reading {
-    fn add(&mut self, name: String, tensor: Tensor) -> Result<(), Damage> {
-        if self.spans.len() == TENSOR_LIMIT {
-            return Err(Damage::TooManyTensors { limit: TENSOR_LIMIT });
-        }
+    fn span(&mut self, name: String, tensor: &Tensor) -> Result<Span, Damage> {
         let (begin, end) = tensor.data_offsets;
         let Some(elements) = tensor.shape.0 else { return Err(Damage::ShapeOverflow { name }) };
-        let needed = match dtype::bits(&tensor.dtype) {
+        let bits = dtype::bits(&tensor.dtype);
+        let needed = match bits {
             Some(bits) => dtype::bytes(bits, elements).ok_or_else(|| Damage::ShapeOverflow { name: name.clone() })?,
-            None => {
-                self.unknown_dtype = true;
-                end.saturating_sub(begin)
-            }
+            None => end.saturating_sub(begin),
         };
         if begin.checked_add(needed) != Some(end) {
             return Err(Damage::SizeMismatch { name, needed, begin, end });
         }
-        self.header.count_tensor(dtype_name(&tensor.dtype), elements, needed);
-        self.spans.push((begin, end));
-        Ok(())
+        let dtype = self.number_of(dtype_name(&tensor.dtype));
+        Ok(Span { begin, end, elements, dtype, is_known: bits.is_some() })
+    }
+
+    fn number_of(&mut self, dtype: &str) -> usize {
+        let dtype = if self.dtypes.len() < DTYPE_LIMIT { dtype } else { "unknown" };
+        self.dtypes.iter().position(|known| known == dtype).unwrap_or_else(|| {
+            self.dtypes.push(dtype.to_owned());
+            self.dtypes.len() - 1
+        })
+    }
+
+    /// What the tensors that remained add up to; the first that is damaged, if any is.
+    fn into_listing(mut self, data_length: u64) -> Result<Listing, Damage> {
+        let mut unknown_dtype = false;
+        let mut spans = Vec::with_capacity(self.tensors.len());
+        for tensor in self.tensors {
+            let span = tensor?;
+            unknown_dtype |= !span.is_known;
+            self.header.count_tensor(&self.dtypes[span.dtype], span.elements, span.end - span.begin);
+            spans.push((span.begin, span.end));
+        }
+        Ok(Listing { header: self.header.finish(), spans, data_length, unknown_dtype })
     }
 }
 
@@ -176,14 +211,14 @@ impl<'de> Deserialize<'de> for Shape {
     }
 }
 
-/// The `__metadata__` object: text to text, kept while it is small.
+/// The `__metadata__` object: text to text, kept while it is small. The reference reader takes `null` for none.
 struct Metadata<'a>(&'a mut HeaderBuilder);
 
 impl<'de> DeserializeSeed<'de> for Metadata<'_> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_map(self)
+        deserializer.deserialize_option(self)
     }
 }
 
@@ -192,6 +227,14 @@ impl<'de> Visitor<'de> for Metadata<'_> {
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("an object of texts")
+    }
+
+    fn visit_none<E>(self) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_map(self)
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {

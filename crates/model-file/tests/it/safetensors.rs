@@ -49,6 +49,26 @@ fn files_at_the_edges_of_the_format_are_whole() {
     }
 }
 
+/// What safetensors 0.8.0 loads: it takes the last of two tensors with one name, `null` for no metadata, and white space.
+#[test]
+fn oddities_that_the_library_loads_are_whole() {
+    let one = r#"{"dtype":"U8","shape":[2],"data_offsets":[0,2]}"#;
+    let other = r#"{"dtype":"F32","shape":[9],"data_offsets":[7,9]}"#;
+    for header in [
+        format!(r#"{{"__metadata__":null,"a":{one}}}"#),
+        format!(r#"{{"a":{one},"a":{one}}}"#),
+        format!(r#"{{"a":{other},"a":{one}}}"#),
+        format!(r#"   {{"a":{one}}}"#),
+        format!("\n\t{{\"a\":{one}}}\n"),
+    ] {
+        let report = inspect(&file(&header, 2), "a.safetensors").unwrap();
+        assert_eq!((report.kind, report.structure), (Kind::Safetensors, Structure::Whole), "{header}");
+        assert_eq!((report.pickle, report.header.unwrap().data_bytes), (None, 2), "{header}");
+    }
+    let last_is_wrong = format!(r#"{{"a":{one},"a":{other}}}"#);
+    assert_eq!(glance(&file(&last_is_wrong, 2), "a.safetensors").unwrap().whole, Some(false));
+}
+
 #[test]
 fn an_element_type_of_the_future_is_not_judged() {
     let bytes = file(r#"{"a":{"dtype":"F2","shape":[8],"data_offsets":[0,2]}}"#, 2);
