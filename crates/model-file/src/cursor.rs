@@ -7,6 +7,7 @@ use std::io;
 use crate::damage::{Damage, GgufDamage, SafetensorsDamage, ZipDamage};
 use crate::error::Error;
 use crate::inspect::Structure;
+use crate::meter::is_over_budget;
 use crate::read_at::{ReadAt, read_available};
 
 const CHUNK_BYTES: usize = 16 * 1024;
@@ -28,7 +29,8 @@ impl Stop {
     /// What the stop says about the structure; `part` names what was being read when the bytes ran out.
     pub(crate) fn into_structure(self, part: &'static str) -> Result<Structure, Error> {
         match self {
-            Self::Io(source) => Err(Error::Read(source)),
+            Self::Io(source) if is_over_budget(&source) => Ok(Structure::NotJudged),
+            Self::Io(source) => Err(source.into()),
             Self::Ended { at } => Ok(Structure::Damaged { reason: Damage::EndsInside { part, at } }),
             Self::Damaged(reason) => Ok(Structure::Damaged { reason }),
             Self::NotJudged => Ok(Structure::NotJudged),
@@ -117,18 +119,19 @@ impl<'a> Cursor<'a> {
 
     /// Passes over `count` bytes without reading them.
     pub(crate) fn skip(&mut self, count: u64) -> Result<(), Stop> {
-        if count > self.remaining() {
-            return Err(Stop::Ended { at: self.length });
-        }
+        self.expect(count)?;
         self.position += count;
         Ok(())
     }
 
+    /// Fails where fewer than `count` bytes are left.
+    pub(crate) fn expect(&self, count: u64) -> Result<(), Stop> {
+        if count > self.remaining() { Err(Stop::Ended { at: self.length }) } else { Ok(()) }
+    }
+
     /// The next `count` bytes; the caller has already checked `count` against a limit of its own.
     pub(crate) fn bytes(&mut self, count: usize) -> Result<Vec<u8>, Stop> {
-        if count as u64 > self.remaining() {
-            return Err(Stop::Ended { at: self.length });
-        }
+        self.expect(count as u64)?;
         (0..count).map(|_| self.byte()).collect()
     }
 

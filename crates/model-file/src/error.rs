@@ -1,11 +1,22 @@
-//! The one way in which looking at a file can fail. What is wrong with the file itself is a [`Damage`](crate::Damage), not an error.
+//! The ways in which looking at a file can fail. What is wrong with the file itself is a [`Damage`](crate::Damage), not an error.
 
 use std::io;
 
-/// The file could not be read.
+use crate::meter::is_stopped;
+
+/// Nothing is known about the file.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The operating system refused or failed a read; nothing is known about the file.
+    /// The operating system refused or failed a read.
     #[error("the file could not be read")]
-    Read(#[from] io::Error),
+    Read(#[source] io::Error),
+    /// The caller asked for a stop.
+    #[error("the inspection was stopped")]
+    Stopped,
+}
+
+impl From<io::Error> for Error {
+    fn from(source: io::Error) -> Self {
+        if is_stopped(&source) { Self::Stopped } else { Self::Read(source) }
+    }
 }

@@ -8,9 +8,12 @@ use crate::estimate::Weights;
 use crate::gguf;
 use crate::header::Header;
 use crate::kind::{HEAD_BYTES, Kind, Promise, WrongFormat};
+use crate::meter::{Meter, Metered, is_over_budget};
+use crate::numpy;
 use crate::pickle::{self, Verdict};
 use crate::read_at::{ReadAt, read_available};
 use crate::safetensors;
+use crate::tar;
 
 /// What is known of a file after [`inspect`].
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,26 +46,48 @@ pub enum Structure {
 
 /// Looks at a file: reads its head, for a zip its tail and the pickles in it, never the weights. Blocks while it reads.
 ///
-/// `file_name` may be a path; only its extension counts.
+/// `file_name` may be a path; only its extension counts. Whatever the file claims, what is read and unpacked in all has a bound.
 ///
 /// # Errors
 /// [`Error::Read`] when the file cannot be read. A damaged file is no error.
 pub fn inspect(source: &dyn ReadAt, file_name: &str) -> Result<Report, Error> {
+    inspect_until(source, file_name, &|| false)
+}
+
+/// Like [`inspect`]; `stop` is asked before each read.
+///
+/// # Errors
+/// [`Error::Read`] when the file cannot be read, [`Error::Stopped`] when `stop` said so.
+pub fn inspect_until(source: &dyn ReadAt, file_name: &str, stop: &dyn Fn() -> bool) -> Result<Report, Error> {
+    let meter = Meter::new(stop);
+    let source = Metered { source, meter: &meter };
     let promise = Promise::of_name(file_name);
-    let (kind, length) = kind_of(source)?;
+    let (kind, head, length) = kind_of(&source)?;
     let mut report = Report { kind, structure: Structure::NotJudged, pickle: None, wrong_format: None, header: None };
     match kind {
-        Kind::Safetensors => (report.structure, report.header) = safetensors::examine(source, length)?,
-        Kind::Gguf => (report.structure, report.header) = gguf::examine(source, length)?,
-        Kind::Zip | Kind::TorchZip => inspect_zip(source, length, &mut report)?,
-        Kind::Pickle => (report.structure, report.pickle) = inspect_pickle(source, length)?,
-        _ => report.structure = structure_of_others(source, length, kind, promise)?,
+        Kind::Safetensors => (report.structure, report.header) = safetensors::examine(&source, length)?,
+        Kind::Gguf => (report.structure, report.header) = gguf::examine(&source, length)?,
+        Kind::Zip | Kind::TorchZip => inspect_zip(&source, length, &mut report)?,
+        Kind::Pickle => (report.structure, report.pickle) = inspect_pickle(&source, length)?,
+        _ => report.structure = structure_of_others(&source, length, kind, promise)?,
     }
     if report.pickle.is_none() {
-        report.pickle = verdict_of_others(source, length, report.kind, promise)?;
+        let verdict = verdict_of_others(&source, length, report.kind, promise);
+        report.pickle = within_budget(verdict, Some(Verdict::unknown("the file is too long to be judged")))?;
+    }
+    if report.pickle == Some(Verdict::Clean) && tar::is_header(&head) {
+        report.pickle = Some(Verdict::unknown("the file begins like a tar as well, and torch takes it for one"));
     }
     report.wrong_format = WrongFormat::between(promise, report.kind);
     Ok(report)
+}
+
+/// Puts `otherwise` in the place of what was not found out on the budget.
+fn within_budget<T>(found: Result<T, Error>, otherwise: T) -> Result<T, Error> {
+    match found {
+        Err(Error::Read(cause)) if is_over_budget(&cause) => Ok(otherwise),
+        found => found,
+    }
 }
 
 /// What a [`glance`] at a file tells.
@@ -80,7 +105,9 @@ pub struct Glance {
 /// # Errors
 /// [`Error::Read`] when the file cannot be read.
 pub fn glance(source: &dyn ReadAt, file_name: &str) -> Result<Glance, Error> {
-    let (kind, length) = kind_of(source)?;
+    let meter = Meter::new(&|| false);
+    let source = &Metered { source, meter: &meter };
+    let (kind, _, length) = kind_of(source)?;
     let (structure, header) = match kind {
         Kind::Safetensors => safetensors::examine(source, length)?,
         Kind::Gguf => gguf::examine(source, length)?,
@@ -99,21 +126,22 @@ pub fn glance(source: &dyn ReadAt, file_name: &str) -> Result<Glance, Error> {
     Ok(Glance { whole, weights: header.filter(|_| whole == Some(true)).map(|header| Weights::of_header(&header)) })
 }
 
-fn kind_of(source: &dyn ReadAt) -> Result<(Kind, u64), Error> {
+fn kind_of(source: &dyn ReadAt) -> Result<(Kind, Vec<u8>, u64), Error> {
     let length = source.length()?;
-    let mut head = [0; HEAD_BYTES];
+    let mut head = vec![0; HEAD_BYTES];
     let read = read_available(source, &mut head, 0)?;
-    Ok((Kind::of_head(&head[..read], length), length))
+    head.truncate(read);
+    Ok((Kind::of_head(&head, length), head, length))
 }
 
-fn inspect_zip(source: &dyn ReadAt, length: u64, report: &mut Report) -> Result<(), Error> {
+fn inspect_zip<'a>(source: &'a Metered<'a, dyn ReadAt + 'a>, length: u64, report: &mut Report) -> Result<(), Error> {
     match Directory::read(source, length) {
         Ok(directory) => {
             if directory.is_torch() {
                 report.kind = Kind::TorchZip;
             }
             report.structure = archive::structure(source, &directory)?;
-            let (verdict, checksum) = archive::judge_pickles(source, &directory, length)?;
+            let (verdict, checksum) = archive::judge_pickles(source, &directory, &report.structure, length)?;
             report.pickle = Some(verdict);
             if let (Structure::Whole, Some(damage)) = (&report.structure, checksum) {
                 report.structure = Structure::Damaged { reason: damage.into() };
@@ -131,7 +159,7 @@ fn inspect_pickle(source: &dyn ReadAt, length: u64) -> Result<(Structure, Option
     let judged = pickle::judge_file(source, length)?;
     let verdict = match judged.verdict {
         // A reader that looks for the zip at the end would see other contents than one that starts at the front.
-        Verdict::Clean if archive::has_end_record(source, length)? => {
+        Verdict::Clean if within_budget(archive::has_end_record(source, length).map_err(Error::from), true)? => {
             Verdict::unknown("a pickle with the end of a zip behind it")
         }
         verdict => verdict,
@@ -147,7 +175,7 @@ fn inspect_pickle(source: &dyn ReadAt, length: u64) -> Result<(Structure, Option
 fn structure_of_others(source: &dyn ReadAt, length: u64, kind: Kind, promise: Promise) -> Result<Structure, Error> {
     Ok(match (kind, promise) {
         (Kind::Empty, _) => Structure::Damaged { reason: Damage::Empty },
-        (_, Promise::Nothing) => Structure::NotJudged,
+        (_, Promise::Nothing | Promise::NoWeights) => Structure::NotJudged,
         (Kind::Html | Kind::LfsPointer, _) => Structure::Damaged { reason: Damage::NoWeights { found: kind } },
         (Kind::Unknown, Promise::Safetensors) => safetensors::examine(source, length)?.0,
         (Kind::Unknown, Promise::Gguf) => gguf::examine(source, length)?.0,
@@ -155,20 +183,38 @@ fn structure_of_others(source: &dyn ReadAt, length: u64, kind: Kind, promise: Pr
     })
 }
 
-/// The verdict on what does not begin like a pickle: never `Clean`, but what can be recognised as harmful is named.
+/// The verdict on what does not begin like a pickle: never `Clean`. The two oldest pickle protocols have no mark of their own at the
+/// front, and other formats can be built to be a pickle too, so all bytes are followed; what no Python loads has no verdict, unless a
+/// loader of pickles is what the name promises.
 fn verdict_of_others(source: &dyn ReadAt, length: u64, kind: Kind, promise: Promise) -> Result<Option<Verdict>, Error> {
-    let archive = matches!(kind, Kind::SevenZip | Kind::Rar | Kind::Compressed);
-    let unrecognised = kind == Kind::Unknown && promise != Promise::Nothing;
-    let would_be_unpickled = matches!(promise, Promise::Pickle | Promise::Binary);
-    if archive {
-        return Ok(Some(Verdict::unknown(format!("{kind} is not looked into"))));
+    match (kind, promise) {
+        (Kind::SevenZip | Kind::Rar | Kind::Compressed, _) => {
+            return Ok(Some(Verdict::unknown(format!("{kind} is not looked into"))));
+        }
+        // A loader that was chosen by this name reads the format that was found.
+        (Kind::Safetensors, Promise::Safetensors) | (Kind::Gguf, Promise::Gguf) | (Kind::Empty, Promise::Nothing) => {
+            return Ok(None);
+        }
+        _ => {}
     }
-    if !unrecognised && !would_be_unpickled {
-        return Ok(None);
-    }
-    // The two oldest pickle protocols have no mark of their own at the front.
-    Ok(Some(match pickle::judge_file(source, length)?.verdict {
-        harmful @ Verdict::Unsafe { .. } => harmful,
-        _ => Verdict::unknown("the bytes do not begin like a pickle"),
-    }))
+    let followed = pickle::judge_file(source, length)?;
+    let array = match kind {
+        Kind::Numpy => match numpy::judge(source) {
+            Ok(verdict) => verdict,
+            Err(stop) => {
+                stop.into_structure("numpy array")?;
+                Some(Verdict::unknown("the numpy array is too long to be judged"))
+            }
+        },
+        _ => None,
+    };
+    let no_pickle = Verdict::unknown("the bytes do not begin like a pickle");
+    Ok(match (followed.verdict, array) {
+        (dangerous @ Verdict::Unsafe { .. }, _) | (_, Some(dangerous @ Verdict::Unsafe { .. })) => Some(dangerous),
+        (_, Some(array)) => Some(array),
+        _ if matches!(promise, Promise::Pickle | Promise::Binary) => Some(no_pickle),
+        _ if followed.is_no_pickle || promise == Promise::NoWeights => None,
+        (unknown @ Verdict::Unknown { .. }, _) => Some(unknown),
+        (Verdict::Clean, _) => Some(no_pickle),
+    })
 }

@@ -2,7 +2,9 @@
 
 use std::fmt;
 
+use crate::numpy;
 use crate::safetensors::HEADER_LIMIT_BYTES;
+use crate::tar;
 
 /// How many bytes [`Kind::of_head`] likes to see (a tar names itself at byte 257).
 pub(crate) const HEAD_BYTES: usize = 512;
@@ -26,6 +28,8 @@ pub enum Kind {
     Rar,
     /// gzip, xz, bzip2, zstd or tar.
     Compressed,
+    /// An array of numpy; one of Python objects is a pickle.
+    Numpy,
     /// A web page: often a login page saved in place of the file.
     Html,
     /// A Git LFS pointer: the name of the file instead of the file.
@@ -45,7 +49,8 @@ impl Kind {
         if looks_like_safetensors(head, length) {
             return Self::Safetensors;
         }
-        let magics: [(&[u8], Self); 11] = [
+        let magics: [(&[u8], Self); 12] = [
+            (numpy::MAGIC, Self::Numpy),
             (b"GGUF", Self::Gguf),
             (b"PK\x03\x04", Self::Zip),
             (b"PK\x05\x06", Self::Zip),
@@ -61,7 +66,7 @@ impl Kind {
         if let Some((_, kind)) = magics.iter().find(|(magic, _)| head.starts_with(magic)) {
             return *kind;
         }
-        if head.get(257..262) == Some(b"ustar") {
+        if head.get(257..262) == Some(b"ustar") || tar::is_header(head) {
             return Self::Compressed;
         }
         match head {
@@ -83,6 +88,7 @@ impl fmt::Display for Kind {
             Self::SevenZip => "a 7-Zip archive",
             Self::Rar => "a RAR archive",
             Self::Compressed => "a compressed archive",
+            Self::Numpy => "a numpy array",
             Self::Html => "a web page",
             Self::LfsPointer => "a Git LFS pointer",
             Self::Empty => "nothing",
@@ -91,11 +97,13 @@ impl fmt::Display for Kind {
     }
 }
 
-/// The length of a header that fits, then the brace that opens it.
+/// The length of a header that fits, then the brace that opens it; the reference reader takes white space in front of that.
 fn looks_like_safetensors(head: &[u8], length: u64) -> bool {
     let Some((size, rest)) = head.split_first_chunk::<8>() else { return false };
     let size = u64::from_le_bytes(*size);
-    rest.first() == Some(&b'{') && size <= HEADER_LIMIT_BYTES && size <= length.saturating_sub(8)
+    rest.iter().find(|byte| !b" \t\r\n".contains(byte)) == Some(&b'{')
+        && size <= HEADER_LIMIT_BYTES
+        && size <= length.saturating_sub(8)
 }
 
 fn looks_like_a_page(head: &[u8]) -> bool {
@@ -117,9 +125,73 @@ pub(crate) enum Promise {
     Pickle,
     /// `.bin`: usually a pickle, but other formats use the name as well.
     Binary,
-    /// Nothing that this crate judges.
+    /// Nothing: no extension, or one that this crate does not know. A loader may well unpickle it (`.th`, `.joblib`, `.dat`, `.npy`).
     Nothing,
+    /// Text, a picture, or a format of weights whose loaders unpickle nothing.
+    NoWeights,
 }
+
+/// Extensions of files that nobody loads as a pickle.
+const NO_WEIGHTS: [&str; 58] = [
+    "aria2",
+    "avif",
+    "bmp",
+    "cfg",
+    "conf",
+    "css",
+    "csv",
+    "engine",
+    "flac",
+    "gif",
+    "gitattributes",
+    "gitignore",
+    "gz",
+    "h5",
+    "htm",
+    "html",
+    "ini",
+    "ipynb",
+    "jpeg",
+    "jpg",
+    "js",
+    "json",
+    "jsonl",
+    "keras",
+    "license",
+    "lock",
+    "log",
+    "md",
+    "metadata",
+    "mov",
+    "mp3",
+    "mp4",
+    "mpk",
+    "msgpack",
+    "ncnn",
+    "onnx",
+    "otf",
+    "param",
+    "pb",
+    "pdf",
+    "plan",
+    "png",
+    "py",
+    "rst",
+    "sha256",
+    "svg",
+    "tflite",
+    "toml",
+    "trt",
+    "tsv",
+    "ttf",
+    "txt",
+    "wav",
+    "webm",
+    "webp",
+    "xml",
+    "yaml",
+    "yml",
+];
 
 impl Promise {
     /// Reads the extension of a file name or path, in any case.
@@ -130,6 +202,7 @@ impl Promise {
             "gguf" => Self::Gguf,
             "ckpt" | "pt" | "pth" | "pkl" | "pickle" => Self::Pickle,
             "bin" => Self::Binary,
+            extension if NO_WEIGHTS.contains(&extension) => Self::NoWeights,
             _ => Self::Nothing,
         }
     }
@@ -138,7 +211,7 @@ impl Promise {
         match self {
             Self::Safetensors => "a safetensors file",
             Self::Gguf => "a GGUF file",
-            Self::Pickle | Self::Binary | Self::Nothing => "a pickle or a torch archive",
+            Self::Pickle | Self::Binary | Self::Nothing | Self::NoWeights => "a pickle or a torch archive",
         }
     }
 }
@@ -166,7 +239,7 @@ impl WrongFormat {
             Promise::Gguf => found == Kind::Gguf,
             Promise::Pickle => matches!(found, Kind::Pickle | Kind::TorchZip),
             Promise::Binary => !matches!(found, Kind::Html | Kind::LfsPointer),
-            Promise::Nothing => true,
+            Promise::Nothing | Promise::NoWeights => true,
         };
         let unrecognised = matches!(found, Kind::Unknown | Kind::Empty);
         (!kept && !unrecognised).then(|| Self { expected: promise.accepted(), found })

@@ -8,15 +8,15 @@ use utoipa::ToSchema;
 
 use super::models::Model;
 
-/// Whether loading a file would run code that is not on the allow-list.
+/// Whether loading a file would run code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Safety {
-    /// It would not.
+    /// It would not: all its imports are on the allow-list, and all readers agree about where its contents begin and end.
     Clean,
-    /// It would.
+    /// It would: an import is known to do that.
     Unsafe,
-    /// It cannot be said.
+    /// It cannot be said: an import is on no list, or readers may see different contents.
     Unknown,
 }
 
@@ -41,7 +41,7 @@ pub struct ModelDetail {
     /// The file as lists show it.
     #[serde(flatten)]
     pub model: Model,
-    /// What the bytes are: `safetensors`, `gguf`, `torch`, `pickle`, `zip`, `7z`, `rar`, `compressed`, `html`,
+    /// What the bytes are: `safetensors`, `gguf`, `torch`, `pickle`, `zip`, `7z`, `rar`, `compressed`, `npy`, `html`,
     /// `lfs_pointer`, `empty` or `unknown`.
     #[schema(example = "safetensors")]
     pub format: String,

@@ -11,11 +11,14 @@ use crate::cursor::Stop;
 use crate::damage::ZipDamage as Damage;
 use crate::error::Error;
 use crate::inspect::Structure;
+use crate::meter::{Meter, Metered};
 use crate::read_at::{ReadAt, Sequential, Window};
 
 const CHUNK_BYTES: usize = 1024 * 1024;
 /// The most that one member is unpacked to.
 const UNPACKED_LIMIT_BYTES: u64 = 32 * 1024 * 1024;
+/// How much larger than the file its members may be in all, for the checksums of all of them to be computed.
+const MOST_EXPANSION: u64 = 8;
 
 /// What the checksums of a zip say about its contents.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,7 +32,7 @@ pub enum Contents {
     },
     /// The caller asked to stop.
     Stopped,
-    /// A member is packed in a way that is not read here.
+    /// A member is packed in a way that is not read here, or all of them unpack to far more than the file.
     NotJudged,
 }
 
@@ -51,6 +54,10 @@ pub fn check_zip_contents(
     let structure = super::structure(source, &directory)?;
     if structure != Structure::Whole {
         return Ok(from_structure(structure));
+    }
+    let unpacked = directory.entries.iter().fold(0_u64, |sum, entry| sum.saturating_add(entry.uncompressed));
+    if unpacked > UNPACKED_LIMIT_BYTES.max(length.saturating_mul(MOST_EXPANSION)) {
+        return Ok(Contents::NotJudged);
     }
     for entry in &directory.entries {
         match check_member(source, entry, progress) {
@@ -113,45 +120,69 @@ fn is_corrupt_stream(error: &io::Error) -> bool {
 /// A member, ready to be read at any offset.
 pub(super) enum Member<'a> {
     Stored(Window<'a>),
-    Unpacked(Vec<u8>),
+    Unpacked { bytes: Vec<u8>, meter: &'a Meter<'a> },
 }
 
-impl Member<'_> {
-    pub(super) fn bytes(&self) -> &dyn ReadAt {
+impl ReadAt for Member<'_> {
+    fn length(&self) -> io::Result<u64> {
         match self {
-            Self::Stored(window) => window,
-            Self::Unpacked(bytes) => bytes,
+            Self::Stored(window) => window.length(),
+            Self::Unpacked { bytes, .. } => bytes.length(),
+        }
+    }
+
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        match self {
+            Self::Stored(window) => window.read_at(buffer, offset),
+            Self::Unpacked { bytes, meter } => Metered { source: bytes, meter }.read_at(buffer, offset),
         }
     }
 }
 
-/// Opens a member; `None` when it is packed in an unknown way, does not unpack, or unpacks to more than 32 MiB or eight times the
-/// size of the whole file, which only a bomb does.
-pub(super) fn open<'a>(source: &'a dyn ReadAt, entry: &Entry, file_length: u64) -> Result<Option<Member<'a>>, Stop> {
-    let start = data_start(source, entry)?;
+/// Opens a member whose data begins at `start`; `None` when it is packed in an unknown way, does not unpack, or unpacks to more than
+/// 32 MiB or eight times the size of the whole file, which only a bomb does. What is unpacked counts on the budget.
+pub(super) fn open<'a>(
+    source: &'a Metered<'a, dyn ReadAt + 'a>,
+    entry: &Entry,
+    start: u64,
+    file_length: u64,
+) -> Result<Option<Member<'a>>, Stop> {
     match entry.method {
         STORED => Ok(Some(Member::Stored(Window { source, start, length: entry.compressed }))),
         DEFLATED => {
             let limit = UNPACKED_LIMIT_BYTES.min(file_length.saturating_mul(8));
-            let mut bytes = Vec::new();
-            let packed = Sequential::new(source, start, entry.compressed);
-            match DeflateDecoder::new(packed).take(limit + 1).read_to_end(&mut bytes) {
-                Ok(_) if bytes.len() as u64 <= limit => Ok(Some(Member::Unpacked(bytes))),
-                Ok(_) => Ok(None),
-                Err(error) if is_corrupt_stream(&error) => Ok(None),
-                Err(error) => Err(error.into()),
-            }
+            let packed = DeflateDecoder::new(Sequential::new(source, start, entry.compressed));
+            let bytes = unpack(packed, limit, source.meter)?;
+            Ok(bytes.map(|bytes| Member::Unpacked { bytes, meter: source.meter }))
         }
         _ => Ok(None),
     }
 }
 
+fn unpack(mut packed: impl Read, limit: u64, meter: &Meter<'_>) -> Result<Option<Vec<u8>>, Stop> {
+    let mut bytes = Vec::new();
+    let mut chunk = vec![0; 64 * 1024];
+    loop {
+        match packed.read(&mut chunk) {
+            Ok(0) => return Ok(Some(bytes)),
+            Ok(count) => {
+                meter.charge(count as u64)?;
+                bytes.extend_from_slice(&chunk[..count]);
+            }
+            Err(error) if is_corrupt_stream(&error) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        }
+        if bytes.len() as u64 > limit {
+            return Ok(None);
+        }
+    }
+}
+
 /// Whether a member that was opened matches its checksum.
 pub(super) fn matches_checksum(entry: &Entry, member: &Member<'_>) -> Result<bool, Stop> {
-    let bytes = member.bytes();
-    let length = bytes.length()?;
+    let length = member.length()?;
     let mut hasher = crc32fast::Hasher::new();
-    let mut reader = Sequential::new(bytes, 0, length);
+    let mut reader = Sequential::new(member, 0, length);
     let mut chunk = vec![0; 64 * 1024];
     loop {
         match reader.read(&mut chunk)? {

@@ -41,6 +41,8 @@ pub(crate) struct Directory {
     pub(super) start: u64,
     /// A name that occurs twice: readers differ in which one they take.
     pub(super) duplicate: Option<String>,
+    /// Why another reader may see other members.
+    pub(super) doubt: Option<&'static str>,
 }
 
 impl Directory {
@@ -54,13 +56,18 @@ impl Directory {
         if read_available(source, &mut bytes, end.directory_start)? < bytes.len() {
             return Err(Stop::Ended { at: length });
         }
-        let mut directory = Self { entries: Vec::new(), start: end.directory_start, duplicate: None };
+        let mut directory = Self { entries: Vec::new(), start: end.directory_start, duplicate: None, doubt: end.doubt };
         let mut names = SeenNames::default();
+        let mut names_without_case = SeenNames::default();
         let mut rest = bytes.as_slice();
         for index in 0..end.entries as usize {
             let (entry, after) = entry(rest).ok_or(Damage::Directory { index })?;
             if !names.insert(&entry.name_bytes) {
                 directory.duplicate = Some(entry.name.clone());
+            }
+            // Torch looks members up without regard to case; Python ends a name at its first NUL.
+            if !names_without_case.insert(&entry.name_bytes.to_ascii_lowercase()) || entry.name_bytes.contains(&0) {
+                directory.doubt = Some("readers differ about the names of the zip's members");
             }
             directory.entries.push(entry);
             rest = after;

@@ -1,7 +1,7 @@
 //! Whether the members of a zip lie back to back from its first byte to its directory, each behind a header that agrees with it.
 
 use super::directory::{Directory, Entry};
-use super::fields::{u16_at, u32_at};
+use super::fields::{u16_at, u32_at, u64_at};
 use crate::cursor::Stop;
 use crate::damage::ZipDamage as Damage;
 use crate::read_at::{ReadAt, read_available};
@@ -32,6 +32,18 @@ pub(super) fn account_for_every_byte(source: &dyn ReadAt, directory: &Directory)
 
 /// Where the data of a member begins, by its own header, which must agree with the directory.
 pub(super) fn data_start(source: &dyn ReadAt, entry: &Entry) -> Result<u64, Stop> {
+    Ok(local_header(source, entry)?.data_start)
+}
+
+/// The header before a member's data.
+pub(super) struct LocalHeader {
+    pub(super) data_start: u64,
+    /// A reader that goes from member to member by these headers sees the same as one that reads the directory.
+    pub(super) agrees: bool,
+}
+
+/// Reads the header before a member's data, which must agree with the directory in name and packing.
+pub(super) fn local_header(source: &dyn ReadAt, entry: &Entry) -> Result<LocalHeader, Stop> {
     let disagrees = || Damage::LocalHeader { name: entry.name.clone() };
     let mut header = vec![0; HEADER_BYTES as usize + entry.name_bytes.len()];
     let read = read_available(source, &mut header, entry.header_start)?;
@@ -46,7 +58,19 @@ pub(super) fn data_start(source: &dyn ReadAt, entry: &Entry) -> Result<u64, Stop
         return Err(disagrees().into());
     }
     let extra = u64::from(fields(28)?);
-    Ok(entry.header_start + HEADER_BYTES + entry.name_bytes.len() as u64 + extra)
+    let sizes_follow = entry.flags & SIZES_FOLLOW != 0;
+    let number = |at| u32_at(&header, at).unwrap_or_default();
+    // All ones: the size stands in the extra field, which readers of the directory do not look at.
+    let size_agrees = |at, size: u64| {
+        let here = number(at);
+        u64::from(here) == size || (here == 0 && sizes_follow) || (here == u32::MAX && size >= u64::from(u32::MAX))
+    };
+    let agrees = fields(6)? == entry.flags
+        && (number(14) == entry.crc32 || (number(14) == 0 && sizes_follow))
+        && size_agrees(18, entry.compressed)
+        && size_agrees(22, entry.uncompressed);
+    let data_start = entry.header_start + HEADER_BYTES + entry.name_bytes.len() as u64 + extra;
+    Ok(LocalHeader { data_start, agrees })
 }
 
 /// Between `from` and `to` there may be nothing but the sizes that follow the member before.
@@ -61,6 +85,15 @@ fn close_gap(source: &dyn ReadAt, before: Option<&Entry>, from: u64, to: u64) ->
     let mut record = [0; 24];
     let record = &mut record[..gap as usize];
     read_available(source, record, from)?;
-    let checksum_at = if record.starts_with(b"PK\x07\x08") { 4 } else { 0 };
-    if u32_at(record, checksum_at) == Some(entry.crc32) { Ok(()) } else { Err(untiled.into()) }
+    let checksum_at = if matches!(gap, 16 | 24) { 4 } else { 0 };
+    let sizes_at = checksum_at + 4;
+    let sizes = match record.len() - sizes_at {
+        8 => [u32_at(record, sizes_at).map(u64::from), u32_at(record, sizes_at + 4).map(u64::from)],
+        _ => [u64_at(record, sizes_at), u64_at(record, sizes_at + 8)],
+    };
+    let signed = checksum_at == 0 || record.starts_with(b"PK\x07\x08");
+    let agrees = signed
+        && u32_at(record, checksum_at) == Some(entry.crc32)
+        && sizes == [Some(entry.compressed), Some(entry.uncompressed)];
+    if agrees { Ok(()) } else { Err(untiled.into()) }
 }

@@ -8,6 +8,10 @@ use crate::seen_names::SeenNames;
 const DEFAULT_ALIGNMENT: u64 = 32;
 const TEXT_LIMIT_BYTES: u64 = 4096;
 const NESTING_LIMIT: u32 = 4;
+/// An empty text is its length alone.
+const TEXT_MIN_BYTES: u64 = 8;
+/// An empty array is its type and its length.
+const ARRAY_MIN_BYTES: u64 = 12;
 
 const TEXT: u32 = 8;
 const ARRAY: u32 = 9;
@@ -76,6 +80,7 @@ fn skip_array(cursor: &mut Cursor<'_>, depth: u32) -> Result<(), Stop> {
         4..=6 => 4,
         10..=12 => 8,
         TEXT => {
+            cursor.expect(count.saturating_mul(TEXT_MIN_BYTES))?;
             for _ in 0..count {
                 let length = cursor.u64()?;
                 cursor.skip(length)?;
@@ -83,6 +88,7 @@ fn skip_array(cursor: &mut Cursor<'_>, depth: u32) -> Result<(), Stop> {
             return Ok(());
         }
         ARRAY if depth < NESTING_LIMIT => {
+            cursor.expect(count.saturating_mul(ARRAY_MIN_BYTES))?;
             for _ in 0..count {
                 skip_array(cursor, depth + 1)?;
             }

@@ -17,10 +17,10 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("torch.serialization", &["_get_layout"]),
     ("numpy", &["dtype", "ndarray"]),
     ("numpy.dtypes", &NUMPY_DTYPES),
+    ("numpy.core.numeric", &["_frombuffer"]),
+    ("numpy._core.numeric", &["_frombuffer"]),
     ("numpy.core.multiarray", &["_reconstruct", "scalar"]),
     ("numpy._core.multiarray", &["_reconstruct", "scalar"]),
-    // Checkpoints of Stable Diffusion 1.x carry it as the key of a settings table; ComfyUI puts an empty class in its place.
-    ("pytorch_lightning.callbacks.model_checkpoint", &["ModelCheckpoint"]),
 ];
 
 const BUILTINS: [&str; 14] = [
@@ -101,7 +101,7 @@ const TORCH: [&str; 58] = [
     "uint8",
 ];
 
-const TORCH_REBUILDERS: [&str; 10] = [
+const TORCH_REBUILDERS: [&str; 11] = [
     "_rebuild_device_tensor_from_cpu_tensor",
     "_rebuild_device_tensor_from_numpy",
     "_rebuild_meta_tensor_no_storage",
@@ -112,6 +112,7 @@ const TORCH_REBUILDERS: [&str; 10] = [
     "_rebuild_sparse_tensor",
     "_rebuild_tensor",
     "_rebuild_tensor_v2",
+    "_rebuild_tensor_v3",
 ];
 
 const NUMPY_DTYPES: [&str; 11] = [

@@ -18,14 +18,21 @@ pub(super) enum Value {
     },
     /// Something imported by name.
     Import,
+    /// The same, but nobody may call it.
+    Inert,
     Other,
 }
 
-/// Why the machine cannot go on: Python would raise an error here, or the limits are reached.
+/// Why the machine cannot go on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Jam(pub(super) &'static str);
+pub(super) enum Jam {
+    /// Python raises an error here.
+    Raises(&'static str),
+    /// Python may go on.
+    GivesUp(&'static str),
+}
 
-const UNDERFLOW: Jam = Jam("the stream takes more from the stack than there is");
+const UNDERFLOW: Jam = Jam::Raises("the stream takes more from the stack than there is");
 
 /// Stack and memo.
 #[derive(Default)]
@@ -42,7 +49,7 @@ pub(super) struct Machine {
 impl Machine {
     pub(super) fn push(&mut self, value: Value) -> Result<(), Jam> {
         if self.stack.len() == STACK_LIMIT {
-            return Err(Jam("the stream fills the stack beyond all bounds"));
+            return Err(Jam::GivesUp("the stream fills the stack beyond all bounds"));
         }
         self.stack.push(value);
         Ok(())
@@ -104,7 +111,7 @@ impl Machine {
     fn remember(&mut self, key: u64) -> Result<(), Jam> {
         // Which number is free next depends on all numbers used before; no writer mixes the two.
         if self.put && self.memoized > 0 {
-            return Err(Jam("the stream numbers its memo in two ways"));
+            return Err(Jam::GivesUp("the stream numbers its memo in two ways"));
         }
         match self.top()? {
             Value::Other | Value::Mark => {
@@ -112,7 +119,7 @@ impl Machine {
             }
             value => {
                 if self.memo.len() == MEMO_LIMIT {
-                    return Err(Jam("the stream fills the memo beyond all bounds"));
+                    return Err(Jam::GivesUp("the stream fills the memo beyond all bounds"));
                 }
                 self.memo.insert(key, value);
             }

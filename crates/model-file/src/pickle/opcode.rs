@@ -5,6 +5,8 @@
 pub(super) enum Argument {
     /// This many bytes.
     Bytes(u64),
+    /// A length of 8 bytes, without what it counts.
+    Length,
     /// Text up to a line feed.
     Line,
     /// Two such lines: a module and a name.
@@ -52,6 +54,8 @@ pub(super) enum Effect {
     Memoize,
     /// Pushes from the memo.
     Get,
+    /// Announces how many bytes follow that a reader may take at once.
+    Frame,
     /// Hands over to something outside the stream: extension registry, textual persistent ids, buffers.
     Outside,
 }
@@ -101,7 +105,7 @@ pub(super) fn lookup(byte: u8) -> Option<(Argument, Effect)> {
         b'h' => (Bytes(1), Do::Get),
         b'j' => (Bytes(4), Do::Get),
         0x80 => (Bytes(1), Do::Nothing),
-        0x95 => (Bytes(8), Do::Nothing),
+        0x95 => (Argument::Length, Do::Frame),
         b'P' => (Line, Do::Outside),
         0x82 => (Bytes(1), Do::Outside),
         0x83 => (Bytes(2), Do::Outside),

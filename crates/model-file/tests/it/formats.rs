@@ -37,8 +37,17 @@ fn an_empty_file_is_damaged_under_any_name() {
 
 #[test]
 fn other_files_of_a_models_folder_are_left_alone() {
-    for (name, bytes) in [("config.json", b"{}".to_vec()), ("notes.txt", b"hello".to_vec()), ("a.onnx", vec![8, 7, 18])]
-    {
+    for (name, bytes) in [
+        ("config.json", b"{}".to_vec()),
+        ("notes.txt", b"cats\nthen\n".to_vec()),
+        ("a.onnx", vec![8, 7, 18]),
+        ("LICENSE", b"MIT License\n".to_vec()),
+        ("spiece.model", b"\n\x0e\n\x05<unk>\x15".to_vec()),
+        (
+            "plain.npy",
+            crate::build::pickle::numpy_array("{'descr': '<f4', 'fortran_order': False, 'shape': (1,), }", &[0; 4]),
+        ),
+    ] {
         let report = inspect(&bytes, name).unwrap();
         assert_eq!((report.structure, report.pickle, report.wrong_format), (Structure::NotJudged, None, None));
         assert_eq!(glance(&bytes, name).unwrap().whole, None);

@@ -4,6 +4,7 @@
 mod build;
 
 mod archives;
+mod budget;
 mod bypasses;
 mod declared_sizes;
 mod estimates;

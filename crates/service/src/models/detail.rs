@@ -1,5 +1,7 @@
 //! One model file, looked into: what its head declares, whether it is whole, whether loading it would run code.
 
+use std::collections::BTreeSet;
+
 use model_file::{Header, Kind, Structure, Verdict};
 use registry::ConfinedPath;
 
@@ -41,6 +43,7 @@ impl ModelFormat {
             Kind::SevenZip => "7z",
             Kind::Rar => "rar",
             Kind::Compressed => "compressed",
+            Kind::Numpy => "npy",
             Kind::Html => "html",
             Kind::LfsPointer => "lfs_pointer",
             Kind::Empty => "empty",
@@ -49,14 +52,14 @@ impl ModelFormat {
     }
 }
 
-/// Whether loading a file would run code that is not on the allow-list.
+/// Whether loading a file would run code.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PickleVerdict {
     /// It would not.
     Clean,
-    /// It would: these imports are not on the list.
+    /// It would: these imports are known to do that.
     Unsafe(Vec<String>),
-    /// It cannot be said, for this reason.
+    /// It cannot be said, for this reason, which names the imports that are on no list.
     Unknown(String),
 }
 
@@ -160,12 +163,21 @@ impl Place {
     }
 }
 
+/// Why a pickle is not clean, with the imports that are on no list.
+pub(super) fn with_imports(reason: String, imports: &BTreeSet<String>) -> String {
+    if imports.is_empty() {
+        return reason;
+    }
+    let names: Vec<&str> = imports.iter().map(String::as_str).collect();
+    format!("{reason}: {}", names.join(", "))
+}
+
 impl From<Verdict> for PickleVerdict {
     fn from(verdict: Verdict) -> Self {
         match verdict {
             Verdict::Clean => Self::Clean,
             Verdict::Unsafe { imports } => Self::Unsafe(imports.into_iter().collect()),
-            Verdict::Unknown { reason } => Self::Unknown(reason),
+            Verdict::Unknown { reason, imports } => Self::Unknown(with_imports(reason, &imports)),
         }
     }
 }

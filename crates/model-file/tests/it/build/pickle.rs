@@ -55,3 +55,14 @@ pub(crate) fn old_torch(object: &[u8]) -> Vec<u8> {
     let keys = stream(2, &[b"]", &text("0"), b"a"]);
     [&magic, &version, &facts, object, &keys, &4_u64.to_le_bytes(), [1_u8; 16].as_slice()].concat()
 }
+
+/// An array of numpy: its head, then `data`.
+pub(crate) fn numpy_array(head: &str, data: &[u8]) -> Vec<u8> {
+    let length = (head.len() as u16).to_le_bytes();
+    [b"\x93NUMPY\x01\x00".as_slice(), &length, head.as_bytes(), data].concat()
+}
+
+/// The announcement of a frame of this many bytes.
+pub(crate) fn frame(length: u64) -> Vec<u8> {
+    [[0x95].as_slice(), &length.to_le_bytes()].concat()
+}

@@ -17,6 +17,8 @@ pub(crate) struct Member {
     pub(crate) forged_crc: Option<u32>,
     pub(crate) forged_local_name: Option<String>,
     pub(crate) forged_size: Option<u32>,
+    pub(crate) forged_local_flags: Option<u16>,
+    pub(crate) forged_local_size: Option<u32>,
 }
 
 /// A stored member.
@@ -29,6 +31,8 @@ pub(crate) fn member(name: &str, data: &[u8]) -> Member {
         forged_crc: None,
         forged_local_name: None,
         forged_size: None,
+        forged_local_flags: None,
+        forged_local_size: None,
     }
 }
 
@@ -76,7 +80,8 @@ pub(crate) fn wide_file(members: &[Member]) -> Vec<u8> {
     bytes
 }
 
-fn end_record(entries: u16, directory_bytes: u32, start: u32) -> Vec<u8> {
+/// The end record without its comment.
+pub(crate) fn end_record(entries: u16, directory_bytes: u32, start: u32) -> Vec<u8> {
     let mut bytes = b"PK\x05\x06\0\0\0\0".to_vec();
     bytes.extend(entries.to_le_bytes());
     bytes.extend(entries.to_le_bytes());
@@ -86,7 +91,8 @@ fn end_record(entries: u16, directory_bytes: u32, start: u32) -> Vec<u8> {
     bytes
 }
 
-fn members_and_directory(members: &[Member]) -> (Vec<u8>, Vec<u8>) {
+/// The members behind one another, and the directory that lists them.
+pub(crate) fn members_and_directory(members: &[Member]) -> (Vec<u8>, Vec<u8>) {
     let mut bytes = Vec::new();
     let mut directory = Vec::new();
     for member in members {
@@ -94,7 +100,12 @@ fn members_and_directory(members: &[Member]) -> (Vec<u8>, Vec<u8>) {
         let packed = if member.deflated { deflate(&member.data) } else { member.data.clone() };
         let local_name = member.forged_local_name.as_ref().unwrap_or(&member.name);
         bytes.extend(b"PK\x03\x04\x14\0");
-        bytes.extend(shared_fields(member, packed.len(), local_name));
+        let local = Member {
+            flags: member.forged_local_flags.unwrap_or(member.flags),
+            forged_size: member.forged_local_size.or(member.forged_size),
+            ..member.clone()
+        };
+        bytes.extend(shared_fields(&local, packed.len(), local_name));
         bytes.extend(0_u16.to_le_bytes());
         bytes.extend(local_name.as_bytes());
         bytes.extend(&packed);

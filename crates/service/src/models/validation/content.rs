@@ -7,7 +7,7 @@ use registry::ConfinedPath;
 use sha2::{Digest, Sha256};
 
 use super::{FindingCode, Watch};
-use crate::model_dir::ModelDir;
+use crate::{model_dir::ModelDir, models::detail::with_imports};
 
 /// Bytes that are read at once.
 const CHUNK: usize = 1 << 20;
@@ -111,7 +111,8 @@ fn findings_of(report: &Report) -> Vec<(FindingCode, String)> {
             let names: Vec<&str> = imports.iter().map(String::as_str).collect();
             findings.push((FindingCode::UnsafePickle, format!("Loading it would import {}", names.join(", "))));
         }
-        Some(Verdict::Unknown { reason }) => {
+        Some(Verdict::Unknown { reason, imports }) => {
+            let reason = with_imports(reason.clone(), imports);
             findings.push((
                 FindingCode::UnknownPickle,
                 format!("It cannot be said whether loading it runs code: {reason}"),
