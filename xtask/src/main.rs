@@ -4,6 +4,8 @@
 mod bench;
 mod ci;
 mod dev;
+mod fuzz;
+mod nightly;
 mod openapi;
 mod screenshot;
 mod tidy;
@@ -62,6 +64,10 @@ enum Task {
     /// Kill, starve and fail the downloader at every place, and count what was lost. Takes minutes; skips by name what the
     /// machine does not allow.
     Torture(torture::Options),
+    /// Search with libFuzzer for inputs that break a reader of untrusted bytes. `cargo test` replays what is kept of them.
+    Fuzz(fuzz::Options),
+    /// Torture with every call and many seeds, then every fuzz target. Takes hours.
+    Nightly(nightly::Options),
     /// Record new migrations in migrations/checksums.txt; recorded ones can no longer change.
     Migrations,
 }
@@ -87,6 +93,8 @@ fn start(task: Task) -> Result<()> {
         Task::Screenshot => screenshot::take(&workspace),
         Task::Bench { benchmark } => bench::start(&workspace, &benchmark),
         Task::Torture(options) => torture::torture(&workspace, &options),
+        Task::Fuzz(options) => fuzz::search(&workspace, &options),
+        Task::Nightly(options) => nightly::run(&workspace, &options),
         Task::Migrations => tidy::migrations::record(&workspace.root),
     }
 }

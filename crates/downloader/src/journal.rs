@@ -136,7 +136,6 @@ impl Reading {
     }
 
     /// The same of bytes that are all at hand.
-    #[cfg(test)]
     pub(crate) fn of_bytes(bytes: &[u8]) -> Self {
         let mut reading = Self::default();
         reading.take(bytes);

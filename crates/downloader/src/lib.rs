@@ -94,6 +94,8 @@ mod fetch;
 mod fetching;
 mod file_name;
 mod finish;
+#[doc(hidden)]
+pub mod fuzzing;
 mod identity;
 mod incoming;
 mod intake;

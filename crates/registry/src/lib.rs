@@ -9,6 +9,8 @@ mod dependencies;
 mod document;
 mod embedded;
 mod error;
+#[doc(hidden)]
+pub mod fuzzing;
 mod last_good;
 mod limits;
 mod local;

@@ -11,11 +11,12 @@ pub(super) const RULE: Rule = Rule {
     check: |repository| Ok(repository.sources.iter().filter(|source| is_bound(source)).flat_map(findings_in).collect()),
 };
 
-/// Build scripts are told by cargo through variables; tests, simulations and xtask are no part of the product.
+/// Build scripts are told by cargo through variables; tests, simulations, the fuzzer and xtask are no part of the product.
 fn is_bound(source: &SourceFile) -> bool {
     source.path.starts_with("crates/")
         && source.path.contains("/src/")
         && !source.path.starts_with("crates/test-support/")
+        && !source.path.starts_with("crates/fuzz-targets/")
         && !source.path.contains("/simulation/")
         && !source.path.starts_with(READER)
 }

@@ -36,6 +36,13 @@ pub(crate) struct Options {
     every: bool,
 }
 
+impl Options {
+    /// All of it, with no call left out.
+    pub(crate) fn every_call(simulations: usize, seed: u64) -> Self {
+        Self { only: None, random_kills: 200, simulations, seed, every: true }
+    }
+}
+
 /// What an ordeal found.
 enum Outcome {
     Done(Tally),
