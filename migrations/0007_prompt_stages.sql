@@ -18,4 +18,6 @@ ALTER TABLE prompts DROP COLUMN state;
 ALTER TABLE prompts DROP COLUMN handover;
 ALTER TABLE prompts DROP COLUMN unwanted;
 ALTER TABLE prompts RENAME COLUMN stage TO state;
+-- JSON: the output nodes that run; all, where there is none.
+ALTER TABLE prompts ADD COLUMN targets TEXT;
 CREATE INDEX prompts_of_the_queue ON prompts (priority DESC, position) WHERE ended_at IS NULL;

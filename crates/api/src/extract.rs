@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 
 use crate::dto::page::{ListQuery, PartQuery};
 use crate::error::{ApiError, ErrorCode};
+use crate::json_dialect;
 
 /// Most bytes of a JSON body.
 pub const MOST_BODY_BYTES: usize = 1 << 20;
@@ -165,13 +166,20 @@ fn parse_json<T: DeserializeOwned>(request: &HttpRequest, body: &[u8]) -> Result
             "The body must be JSON, with Content-Type: application/json",
         ));
     }
+    let body = json_dialect::without_mark(body);
     // A derived reader would take an array for an object, key by key.
     if body.trim_ascii_start().first() != Some(&b'{') {
-        return Err(ApiError::invalid("body", "a JSON object is needed"));
+        let words = json_dialect::explain(body).unwrap_or_else(|| "a JSON object is needed".to_owned());
+        return Err(ApiError::invalid("body", words));
     }
     let mut reader = serde_json::Deserializer::from_slice(body);
-    let value = serde_path_to_error::deserialize(&mut reader)
-        .map_err(|refused| named(&refused.path().to_string(), refused.inner()))?;
+    let value = serde_path_to_error::deserialize(&mut reader).map_err(|refused| {
+        let words = json_dialect::explain(body).filter(|_| refused.inner().is_syntax());
+        match words {
+            Some(words) => named(&refused.path().to_string(), &words),
+            None => named(&refused.path().to_string(), refused.inner()),
+        }
+    })?;
     reader.end().map_err(|trailing| ApiError::invalid("body", trailing))?;
     Ok(value)
 }

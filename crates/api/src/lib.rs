@@ -14,6 +14,7 @@ pub mod error;
 mod error_code;
 pub mod extract;
 mod forwarded;
+mod json_dialect;
 mod log_collector;
 mod log_room;
 mod log_stream;

@@ -23,7 +23,7 @@ pub enum ComfyError {
         tried: String,
     },
     /// It understood, and would not.
-    #[error("ComfyUI refused {tried} with status {status}: {answer}")]
+    #[error("ComfyUI refused {tried} with {}", status_words(*.status, .answer))]
     Refused {
         /// Method and address.
         tried: String,
@@ -44,7 +44,7 @@ pub enum Trouble {
     #[error("no answer within {} s", .0.as_secs_f32())]
     TimedOut(Duration),
     /// It failed by its own account.
-    #[error("it answered with status {status}: {answer}")]
+    #[error("it answered with {}", status_words(*.status, .answer))]
     Status {
         /// Its HTTP status.
         status: u16,
@@ -53,10 +53,16 @@ pub enum Trouble {
     },
     /// It answered with something that is no JSON, as another program on its port would.
     #[error("its answer is no JSON ({0})")]
-    NotJson(#[source] serde_json::Error),
+    NotJson(String),
     /// It answered with JSON of another shape.
     #[error("its answer has an unexpected shape ({0})")]
     Unexpected(String),
+    /// It sends elsewhere; redirects are not followed.
+    #[error("it redirects to {to}; set COMFYUI_URL to the address that answers")]
+    Redirect {
+        /// Where it sends, without credentials.
+        to: String,
+    },
     /// It answered with more than anyone should keep in memory.
     #[error("its answer is larger than {limit} bytes")]
     TooLarge {
@@ -65,7 +71,25 @@ pub enum Trouble {
     },
 }
 
+/// A status, what it usually means, and what was said with it.
+fn status_words(status: u16, answer: &str) -> String {
+    let hint = match status {
+        401 | 403 => " (COMFYUI_URL takes user and password: http://USER:PASSWORD@HOST)",
+        _ => "",
+    };
+    if answer.is_empty() { format!("status {status}{hint}") } else { format!("status {status}{hint}: {answer}") }
+}
+
 impl ComfyError {
+    /// Whether an answer came whose content cannot be used: asking again brings the same.
+    pub fn is_unreadable(&self) -> bool {
+        let cause = match self {
+            Self::Unavailable { cause, .. } => cause,
+            _ => return false,
+        };
+        matches!(cause, Trouble::TooLarge { .. } | Trouble::Unexpected(_))
+    }
+
     /// Whether ComfyUI itself is at fault, so that the same request may succeed later.
     pub fn is_unavailable(&self) -> bool {
         matches!(self, Self::Unavailable { .. })

@@ -2,24 +2,27 @@
 //!
 //! Nothing is kept in memory beyond one piece of a file.
 
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
-use reqwest::header::{CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HeaderMap, HeaderName, RANGE};
+use reqwest::header::{CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderMap, HeaderName, LAST_MODIFIED};
 use reqwest::{Body, Method};
 use serde::Deserialize;
+use tokio::time::Instant;
 
 use crate::client::{Client, absent_is_none};
 use crate::error::ComfyError;
 use crate::prompt::FileReference;
+use crate::transport::Limit;
 
-/// How long an upload may take as a whole before ComfyUI has to answer.
-const UPLOAD: Duration = Duration::from_secs(600);
+/// How long ComfyUI may take nothing of an upload, and how long it may take to answer once it has all of it.
+const UPLOAD_IDLE: Duration = Duration::from_secs(60);
 
 /// A file on its way out of ComfyUI.
 pub struct FileStream {
-    /// 200, or 206 for a part, or 416 for a part that is not there.
+    /// 200, or 206 for a part, 416 for a part that is not there, 304 where it is known already.
     pub status: u16,
     /// Its media type.
     pub content_type: Option<String>,
@@ -27,24 +30,26 @@ pub struct FileStream {
     pub content_length: Option<u64>,
     /// Which part it is: `bytes 0-99/1234`.
     pub content_range: Option<String>,
+    /// The validator of its content.
+    pub etag: Option<String>,
+    /// When it was last written, as an HTTP date.
+    pub last_modified: Option<String>,
     /// The bytes; an error ends them.
     pub body: std::pin::Pin<Box<dyn Stream<Item = Result<Bytes, std::io::Error>> + Send>>,
 }
 
 impl Client {
-    /// Opens a file; `range` is the value of a `Range` header. `None` where there is no such file.
+    /// Opens a file; `headers` are passed on (`Range`, `If-None-Match` and the like). `None` where there is no such file.
     ///
     /// # Errors
     /// [`ComfyError::Unavailable`].
-    pub async fn view(&self, file: &FileReference, range: Option<&str>) -> Result<Option<FileStream>, ComfyError> {
+    pub async fn view(&self, file: &FileReference, headers: &[(&str, &str)]) -> Result<Option<FileStream>, ComfyError> {
         let query = [("filename", &*file.filename), ("subfolder", &*file.subfolder), ("type", &*file.folder)];
         let call = self.transport.call(Method::GET, "/view", &query);
-        let answer = call.with(|request| match range {
-            Some(range) => request.header(RANGE, range),
-            None => request,
-        });
-        let answer = answer.send().await?;
-        let answer = if answer.status() == 416 { Ok(answer) } else { answer.successful().await };
+        let call =
+            call.with(|request| headers.iter().fold(request, |request, (name, value)| request.header(*name, *value)));
+        let answer = call.send().await?;
+        let answer = if matches!(answer.status(), 304 | 416) { Ok(answer) } else { answer.successful().await };
         let Some(answer) = absent_is_none(answer)? else { return Ok(None) };
         let (status, headers) = (answer.status(), answer.response.headers());
         Ok(Some(FileStream {
@@ -52,6 +57,8 @@ impl Client {
             content_type: text(headers, &CONTENT_TYPE),
             content_length: text(headers, &CONTENT_LENGTH).and_then(|length| length.parse().ok()),
             content_range: text(headers, &CONTENT_RANGE),
+            etag: text(headers, &ETAG),
+            last_modified: text(headers, &LAST_MODIFIED),
             body: Box::pin(answer.stream()),
         }))
     }
@@ -76,10 +83,49 @@ impl Client {
             .chain(body)
             .chain(futures_util::stream::iter([Ok(Bytes::from(tail))]));
         let content_type = format!("multipart/form-data; boundary={boundary}");
+        let pace = Pace::default();
+        let whole = pace.observed(whole);
         let call = self.transport.call(Method::POST, "/upload/image", &[]);
         let call = call.with(|request| request.header(CONTENT_TYPE, content_type).body(Body::wrap_stream(whole)));
-        let stored: WireStored = call.send_within(UPLOAD).await?.successful().await?.json().await?;
+        let stored: WireStored = call.send_while(pace).await?.successful().await?.json(Limit::SMALL).await?;
         Ok(FileReference { filename: stored.name, subfolder: stored.subfolder, folder: stored.folder })
+    }
+}
+
+/// Whether the receiver of a body goes on: it is idle from the moment it has a piece until it asks for the next. While the
+/// sender has none to give, nobody is idle here.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Pace(Arc<Mutex<Option<Instant>>>);
+
+impl Pace {
+    fn observed<S>(&self, body: S) -> impl Stream<Item = S::Item> + Send + use<S>
+    where
+        S: Stream + Send + 'static,
+        S::Item: Send,
+    {
+        let pace = self.clone();
+        let mut body = Box::pin(body);
+        futures_util::stream::poll_fn(move |context| {
+            let polled = body.as_mut().poll_next(context);
+            pace.set(polled.is_ready().then(Instant::now));
+            polled
+        })
+    }
+
+    fn set(&self, idle_since: Option<Instant>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = idle_since;
+    }
+
+    /// Resolves once the receiver has been idle for too long.
+    pub(crate) async fn idle_for_too_long(&self) -> Duration {
+        loop {
+            let idle_since = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let deadline = idle_since.unwrap_or_else(Instant::now) + UPLOAD_IDLE;
+            if Instant::now() >= deadline {
+                return UPLOAD_IDLE;
+            }
+            tokio::time::sleep_until(deadline).await;
+        }
     }
 }
 

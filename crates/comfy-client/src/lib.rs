@@ -1,5 +1,6 @@
 //! How ComfyUI is spoken to: prompts, queue, history, its socket, and its page's graphs.
 
+mod bounded;
 mod client;
 mod error;
 mod fault;
@@ -20,7 +21,8 @@ pub use error::{ComfyError, Trouble};
 pub use fault::Fault;
 pub use files::FileStream;
 pub use machine::{Device, FolderPaths, LogLine, SavedWorkflow, SystemStats};
-pub use object_info::{InputSpec, NodeType, ObjectInfo};
+pub use object_info::{InputSpec, NodeType, ObjectInfo, Replacement};
 pub use prompt::{Execution, FileReference, NodeFailure, Outcome, Queue, QueueRow, Submission, Submitted};
-pub use validate::validate;
+pub use transport::without_credentials;
+pub use validate::{Verdict, validate};
 pub use watch::{Backoff, ComfyEvent, NodeProgress, watch};

@@ -5,12 +5,30 @@
 
 use std::collections::HashMap;
 
+use serde::Deserialize;
+use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::{Map, Value};
+
+use crate::bounded::{Budget, Within};
+
+/// Values of all node types together: a lavish installation has some hundred thousand.
+const MOST_VALUES: usize = 4_000_000;
 
 /// Every node type of one ComfyUI, by its `class_type`.
 #[derive(Debug, Clone, Default)]
 pub struct ObjectInfo {
     nodes: HashMap<String, NodeType>,
+    replacements: HashMap<String, Replacement>,
+}
+
+/// Which node type ComfyUI puts in the place of one that is gone, as `/api/node_replacements` has it. It does so itself when a
+/// prompt is handed in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Replacement {
+    /// The node type that there is.
+    pub class_type: String,
+    /// The inputs of the old node type that a saved workflow keeps values of, in the order of those values.
+    pub widgets: Vec<String>,
 }
 
 /// One node type: what it takes and what it gives.
@@ -52,12 +70,35 @@ impl ObjectInfo {
             .flatten()
             .filter_map(|(name, node)| Some((name.clone(), NodeType::from_json(name, node)?)))
             .collect();
-        Self { nodes }
+        Self { nodes, replacements: HashMap::new() }
+    }
+
+    /// Takes in the body of `/api/node_replacements`. ComfyUI uses the first replacement of a node type, if it has that one.
+    pub fn set_replacements(&mut self, body: &Value) {
+        let read = |(old, known): (&String, &Value)| {
+            let first = known.get(0)?;
+            let class_type = first.get("new_node_id")?.as_str()?.to_owned();
+            let widgets = first.get("old_widget_ids").and_then(Value::as_array).into_iter().flatten();
+            let widgets = widgets.map(|name| name.as_str().unwrap_or_default().to_owned()).collect();
+            let is_there = self.nodes.contains_key(&class_type) && !self.nodes.contains_key(old);
+            is_there.then(|| (old.clone(), Replacement { class_type, widgets }))
+        };
+        self.replacements = body.as_object().into_iter().flatten().filter_map(read).collect();
+    }
+
+    /// What stands in for a node type that is gone.
+    pub fn replacement(&self, class_type: &str) -> Option<&Replacement> {
+        self.replacements.get(class_type)
     }
 
     /// The node type of that name.
     pub fn get(&self, class_type: &str) -> Option<&NodeType> {
         self.nodes.get(class_type)
+    }
+
+    /// Whether ComfyUI runs nodes of that type, itself or as another one.
+    pub fn runs(&self, class_type: &str) -> bool {
+        self.get(class_type).is_some() || self.replacement(class_type).is_some()
     }
 
     /// All node types, in no order.
@@ -73,6 +114,36 @@ impl ObjectInfo {
     /// Whether ComfyUI named no node type at all.
     pub fn is_empty(&self) -> bool {
         self.nodes.is_empty()
+    }
+}
+
+impl<'de> Deserialize<'de> for ObjectInfo {
+    /// Reads the answer node type by node type, so that it never stands in memory as a whole.
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Nodes;
+        impl<'de> Visitor<'de> for Nodes {
+            type Value = ObjectInfo;
+
+            fn expecting(&self, to: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                to.write_str("an object of node types")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<ObjectInfo, A::Error> {
+                let mut budget = Budget::of_values(MOST_VALUES);
+                let mut nodes = HashMap::new();
+                while let Some(name) = entries.next_key::<String>()? {
+                    let node = entries.next_value_seed(Within(&mut budget))?;
+                    if budget.exceeded {
+                        return Err(serde::de::Error::custom(format!("it has more than {MOST_VALUES} values")));
+                    }
+                    if let Some(node) = node.and_then(|node| NodeType::from_json(&name, &node)) {
+                        nodes.insert(name, node);
+                    }
+                }
+                Ok(ObjectInfo { nodes, replacements: HashMap::new() })
+            }
+        }
+        from.deserialize_map(Nodes)
     }
 }
 

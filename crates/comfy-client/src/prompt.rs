@@ -17,6 +17,8 @@ pub struct Submission {
     pub number: Option<f64>,
     /// What the nodes and the saved files get beside the graph.
     pub extra_data: Option<Map<String, Value>>,
+    /// Only these output nodes run; all, where there are none.
+    pub targets: Option<Vec<String>>,
 }
 
 /// What ComfyUI made of a prompt.
@@ -56,10 +58,10 @@ pub struct QueueRow {
     pub number: f64,
     /// Its id.
     pub prompt_id: String,
-    /// Its graph.
-    pub prompt: Value,
-    /// What was handed in beside the graph; `client_id` is in it.
-    pub extra_data: Value,
+    /// The types of the nodes of its graph, one for each node.
+    pub node_types: Vec<String>,
+    /// What the client that handed it in calls itself.
+    pub client_id: Option<String>,
     /// The output nodes that are to run.
     pub outputs: Vec<String>,
 }
@@ -71,6 +73,8 @@ pub struct Execution {
     pub row: QueueRow,
     /// What each node returned for people to see: node id to `{images: [{filename, subfolder, type}]}` and the like.
     pub outputs: Map<String, Value>,
+    /// Whether something of the outputs was left out, because it was more than is kept.
+    pub outputs_are_cut: bool,
     /// How it ended.
     pub outcome: Outcome,
     /// When it began to run.

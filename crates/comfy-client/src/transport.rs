@@ -10,14 +10,30 @@ use reqwest::{Method, RequestBuilder, Response};
 use serde::de::DeserializeOwned;
 use url::Url;
 
+use crate::bounded::cut;
 use crate::error::{ComfyError, Trouble};
+use crate::files::Pace;
 
-/// The most JSON that is taken: `/object_info` of an installation with hundreds of custom nodes has some 10 MB.
-const LARGEST_ANSWER: usize = 96 << 20;
 /// A whole answer may take so many times the limit for its next byte, so that dripping does not hold a caller for ever.
 const WHOLE_ANSWER: u32 = 6;
-/// How much of an error page is repeated.
-const EXCERPT: usize = 300;
+/// How much of an error is read, and how much of it is repeated.
+const ERROR_PAGE: usize = 64 << 10;
+const EXCERPT: usize = 200;
+/// The header by which ComfyUI's `--multi-user` tells users apart.
+const USER: &str = "comfy-user";
+
+/// How many bytes of JSON an answer may have.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limit(pub(crate) usize);
+
+impl Limit {
+    /// An answer of a few lines.
+    pub(crate) const SMALL: Self = Self(1 << 20);
+    /// A list of names, a log, a graph.
+    pub(crate) const LIST: Self = Self(16 << 20);
+    /// Whole graphs of many prompts, or all node types of hundreds of custom nodes (some 10 MB).
+    pub(crate) const LARGE: Self = Self(64 << 20);
+}
 
 /// The HTTP client with the address of one ComfyUI.
 #[derive(Debug, Clone)]
@@ -25,6 +41,7 @@ pub(crate) struct Transport {
     http: reqwest::Client,
     base: Url,
     timeout: Duration,
+    user: Option<String>,
 }
 
 /// One request that is on its way.
@@ -36,10 +53,15 @@ pub(crate) struct Call<'a> {
 
 impl Transport {
     /// `timeout` bounds the connection and each wait for more of an answer.
-    pub(crate) fn new(base: Url, timeout: Duration) -> Result<Self, ComfyError> {
+    pub(crate) fn new(base: Url, user: Option<String>, timeout: Duration) -> Result<Self, ComfyError> {
         // Whoever comes first installs it; it is the same for all.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let builder = reqwest::Client::builder().connect_timeout(timeout).no_proxy();
+        // HTTP/1.1 only: the WebSocket begins as a request of it. A redirect would lead to an address that nobody chose.
+        let builder = reqwest::Client::builder()
+            .connect_timeout(timeout)
+            .no_proxy()
+            .http1_only()
+            .redirect(reqwest::redirect::Policy::none());
         // Without TLS the certificates of the machine need not be read, which takes as long as the rest of a start.
         let builder = if base.scheme() == "https" { builder } else { builder.tls_certs_only([]) };
         let built = builder.build();
@@ -47,7 +69,7 @@ impl Transport {
             tried: "making an HTTP client".to_owned(),
             cause: Trouble::NoConnection(cause),
         })?;
-        Ok(Self { http, base, timeout })
+        Ok(Self { http, base, timeout, user })
     }
 
     /// The address of a path under ComfyUI's own, with its query.
@@ -70,10 +92,12 @@ impl Transport {
 
     /// As `call`, to an address made by the caller.
     pub(crate) fn call_url(&self, method: Method, url: Url) -> Call<'_> {
-        let mut shown = url.clone();
-        let _ = shown.set_username("");
-        let _ = shown.set_password(None);
-        Call { transport: self, tried: format!("{method} {shown}"), request: self.http.request(method, url) }
+        let tried = format!("{method} {}", without_credentials(&url));
+        let mut request = self.http.request(method, url);
+        if let Some(user) = &self.user {
+            request = request.header(USER, user);
+        }
+        Call { transport: self, tried, request }
     }
 }
 
@@ -93,23 +117,34 @@ impl Call<'_> {
     /// Sends it; any status is an answer.
     pub(crate) async fn send(self) -> Result<Answer, ComfyError> {
         let timeout = self.transport.timeout;
-        self.send_within(timeout).await
+        let limit = async {
+            tokio::time::sleep(timeout).await;
+            timeout
+        };
+        self.send_until(limit).await
     }
 
-    /// As `send`, where the request itself takes long to send.
-    pub(crate) async fn send_within(self, timeout: Duration) -> Result<Answer, ComfyError> {
-        let Call { request, tried, .. } = self;
-        match tokio::time::timeout(timeout, request.send()).await {
-            Ok(Ok(response)) => Ok(Answer { response, tried, timeout }),
-            Ok(Err(cause)) if cause.is_timeout() => Err(unavailable(tried, Trouble::TimedOut(timeout))),
-            Ok(Err(cause)) => Err(unavailable(tried, Trouble::NoConnection(cause.without_url()))),
-            Err(_) => Err(unavailable(tried, Trouble::TimedOut(timeout))),
+    /// As `send`, with a body that may take any time as long as it is taken in.
+    pub(crate) async fn send_while(self, pace: Pace) -> Result<Answer, ComfyError> {
+        self.send_until(pace.idle_for_too_long()).await
+    }
+
+    /// `limit` says, when it is reached, how long nothing happened.
+    async fn send_until(self, limit: impl Future<Output = Duration>) -> Result<Answer, ComfyError> {
+        let Call { transport, request, tried } = self;
+        tokio::select! {
+            sent = request.send() => match sent {
+                Ok(response) => Ok(Answer { response, tried, timeout: transport.timeout }),
+                Err(cause) if cause.is_timeout() => Err(unavailable(tried, Trouble::TimedOut(transport.timeout))),
+                Err(cause) => Err(unavailable(tried, Trouble::NoConnection(cause.without_url()))),
+            },
+            waited = limit => Err(unavailable(tried, Trouble::TimedOut(waited))),
         }
     }
 
     /// Sends it and reads a JSON answer of that shape.
-    pub(crate) async fn read<T: DeserializeOwned>(self) -> Result<T, ComfyError> {
-        self.send().await?.successful().await?.json().await
+    pub(crate) async fn read<T: DeserializeOwned>(self, limit: Limit) -> Result<T, ComfyError> {
+        self.send().await?.successful().await?.json(limit).await
     }
 
     /// Sends it and drops what is answered.
@@ -144,32 +179,43 @@ impl Answer {
         let (status, tried) = (self.status(), self.tried.clone());
         match status {
             404 | 405 | 501 => ComfyError::Unsupported { tried },
+            300..=399 => unavailable(tried, Trouble::Redirect { to: self.redirect_target() }),
             400..=499 => ComfyError::Refused { tried, status, answer: self.excerpt().await },
             _ => unavailable(tried, Trouble::Status { status, answer: self.excerpt().await }),
         }
     }
 
+    /// Where it redirects to, without credentials.
+    fn redirect_target(&self) -> String {
+        let target = self.response.headers().get(reqwest::header::LOCATION).and_then(|to| to.to_str().ok());
+        let target =
+            target.and_then(|to| self.response.url().join(to).ok()).map(|to| without_credentials(&to).to_string());
+        cut(target.as_deref().unwrap_or("an unknown address"), EXCERPT).to_owned()
+    }
+
     /// The body as JSON of that shape.
-    pub(crate) async fn json<T: DeserializeOwned>(self) -> Result<T, ComfyError> {
+    pub(crate) async fn json<T: DeserializeOwned>(self, limit: Limit) -> Result<T, ComfyError> {
         let tried = self.tried.clone();
-        let body = self.bytes().await?;
+        let body = self.bytes(limit.0).await?;
         serde_json::from_slice(&body).map_err(|cause| {
+            // Such an error repeats the value that it refuses, whatever its length.
+            let words = cut(&cause.to_string(), EXCERPT).to_owned();
             let trouble = match cause.classify() {
-                serde_json::error::Category::Data => Trouble::Unexpected(cause.to_string()),
-                _ => Trouble::NotJson(cause),
+                serde_json::error::Category::Data => Trouble::Unexpected(words),
+                _ => Trouble::NotJson(words),
             };
             unavailable(tried, trouble)
         })
     }
 
-    async fn bytes(self) -> Result<Bytes, ComfyError> {
+    async fn bytes(self, most: usize) -> Result<Bytes, ComfyError> {
         let Self { mut response, tried, timeout } = self;
         let limit = timeout * WHOLE_ANSWER;
         let reading = async {
             let mut body = BytesMut::new();
             while let Some(chunk) = next_chunk(&mut response, timeout).await? {
-                if body.len() + chunk.len() > LARGEST_ANSWER {
-                    return Err(Trouble::TooLarge { limit: LARGEST_ANSWER });
+                if body.len() + chunk.len() > most {
+                    return Err(Trouble::TooLarge { limit: most });
                 }
                 body.extend_from_slice(&chunk);
             }
@@ -191,9 +237,11 @@ impl Answer {
     }
 
     async fn excerpt(self) -> String {
-        match self.bytes().await {
-            Ok(body) => String::from_utf8_lossy(&body).trim().chars().take(EXCERPT).collect(),
-            Err(error) => error.to_string(),
+        match self.bytes(ERROR_PAGE).await {
+            // The page of a proxy says nothing that its status does not say.
+            Ok(body) if body.trim_ascii_start().starts_with(b"<") => String::new(),
+            Ok(body) => cut(String::from_utf8_lossy(&body).trim(), EXCERPT).to_owned(),
+            Err(_) => String::new(),
         }
     }
 }
@@ -201,6 +249,14 @@ impl Answer {
 async fn next_chunk(response: &mut Response, timeout: Duration) -> Result<Option<Bytes>, Trouble> {
     let chunk = tokio::time::timeout(timeout, response.chunk()).await.map_err(|_| Trouble::TimedOut(timeout))?;
     chunk.map_err(|cause| Trouble::NoConnection(cause.without_url()))
+}
+
+/// An address as it may be shown and logged.
+pub fn without_credentials(url: &Url) -> Url {
+    let mut shown = url.clone();
+    let _ = shown.set_username("");
+    let _ = shown.set_password(None);
+    shown
 }
 
 fn unavailable(tried: String, cause: Trouble) -> ComfyError {

@@ -1,36 +1,56 @@
 //! A check of a prompt before it is handed in, so that a person hears of everything that is wrong at once and in plain words.
 //!
-//! Pure. What ComfyUI decides by code of its own nodes (files that were uploaded, lists fetched from elsewhere) is left to it.
+//! Pure. It refuses what can be no prompt for any ComfyUI; whether a value is good is ComfyUI's to judge, since nodes decide
+//! on theirs by code of their own. What looks wrong to us is a doubt.
 
 use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
+use crate::bounded::cut;
 use crate::fault::Fault;
 use crate::object_info::{InputSpec, NodeType, ObjectInfo};
 use crate::types::types_fit;
 
-/// How many choices of a list are named.
+/// How many choices of a list are named, and how much of a value is repeated.
 const NAMED_CHOICES: usize = 6;
+const LONGEST_VALUE: usize = 200;
 
-/// Everything that is wrong with a prompt; empty where ComfyUI may have it. Without `object_info` only its form is checked.
-pub fn validate(prompt: &Value, object_info: Option<&ObjectInfo>) -> Vec<Fault> {
+/// What a check found.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Verdict {
+    /// What makes it no prompt; empty where ComfyUI may have it.
+    pub faults: Vec<Fault>,
+    /// Values and links that ComfyUI will probably refuse.
+    pub doubts: Vec<Fault>,
+}
+
+/// Everything that is wrong with a prompt of which only `targets` run (all outputs, where there are none). Without
+/// `object_info` only its form is checked.
+pub fn validate(prompt: &Value, targets: Option<&[String]>, object_info: Option<&ObjectInfo>) -> Verdict {
     let Some(nodes) = prompt.as_object() else {
         let problem = "a prompt is an object that maps node ids to nodes with `class_type` and `inputs`".to_owned();
-        return vec![Fault::of_workflow(problem)];
+        return Verdict { faults: vec![Fault::of_workflow(problem)], doubts: Vec::new() };
     };
-    let mut checking = Checking { nodes, object_info, faults: Vec::new() };
+    let mut checking = Checking { nodes, targets, object_info, verdict: Verdict::default() };
     nodes.iter().for_each(|(id, node)| checking.form(id, node));
     if let Some(object_info) = object_info {
         checking.meaning(object_info);
     }
-    checking.faults
+    checking.verdict
 }
 
 struct Checking<'a> {
     nodes: &'a Map<String, Value>,
+    targets: Option<&'a [String]>,
     object_info: Option<&'a ObjectInfo>,
-    faults: Vec<Fault>,
+    verdict: Verdict,
+}
+
+/// What a finding is.
+enum Finding {
+    Fault(String),
+    Doubt(String),
 }
 
 impl Checking<'_> {
@@ -38,7 +58,7 @@ impl Checking<'_> {
         let Some(class_type) = node.get("class_type").and_then(Value::as_str) else {
             return self.fault(id, None, None, "it has no `class_type`, which names its node type".to_owned());
         };
-        if self.object_info.is_some_and(|known| known.get(class_type).is_none()) {
+        if self.object_info.is_some_and(|known| !known.runs(class_type)) {
             let problem =
                 format!("this ComfyUI has no node type `{class_type}`; install the custom node that brings it");
             return self.fault(id, Some(class_type), None, problem);
@@ -63,14 +83,22 @@ impl Checking<'_> {
 
     /// ComfyUI looks only at what its output nodes need.
     fn meaning(&mut self, object_info: &ObjectInfo) {
-        let type_of = |id: &str| object_info.get(self.nodes.get(id)?.get("class_type")?.as_str()?);
+        let class_of = |id: &str| self.nodes.get(id)?.get("class_type")?.as_str();
+        // What is replaced has other inputs and outputs then; those are ComfyUI's to judge.
+        let type_of = |id: &str| object_info.get(class_of(id)?);
+        let is_output = |id: &str| {
+            let replaced = || object_info.get(&object_info.replacement(class_of(id)?)?.class_type);
+            type_of(id).or_else(replaced).is_some_and(|node_type| node_type.output_node)
+        };
         let mut needed = BTreeSet::new();
         let mut waiting: Vec<&str> = self.nodes.keys().map(String::as_str).collect();
-        waiting.retain(|id| type_of(id).is_some_and(|node_type| node_type.output_node));
-        if waiting.is_empty() && self.faults.is_empty() {
-            let problem =
-                "it has no output node, so there is nothing to run; add one that saves or previews".to_owned();
-            self.faults.push(Fault::of_workflow(problem));
+        waiting.retain(|id| is_output(id) && self.targets.is_none_or(|wanted| wanted.iter().any(|node| node == id)));
+        if waiting.is_empty() && self.verdict.faults.is_empty() {
+            let problem = match self.targets {
+                None => "it has no output node, so there is nothing to run; add one that saves or previews",
+                Some(_) => "partial_execution_targets names no output node of it, so there is nothing to run",
+            };
+            self.verdict.faults.push(Fault::of_workflow(problem.to_owned()));
         }
         while let Some(id) = waiting.pop() {
             if needed.insert(id) {
@@ -84,26 +112,38 @@ impl Checking<'_> {
             let empty = Map::new();
             let inputs = node.get("inputs").and_then(Value::as_object).unwrap_or(&empty);
             for spec in inputs_in_force(node_type, inputs) {
-                let problem = match inputs.get(&spec.name) {
+                let finding = match inputs.get(&spec.name) {
                     None if spec.optional || is_a_group(&spec) => None,
-                    None => Some(format!("it is missing; {}", what_it_takes(&spec))),
+                    None => Some(Finding::Fault(format!("it is missing; {}", what_it_takes(&spec)))),
                     Some(value) => match link_of(value) {
                         Some((origin, slot)) => type_of(origin).and_then(|origin| wrong_link(origin, slot, &spec)),
                         None if node_type.lists_its_own_choices() => None,
                         None => wrong_value(value, &spec),
-                    },
+                    }
+                    .map(Finding::Doubt),
                 };
-                if let Some(problem) = problem {
-                    self.fault(id, Some(&node_type.class_type), Some(&spec.name), problem);
+                match finding {
+                    Some(Finding::Fault(problem)) => {
+                        self.fault(id, Some(&node_type.class_type), Some(&spec.name), problem);
+                    }
+                    Some(Finding::Doubt(problem)) => {
+                        let doubt = fault_of(id, Some(&node_type.class_type), Some(&spec.name), problem);
+                        self.verdict.doubts.push(doubt);
+                    }
+                    None => {}
                 }
             }
         }
     }
 
     fn fault(&mut self, id: &str, node_type: Option<&str>, input: Option<&str>, problem: String) {
-        let (node_type, input) = (node_type.map(str::to_owned), input.map(str::to_owned));
-        self.faults.push(Fault { node: Some(id.to_owned()), node_type, input, problem });
+        self.verdict.faults.push(fault_of(id, node_type, input, problem));
     }
+}
+
+fn fault_of(id: &str, node_type: Option<&str>, input: Option<&str>, problem: String) -> Fault {
+    let (node_type, input) = (node_type.map(str::to_owned), input.map(str::to_owned));
+    Fault { node: Some(id.to_owned()), node_type, input, problem }
 }
 
 /// `[node id, output number]`.
@@ -128,9 +168,9 @@ fn inputs_in_force(node_type: &NodeType, given: &Map<String, Value>) -> Vec<Inpu
     all
 }
 
-/// Groups stand for inputs with longer names and are never given themselves.
+/// Groups stand for inputs with longer names; a dynamic combo that is absent counts as left out.
 fn is_a_group(spec: &InputSpec) -> bool {
-    spec.kind.starts_with("COMFY_") && spec.kind != "COMFY_DYNAMICCOMBO_V3"
+    spec.kind.starts_with("COMFY_")
 }
 
 fn what_it_takes(spec: &InputSpec) -> String {
@@ -163,7 +203,7 @@ fn wrong_value(value: &Value, spec: &InputSpec) -> Option<String> {
         "COMBO" => wrong_choice(value, spec),
         "COMFY_DYNAMICCOMBO_V3" => {
             let keys: Vec<Value> = spec.choice_keys().into_iter().map(Value::from).collect();
-            (!keys.contains(value)).then(|| format!("{value} is not one of {}", named(&keys)))
+            (!keys.contains(value)).then(|| format!("{} is not one of {}", shown(value), named(&keys)))
         }
         "INT" | "FLOAT" => wrong_number(value, spec),
         _ => None,
@@ -192,8 +232,8 @@ fn wrong_choice(value: &Value, spec: &InputSpec) -> Option<String> {
         value => value,
     };
     Some(match choices.is_empty() {
-        true => format!("{unlisted} is not there: ComfyUI finds no file for this input"),
-        false => format!("{unlisted} is not one of {}", named(choices)),
+        true => format!("{} is not there: ComfyUI finds no file for this input", shown(unlisted)),
+        false => format!("{} is not one of {}", shown(unlisted), named(choices)),
     })
 }
 
@@ -207,14 +247,25 @@ fn wrong_number(value: &Value, spec: &InputSpec) -> Option<String> {
         Value::Bool(flag) => Some(f64::from(u8::from(*flag))),
         other => other.as_f64(),
     };
-    let Some(number) = number else { return Some(format!("{value} is no number; {}", what_it_takes(spec))) };
+    let Some(number) = number else { return Some(format!("{} is no number; {}", shown(value), what_it_takes(spec))) };
     let below = spec.number("min").filter(|least| number < *least).map(|least| format!("{value} is less than {least}"));
     below
         .or_else(|| spec.number("max").filter(|most| number > *most).map(|most| format!("{value} is more than {most}")))
 }
 
 fn named(choices: &[Value]) -> String {
-    let shown: Vec<String> = choices.iter().take(NAMED_CHOICES).map(ToString::to_string).collect();
+    let shown: Vec<String> = choices.iter().take(NAMED_CHOICES).map(shown).collect();
     let more = choices.len().saturating_sub(NAMED_CHOICES);
     if more > 0 { format!("{} and {more} more", shown.join(", ")) } else { shown.join(", ") }
+}
+
+/// A value as messages repeat it: never at length.
+fn shown(value: &Value) -> String {
+    let text = match value {
+        Value::Array(values) => format!("a list of {}", values.len()),
+        Value::Object(entries) => format!("an object of {}", entries.len()),
+        other => other.to_string(),
+    };
+    let kept = cut(&text, LONGEST_VALUE);
+    if kept.len() < text.len() { format!("{kept}…") } else { text }
 }

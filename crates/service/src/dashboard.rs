@@ -169,7 +169,7 @@ impl Dashboard {
     async fn talk_with_comfy(&self, supervisor: &mut Supervisor, stop: &CancellationToken) -> Result<(), Error> {
         let settings = &self.comfy.settings;
         let name = self.store.socket_name().await?;
-        let (events, socket) = comfy_client::watch(&settings.url, &name, settings.backoff);
+        let (events, socket) = comfy_client::watch(&self.comfy.client, &name, settings.backoff);
         let socket = async {
             socket.await;
             Ok(())

@@ -26,7 +26,7 @@ pub(super) async fn run(settings: &Settings) -> Result<ExitCode, CliError> {
     }
     println!("{:16} {}", "registry", config.service.registry_url);
     println!("{:16} {}", "Hugging Face", config.service.downloader.hf_endpoint);
-    println!("{:16} {}", "ComfyUI", settings.comfyui.comfyui_url);
+    println!("{:16} {}", "ComfyUI", service::comfy::without_credentials(&settings.comfyui.comfyui_url));
     match Remote::find(&config.listen).await {
         Some(remote) => println!("{:16} answers at {}", "server", remote.address()),
         None => println!("{:16} is not running", "server"),

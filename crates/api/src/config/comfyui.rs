@@ -14,6 +14,9 @@ pub struct ComfyUiSettings {
     /// Where ComfyUI answers
     #[arg(long, env, global = true, value_name = "URL", value_parser = http_url, default_value = "http://127.0.0.1:8188", hide_env_values = true)]
     pub comfyui_url: Url,
+    /// Whose workflows are listed, where ComfyUI runs with `--multi-user`: the id of a user
+    #[arg(long, env, global = true, value_name = "ID", value_parser = user, hide_env_values = true)]
+    pub comfyui_user: Option<String>,
     /// ComfyUI's log
     #[arg(long, env, global = true, value_name = "FILE", hide_env_values = true)]
     pub comfyui_log_file: Option<PathBuf>,
@@ -33,6 +36,11 @@ fn whole(text: &str) -> Result<u32, String> {
         Ok(count) if count >= 1 => Ok(count),
         _ => Err("it takes a whole number from 1".to_owned()),
     }
+}
+
+fn user(text: &str) -> Result<String, String> {
+    let is_id = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ');
+    is_id.then(|| text.to_owned()).ok_or_else(|| "it takes the id of a user, such as alice_6f1e…".to_owned())
 }
 
 fn vram(text: &str) -> Result<f64, String> {

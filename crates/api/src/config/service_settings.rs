@@ -32,6 +32,7 @@ pub(super) fn of(settings: &Settings) -> Service {
         },
         comfy: ComfySettings {
             url: settings.comfyui.comfyui_url.clone(),
+            user: settings.comfyui.comfyui_user.clone(),
             log_file: settings.comfyui.comfyui_log_file.clone(),
             max_queue: settings.comfyui.comfyui_max_queue,
             ahead: settings.comfyui.comfyui_ahead,

@@ -117,6 +117,61 @@ impl From<view::OutputList> for OutputList {
     }
 }
 
+/// Which outputs to delete; as a body or as query parameters.
+#[derive(Debug, Clone, Default, Deserialize, ToSchema, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(default)]
+pub struct OutputsDeleteRequest {
+    /// The files, as `path` of the list has them; at least one.
+    #[schema(min_items = 1)]
+    #[param(required = false, min_items = 1)]
+    pub paths: Vec<String>,
+    /// Must be `true`.
+    #[param(required = false)]
+    pub confirm: bool,
+}
+
+/// An output that was not deleted, and why.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct OutputNotDeleted {
+    /// As given.
+    pub path: String,
+    /// A code, as in the error envelope.
+    #[schema(example = "NOT_FOUND")]
+    pub code: String,
+    /// Why.
+    pub error: String,
+}
+
+/// What deleting outputs did.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct OutputsDeleted {
+    /// How many files are gone.
+    pub deleted: u64,
+    /// Space that is free again, in units of 2^30 bytes.
+    pub space_freed_gb: f64,
+    /// Space that is free again.
+    pub space_freed_bytes: u64,
+    /// Those that stayed.
+    pub errors: Vec<OutputNotDeleted>,
+}
+
+impl From<view::OutputsDeleted> for OutputsDeleted {
+    fn from(gone: view::OutputsDeleted) -> Self {
+        let errors = gone.errors.into_iter().map(|refused| OutputNotDeleted {
+            path: refused.path,
+            code: refused.code.to_owned(),
+            error: refused.error,
+        });
+        Self {
+            deleted: gone.deleted,
+            space_freed_gb: gigabytes(gone.freed_bytes),
+            space_freed_bytes: gone.freed_bytes,
+            errors: errors.collect(),
+        }
+    }
+}
+
 /// A file of ComfyUI's own folders.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]

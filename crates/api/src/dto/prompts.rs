@@ -29,6 +29,20 @@ pub struct ExecuteRequest {
     /// Puts model files right that lie in another subfolder than the graph says.
     #[serde(default)]
     fix_paths: bool,
+    /// Only these output nodes run.
+    partial_execution_targets: Option<Vec<String>>,
+    /// What becomes of it while ComfyUI does not answer; without it, 503.
+    when_unavailable: Option<WhenUnavailable>,
+}
+
+/// What becomes of a workflow while ComfyUI does not answer.
+#[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum WhenUnavailable {
+    /// It is refused: 503.
+    Refuse,
+    /// It waits: 202.
+    Queue,
 }
 
 /// How a workflow is run.
@@ -55,6 +69,11 @@ impl ExecuteRequest {
             client_id: self.client_id,
             extra_data: self.extra_data,
             fix_paths: fix_paths || self.fix_paths,
+            targets: self.partial_execution_targets,
+            when_unavailable: match self.when_unavailable {
+                None | Some(WhenUnavailable::Refuse) => view::WhenUnavailable::Refuse,
+                Some(WhenUnavailable::Queue) => view::WhenUnavailable::Queue,
+            },
         })
     }
 }
@@ -116,7 +135,8 @@ pub struct Prompt {
     pub prompt_id: String,
     /// `queued`, `running`, `completed`, `failed` or `interrupted`.
     pub status: String,
-    /// `images` of all nodes, and under `nodes` everything that each node returned.
+    /// `images` of all nodes, results before what is kept for a while only (`type: temp`), and under `nodes` everything that each
+    /// node returned.
     #[schema(value_type = Object)]
     pub outputs: Value,
     /// When it began to run.
@@ -184,7 +204,9 @@ pub(super) fn number(number: f64) -> Option<Number> {
 
 fn outputs(nodes: Map<String, Value>) -> Value {
     let of_node = |output: &Value| output.get("images").and_then(Value::as_array).cloned().unwrap_or_default();
-    let images: Vec<Value> = nodes.values().flat_map(of_node).collect();
+    let mut images: Vec<Value> = nodes.values().flat_map(of_node).collect();
+    // Some nodes show what they work on: results come first.
+    images.sort_by_key(|image| image.get("type").is_some_and(|folder| folder == "temp"));
     json!({"images": images, "nodes": nodes})
 }
 

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Number;
-use service::comfy::ComfyHealth;
+use service::comfy::{ComfyHealth, Socket};
 use service::prompts as view;
 use utoipa::{IntoParams, ToSchema};
 
@@ -28,6 +28,29 @@ pub struct ComfyUi {
     pub version: Option<String>,
     /// Its queue.
     pub queue: QueueCounts,
+    /// Its socket, through which progress and previews come.
+    pub socket: ComfyUiSocket,
+    /// Why it counts as stuck: an interrupt has no effect, or a prompt runs and tells nothing for long. `null` where it does not.
+    pub stuck: Option<String>,
+}
+
+/// ComfyUI's socket.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct ComfyUiSocket {
+    /// Whether it is open.
+    pub open: bool,
+    /// Why it is not; `null` where it is, and before the first attempt.
+    pub cause: Option<String>,
+}
+
+impl From<Socket> for ComfyUiSocket {
+    fn from(socket: Socket) -> Self {
+        match socket {
+            Socket::Open => Self { open: true, cause: None },
+            Socket::Untried => Self { open: false, cause: None },
+            Socket::Closed { cause } => Self { open: false, cause: Some(cause) },
+        }
+    }
 }
 
 impl From<ComfyHealth> for ComfyUi {
@@ -36,6 +59,8 @@ impl From<ComfyHealth> for ComfyUi {
             status: "healthy".to_owned(),
             version: health.version,
             queue: QueueCounts { pending: health.pending, running: health.running },
+            socket: health.socket.into(),
+            stuck: health.stuck,
         }
     }
 }

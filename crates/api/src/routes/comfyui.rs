@@ -1,7 +1,9 @@
 //! `/api/comfyui`: how ComfyUI is, running something on it, and stopping that.
 
 use actix_web::{
-    get, post,
+    get,
+    http::StatusCode,
+    post,
     web::{Data, Json},
 };
 use service::Dashboard;
@@ -19,7 +21,10 @@ use crate::extract::{GraphBody, OptionalBody, Query};
     tag = "comfyui",
     responses(
         (status = 200, description = "It answers", body = ComfyUi,
-            example = json!({"status": "healthy", "version": "0.3.10", "queue": {"pending": 3, "running": 1}})),
+            example = json!({
+                "status": "healthy", "version": "0.3.10", "queue": {"pending": 3, "running": 1},
+                "socket": {"open": true, "cause": null}, "stuck": null
+            })),
         (status = 503, description = "`COMFYUI_UNAVAILABLE`, with what was tried", body = ErrorEnvelope),
     )
 )]
@@ -33,6 +38,9 @@ pub(super) async fn comfyui_health(dashboard: Data<Dashboard>) -> Result<Json<Co
 ///
 /// A graph in either format, or a stored workflow by its id. What is accepted is kept before the answer and runs once, also
 /// when ComfyUI or this server is restarted meanwhile.
+///
+/// Whether values are good is ComfyUI's to judge. Where the prompt's turn has come its judgement is the answer: 400, or 200
+/// with `node_errors` of the outputs that it leaves out. Else what will probably be refused is in `warnings`.
 #[utoipa::path(
     tag = "comfyui",
     params(ExecuteQuery),
@@ -41,6 +49,9 @@ pub(super) async fn comfyui_health(dashboard: Data<Dashboard>) -> Result<Json<Co
     })),
     responses(
         (status = 200, description = "It is queued", body = PromptAccepted, example = json!({
+            "prompt_id": "abc123", "number": 1, "status": "queued", "warnings": [], "fixed_paths": [], "node_errors": null
+        })),
+        (status = 202, description = "It waits until ComfyUI answers again", body = PromptAccepted, example = json!({
             "prompt_id": "abc123", "number": 1, "status": "queued", "warnings": [], "fixed_paths": [], "node_errors": null
         })),
         (status = 400, description = "`INVALID_WORKFLOW`, with every fault by node and input", body = ErrorEnvelope),
@@ -55,9 +66,10 @@ pub(super) async fn execute(
     dashboard: Data<Dashboard>,
     query: Query<ExecuteQuery>,
     request: GraphBody<ExecuteRequest>,
-) -> Result<Json<PromptAccepted>, ApiError> {
+) -> Result<(Json<PromptAccepted>, StatusCode), ApiError> {
     let accepted = dashboard.prompts.execute(request.0.prompt(query.0.fix_paths)?).await?;
-    Ok(Json(accepted.into()))
+    let status = if accepted.comfyui_answers { StatusCode::OK } else { StatusCode::ACCEPTED };
+    Ok((Json(accepted.into()), status))
 }
 
 /// Interrupt what runs

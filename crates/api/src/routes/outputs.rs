@@ -6,21 +6,25 @@ use actix_web::{
     delete, get,
     http::{
         StatusCode,
-        header::{self, ContentEncoding},
+        header::{
+            self, Charset, ContentDisposition, ContentEncoding, DispositionParam, DispositionType, ExtendedValue,
+        },
     },
     post,
     web::{Bytes, Data, Json, Payload},
 };
 use futures_util::{StreamExt, stream};
-use service::{Dashboard, outputs::FileStream};
+use service::{
+    Dashboard,
+    outputs::{FileReference, FileStream, ViewConditions},
+};
 use tokio::sync::mpsc;
 use tokio::time::{Duration, Instant, timeout};
 
 use super::presets::confirmed;
 use crate::dto::{
     error::ErrorEnvelope,
-    models::{ModelsDeleteRequest, ModelsDeleted},
-    outputs::{FileQuery, OutputList, OutputListQuery, UploadQuery, Uploaded},
+    outputs::{FileQuery, OutputList, OutputListQuery, OutputsDeleteRequest, OutputsDeleted, UploadQuery, Uploaded},
     page::{ListQuery, PartQuery},
 };
 use crate::error::{ApiError, ErrorCode};
@@ -61,12 +65,18 @@ pub(super) async fn list_outputs(
 
 /// View an output
 ///
-/// The file itself, as a stream; `Range` is honoured.
+/// The file itself, as a stream; `Range`, `If-Range` and `If-None-Match` are honoured. Where ComfyUI's folder is on this
+/// machine it is read from there, also while ComfyUI is down.
 #[utoipa::path(
     tag = "outputs",
-    params(FileQuery, ("Range" = Option<String>, Header, description = "Which part", example = "bytes=0-1023")),
+    params(
+        FileQuery,
+        ("Range" = Option<String>, Header, description = "Which part", example = "bytes=0-1023"),
+        ("If-None-Match" = Option<String>, Header, description = "The tag of what is there already", example = "\"5a-17f\""),
+    ),
     responses(
         (status = 200, description = "The file", body = Vec<u8>, content_type = "application/octet-stream", example = "its bytes"),
+        (status = 304, description = "It is what `If-None-Match` names"),
         (status = 206, description = "A part of it", body = Vec<u8>, content_type = "application/octet-stream", example = "some bytes"),
         (status = 404, description = "`NOT_FOUND`", body = ErrorEnvelope),
         (status = 416, description = "`RANGE_NOT_SATISFIABLE`: there is no such part", body = ErrorEnvelope),
@@ -79,13 +89,20 @@ pub(super) async fn view_output(
     query: Query<FileQuery>,
     request: HttpRequest,
 ) -> Result<HttpResponse, ApiError> {
-    let range = request.headers().get(header::RANGE).and_then(|range| range.to_str().ok());
-    let file = dashboard.outputs.view(query.0.into(), range).await?;
+    let value = |name: header::HeaderName| request.headers().get(name).and_then(|value| value.to_str().ok());
+    let conditions = ViewConditions {
+        range: value(header::RANGE),
+        if_none_match: value(header::IF_NONE_MATCH),
+        if_range: value(header::IF_RANGE),
+    };
+    let wanted = FileReference::from(query.0);
+    let name = wanted.filename.clone();
+    let file = dashboard.outputs.view(wanted, conditions).await?;
     if file.status == StatusCode::RANGE_NOT_SATISFIABLE.as_u16() {
         let refused = ApiError::new(ErrorCode::RangeNotSatisfiable, "The file has no such part");
         return Err(refused.with_header(header::CONTENT_RANGE, &file.content_range.unwrap_or_default()));
     }
-    Ok(streamed(file))
+    Ok(streamed(file, &name))
 }
 
 /// Delete outputs
@@ -93,11 +110,11 @@ pub(super) async fn view_output(
 /// Each path is judged alone; those that could not be deleted are listed with the reason.
 #[utoipa::path(
     tag = "outputs",
-    params(ModelsDeleteRequest),
-    request_body(content = Option<ModelsDeleteRequest>, description = "The same keys, for clients that can send a body",
+    params(OutputsDeleteRequest),
+    request_body(content = Option<OutputsDeleteRequest>, description = "The same keys, for clients that can send a body",
         example = json!({"paths": ["output_00001.png"], "confirm": true})),
     responses(
-        (status = 200, description = "What is gone and what stayed", body = ModelsDeleted, example = json!({
+        (status = 200, description = "What is gone and what stayed", body = OutputsDeleted, example = json!({
             "deleted": 1, "space_freed_gb": 0.0, "space_freed_bytes": 1_482_113, "errors": []
         })),
         (status = 404, description = "`NOT_FOUND`: none of the paths exists", body = ErrorEnvelope),
@@ -108,8 +125,8 @@ pub(super) async fn view_output(
 #[delete("/api/outputs")]
 pub(super) async fn delete_outputs(
     dashboard: Data<Dashboard>,
-    request: BodyOrQuery<ModelsDeleteRequest>,
-) -> Result<Json<ModelsDeleted>, ApiError> {
+    request: BodyOrQuery<OutputsDeleteRequest>,
+) -> Result<Json<OutputsDeleted>, ApiError> {
     confirmed(request.0.confirm)?;
     if request.0.paths.is_empty() {
         return Err(ApiError::invalid("paths", "at least one path is needed"));
@@ -175,14 +192,38 @@ async fn pass_on(
     }
 }
 
+/// The name under which a file is saved; RFC 5987 spells what is not ASCII.
+fn file_name(name: &str) -> DispositionParam {
+    if name.is_ascii() {
+        return DispositionParam::Filename(name.to_owned());
+    }
+    let value = name.as_bytes().to_vec();
+    DispositionParam::FilenameExt(ExtendedValue {
+        charset: Charset::Ext("UTF-8".to_owned()),
+        language_tag: None,
+        value,
+    })
+}
+
 /// Only pictures, films and sounds are shown in place; whatever else ComfyUI made is a file to keep.
-fn streamed(file: FileStream) -> HttpResponse {
+fn streamed(file: FileStream, name: &str) -> HttpResponse {
     let status = StatusCode::from_u16(file.status).unwrap_or(StatusCode::OK);
     let mut answer = HttpResponse::build(status);
-    let shown = file.content_type.filter(|kind| SHOWN.iter().any(|shown| kind.starts_with(shown)));
-    if shown.is_none() {
-        answer.insert_header((header::CONTENT_DISPOSITION, "attachment"));
+    for (name, value) in [(header::ETAG, file.etag), (header::LAST_MODIFIED, file.last_modified)] {
+        if let Some(value) = value {
+            answer.insert_header((name, value));
+        }
     }
+    // It may be kept, and is asked for each time whether it is still so: another file may take its name.
+    answer.insert_header((header::CACHE_CONTROL, "private, no-cache"));
+    if status == StatusCode::NOT_MODIFIED {
+        return answer.finish();
+    }
+    let shown = file.content_type.filter(|kind| SHOWN.iter().any(|shown| kind.starts_with(shown)));
+    answer.insert_header(ContentDisposition {
+        disposition: if shown.is_some() { DispositionType::Inline } else { DispositionType::Attachment },
+        parameters: vec![file_name(name)],
+    });
     answer.content_type(shown.unwrap_or_else(|| "application/octet-stream".to_owned()));
     answer.insert_header((header::ACCEPT_RANGES, "bytes"));
     // A part of a compressed file would be no part of the file.

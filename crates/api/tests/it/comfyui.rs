@@ -241,3 +241,64 @@ async fn twenty_sockets_miss_no_end_of_many_prompts() {
         assert_eq!(watcher.await.unwrap(), ids);
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn health_and_outputs_say_more_than_the_least() {
+    let comfy = FakeComfy::start();
+    let server = World::new().beside(&comfy).serve().await;
+    comfy.wait_until(|comfy| !comfy.sockets().is_empty()).await;
+    let health = server.get("/api/comfyui/health").await;
+    assert!(health["socket"]["open"].is_boolean() && health["stuck"].is_null(), "{health}");
+    comfy.put_file("output", "", "für dich.png", b"a picture");
+    comfy.put_file("output", "", "a scene.glb", b"a scene");
+    for (name, disposition) in [
+        ("f%C3%BCr%20dich.png", "inline; filename*=UTF-8''f%C3%BCr%20dich.png"),
+        ("a%20scene.glb", "inline; filename=\"a scene.glb\""),
+    ] {
+        let answer = server.client.get(server.url(&format!("/api/outputs/view?filename={name}"))).send().await.unwrap();
+        assert_eq!(answer.headers()["content-disposition"], disposition);
+        assert_eq!(answer.headers()["cache-control"], "private, no-cache");
+    }
+    let (status, refused) = server.json("GET", "/api/comfyui/history/a%2Fb", None).await;
+    assert_eq!((status, &refused["error"]["details"]["resource"]), (404, &json!("prompt")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn intermediate_pictures_come_after_results() {
+    let comfy = FakeComfy::start();
+    let server = World::new().beside(&comfy).serve().await;
+    let mut graph = counting(1);
+    let object = graph.as_object_mut().unwrap();
+    object.insert("2".to_owned(), json!({"class_type": "PreviewImage", "inputs": {"images": ["1", 0]}}));
+    let id = execute(&server, json!({"workflow": graph})).await;
+    let images = ended(&server, &id).await["outputs"]["images"].clone();
+    let types: Vec<&str> = images.as_array().unwrap().iter().map(|image| image["type"].as_str().unwrap()).collect();
+    assert_eq!(types, ["output", "temp"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn prompt_that_may_wait_is_accepted_while_comfyui_is_down() {
+    let comfy = FakeComfy::start();
+    let server = World::new().beside(&comfy).serve().await;
+    comfy.go_down();
+    let body = json!({"workflow": counting(1), "when_unavailable": "queue"});
+    let (status, accepted) = server.json("POST", "/api/comfyui/execute", Some(body)).await;
+    assert_eq!((status, &accepted["status"]), (202, &json!("queued")), "{accepted}");
+}
+
+/// Python's `json.dumps` writes numbers that JSON does not have; Windows' editors put a mark before the text.
+#[tokio::test(flavor = "multi_thread")]
+async fn numbers_that_json_lacks_are_named_and_a_mark_is_skipped() {
+    let server = World::new().serve().await;
+    let send = async |body: &[u8]| {
+        let request = server.client.post(server.url("/api/workflows")).header("Content-Type", "application/json");
+        let answer = request.body(body.to_vec()).send().await.unwrap();
+        (answer.status().as_u16(), answer.text().await.unwrap())
+    };
+    let (status, words) = send(br#"{"name": "n", "workflow": {"1": {"is_changed": [NaN]}}}"#).await;
+    assert!(status == 400 && words.contains("NaN at line 1 column"), "{words}");
+    let (status, words) = send(b"\xef\xbb\xbf{\"name\": \"n\", \"workflow\": {}}").await;
+    assert_eq!(status, 201, "{words}");
+    let (status, words) = send(b"\xff\xfe{\0}\0").await;
+    assert!(status == 400 && words.contains("UTF-16"), "{words}");
+}

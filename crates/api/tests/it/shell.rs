@@ -123,6 +123,9 @@ async fn health_fails_where_nothing_answers_and_doctor_says_what_is_set() {
     let doctor = run(call_in(&world, &["doctor", "--listen", "127.0.0.1:9"])).await;
     let text = String::from_utf8(doctor.stdout).unwrap();
     assert!(doctor.status.success() && text.contains("models folder") && text.contains("not running"), "{text}");
+    let flags = ["doctor", "--listen", "127.0.0.1:9", "--comfyui-url", "http://user:s3cret@127.0.0.1:9"];
+    let text = String::from_utf8(run(call_in(&world, &flags)).await.stdout).unwrap();
+    assert!(text.contains("http://127.0.0.1:9") && !text.contains("s3cret"), "{text}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

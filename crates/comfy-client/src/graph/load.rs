@@ -8,7 +8,7 @@ use super::document::{SavedBoundary, SavedGraph, SavedNode};
 use super::layout::{Layout, inputs_of};
 use super::page::{Boundary, Graph, Kind, Node, NodeAt, Page, Slot, Widget};
 use super::{promote, proxy, restore};
-use crate::object_info::{NodeType, ObjectInfo};
+use crate::object_info::{NodeType, ObjectInfo, Replacement};
 
 /// The whole workflow, open.
 pub(super) fn open(saved: &[SavedGraph], object_info: &ObjectInfo) -> Page {
@@ -68,6 +68,9 @@ fn open_node(page: &Page, saved: &SavedNode, definitions: &HashMap<&str, usize>,
         open_real(&mut node, saved, node_type);
         let alias = || serde_json::Value::String(saved.kind.clone());
         properties.entry("Node name for S&R").or_insert_with(alias);
+    } else if let Some(replacement) = object_info.replacement(&saved.kind) {
+        let saves = object_info.get(&replacement.class_type).is_some_and(|node_type| node_type.output_node);
+        open_replaced(&mut node, saved, replacement, saves);
     } else {
         open_page_node(&mut node, saved);
     }
@@ -101,6 +104,15 @@ fn open_real(node: &mut Node, saved: &SavedNode, node_type: &NodeType) {
             None => node.output_kinds.push(kind.to_owned()),
         }
     }
+}
+
+/// A node type that is gone, as it was: ComfyUI puts another in its place when the prompt is handed in.
+fn open_replaced(node: &mut Node, saved: &SavedNode, replacement: &Replacement, saves: bool) {
+    node.kind = Kind::Real { saves };
+    node.slots = saved.inputs.iter().map(saved_slot).collect();
+    let values = saved.values.as_ref().and_then(serde_json::Value::as_array).into_iter().flatten();
+    let named = replacement.widgets.iter().zip(values).filter(|(name, _)| !name.is_empty());
+    node.widgets = named.map(|(name, value)| Widget::holding(name, value.clone())).collect();
 }
 
 /// The only node names that are known here: those that exist in the page alone and in no ComfyUI.

@@ -60,8 +60,22 @@ pub fn is_ui_format(workflow: &Value) -> bool {
 /// # Errors
 /// Names every node whose type `object_info` lacks (muted and bypassed ones do not count), and every ring of links.
 pub fn convert(workflow: &Value, object_info: &ObjectInfo) -> Result<Converted, ConvertError> {
-    let (converted, faults) = convert_what_is_known(workflow, object_info);
+    let (mut converted, faults) = convert_what_is_known(workflow, object_info);
+    converted.warnings.extend(scenes(&converted.prompt, object_info));
     if faults.is_empty() { Ok(converted) } else { Err(ConvertError { faults }) }
+}
+
+/// Inputs that ComfyUI's page fills in when it queues a prompt, with a picture of a 3D scene that it renders in the browser.
+fn scenes(prompt: &Map<String, Value>, object_info: &ObjectInfo) -> Vec<String> {
+    let scene = |(id, node): (&String, &Value)| {
+        let node_type = object_info.get(node.get("class_type")?.as_str()?)?;
+        let input = node_type.inputs.iter().find(|input| input.kind == "LOAD_3D" && !input.optional)?;
+        Some(format!(
+            "node {id} ({}), input {}: ComfyUI's page renders it in the browser, so this node runs from there only",
+            node_type.class_type, input.name
+        ))
+    };
+    prompt.iter().filter_map(scene).collect()
 }
 
 /// As `convert`, but leaves out the nodes that have a fault and tells of them beside the rest.

@@ -31,7 +31,12 @@ impl MediaKind {
 
 /// What a prompt makes: a video even if it shows single pictures on the way, and sound before pictures likewise.
 pub fn media_kind(prompt: &Map<String, Value>, object_info: &ObjectInfo) -> MediaKind {
-    let types = prompt.values().filter_map(|node| object_info.get(node.get("class_type")?.as_str()?));
+    kind_of_types(prompt.values().filter_map(|node| node.get("class_type")?.as_str()), object_info)
+}
+
+/// As `media_kind`, by the types of its nodes alone.
+pub fn kind_of_types<'a>(node_types: impl Iterator<Item = &'a str>, object_info: &ObjectInfo) -> MediaKind {
+    let types = node_types.filter_map(|name| object_info.get(name));
     types.filter(|node_type| node_type.output_node).map(kind_of).max().unwrap_or(MediaKind::Other)
 }
 

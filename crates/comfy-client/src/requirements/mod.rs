@@ -15,7 +15,7 @@ use serde_json::{Map, Value};
 use crate::graph::{convert_what_is_known, is_ui_format};
 use crate::object_info::{InputSpec, ObjectInfo};
 
-pub use media::{MediaKind, media_kind};
+pub use media::{MediaKind, kind_of_types, media_kind};
 pub use paths::{FixedPath, fix_paths};
 
 /// Folder name (`checkpoints`) to the files in it, as `/models/{folder}` lists them.
@@ -78,7 +78,7 @@ pub fn requirements(workflow: &Value, object_info: &ObjectInfo, folders: &Folder
         let (converted, faults) = convert_what_is_known(workflow, object_info);
         for fault in faults {
             if let (Some(node), Some(node_type)) = (fault.node, fault.node_type)
-                && object_info.get(&node_type).is_none()
+                && !object_info.runs(&node_type)
             {
                 found.add_unknown(node_type, node);
             }
@@ -89,7 +89,7 @@ pub fn requirements(workflow: &Value, object_info: &ObjectInfo, folders: &Folder
     };
     for (id, node) in &prompt {
         let Some(class_type) = node.get("class_type").and_then(Value::as_str) else { continue };
-        if object_info.get(class_type).is_none() {
+        if !object_info.runs(class_type) {
             found.add_unknown(class_type.to_owned(), id.clone());
         }
         found.add_inputs(id, class_type, node, object_info, folders);

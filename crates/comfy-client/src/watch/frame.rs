@@ -1,11 +1,19 @@
 //! One frame of ComfyUI's socket, read. Frames of unknown kinds and garbage are nothing, never an error.
 
 use bytes::{Buf, Bytes};
+use std::borrow::Cow;
+use std::fmt;
+
 use serde::Deserialize;
+use serde::de::{DeserializeOwned, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::{Map, Value};
 
+use crate::bounded::Bounded;
 use crate::prompt::NodeFailure;
-use crate::wire::WireMessage;
+use crate::wire::{OUTPUT_VALUES, WireMessage};
+
+/// Nodes of a frame of progress that are looked at.
+const PROGRESS_NODES: usize = 20_000;
 
 /// What happens in ComfyUI. Only `Status` tells of prompts of other clients.
 #[derive(Debug, Clone, PartialEq)]
@@ -122,11 +130,32 @@ impl ComfyEvent {
     }
 }
 
+/// The kind of a frame; its data are skipped.
 #[derive(Deserialize)]
-struct WireFrame {
-    #[serde(rename = "type")]
-    kind: String,
-    data: Value,
+struct WireKind<'a> {
+    #[serde(borrow, rename = "type")]
+    kind: Cow<'a, str>,
+}
+
+/// The data of a frame whose kind is known.
+#[derive(Deserialize)]
+struct WireData<T> {
+    data: T,
+}
+
+#[derive(Deserialize)]
+struct WireStatus {
+    status: WireStatusInfo,
+}
+
+#[derive(Deserialize)]
+struct WireStatusInfo {
+    exec_info: WireExecInfo,
+}
+
+#[derive(Deserialize)]
+struct WireExecInfo {
+    queue_remaining: u64,
 }
 
 #[derive(Deserialize)]
@@ -146,7 +175,36 @@ struct WireProgress {
 #[derive(Deserialize)]
 struct WireProgressState {
     prompt_id: String,
-    nodes: Map<String, Value>,
+    nodes: ProgressNodes,
+}
+
+/// By node; what does not look like progress is passed over.
+struct ProgressNodes(Vec<NodeProgress>);
+
+impl<'de> Deserialize<'de> for ProgressNodes {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Nodes;
+        impl<'de> Visitor<'de> for Nodes {
+            type Value = ProgressNodes;
+
+            fn expecting(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+                to.write_str("an object of nodes")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<ProgressNodes, A::Error> {
+                let mut nodes = Vec::new();
+                while let Some(node) = entries.next_key::<String>()? {
+                    if nodes.len() < PROGRESS_NODES {
+                        nodes.extend(node_progress(node, entries.next_value::<Bounded<32>>()?.value));
+                    } else {
+                        entries.next_value::<IgnoredAny>()?;
+                    }
+                }
+                Ok(ProgressNodes(nodes))
+            }
+        }
+        from.deserialize_map(Nodes)
+    }
 }
 
 #[derive(Deserialize)]
@@ -161,35 +219,43 @@ struct WireNodeProgress {
 struct WireExecuted {
     prompt_id: String,
     node: String,
-    output: Option<Map<String, Value>>,
+    #[serde(default)]
+    output: Bounded<OUTPUT_VALUES>,
 }
 
 /// What a text frame says, if anything is known of its kind.
 pub(super) fn from_text(text: &str) -> Option<ComfyEvent> {
-    let WireFrame { kind, data } = serde_json::from_str(text).ok()?;
-    match kind.as_str() {
+    let WireKind { kind } = serde_json::from_str(text).ok()?;
+    match &*kind {
         "status" => {
-            let queue_remaining = data.pointer("/status/exec_info/queue_remaining")?.as_u64()?;
-            Some(ComfyEvent::Status { queue_remaining })
+            let WireStatus { status } = data(text)?;
+            Some(ComfyEvent::Status { queue_remaining: status.exec_info.queue_remaining })
         }
         "executing" => {
-            let WireExecuting { prompt_id, node } = serde_json::from_value(data).ok()?;
+            let WireExecuting { prompt_id, node } = data(text)?;
             Some(ComfyEvent::Executing { prompt_id, node })
         }
         "progress" => {
-            let WireProgress { prompt_id, node, value, max } = serde_json::from_value(data).ok()?;
+            let WireProgress { prompt_id, node, value, max } = data(text)?;
             Some(ComfyEvent::Progress { prompt_id, node, value, max })
         }
         "progress_state" => {
-            let WireProgressState { prompt_id, nodes } = serde_json::from_value(data).ok()?;
-            Some(ComfyEvent::ProgressState { prompt_id, nodes: nodes.into_iter().filter_map(node_progress).collect() })
+            let WireProgressState { prompt_id, nodes } = data(text)?;
+            Some(ComfyEvent::ProgressState { prompt_id, nodes: nodes.0 })
         }
         "executed" => {
-            let WireExecuted { prompt_id, node, output } = serde_json::from_value(data).ok()?;
-            Some(ComfyEvent::Executed { prompt_id, node, output: output.unwrap_or_default() })
+            let WireExecuted { prompt_id, node, output } = data(text)?;
+            Some(ComfyEvent::Executed { prompt_id, node, output: output.into_object() })
         }
-        other => of_prompt(other, serde_json::from_value(data).ok()?),
+        "execution_start" | "execution_cached" | "execution_success" | "execution_error" | "execution_interrupted" => {
+            of_prompt(&kind, data(text)?)
+        }
+        _ => None,
     }
+}
+
+fn data<T: DeserializeOwned>(text: &str) -> Option<T> {
+    serde_json::from_str::<WireData<T>>(text).ok().map(|frame| frame.data)
 }
 
 /// The kinds whose data are as in the history.
@@ -197,7 +263,7 @@ fn of_prompt(kind: &str, message: WireMessage) -> Option<ComfyEvent> {
     let prompt_id = message.prompt_id.clone()?;
     match kind {
         "execution_start" => Some(ComfyEvent::Started { prompt_id }),
-        "execution_cached" => Some(ComfyEvent::Cached { prompt_id, nodes: message.nodes }),
+        "execution_cached" => Some(ComfyEvent::Cached { prompt_id, nodes: message.nodes.0 }),
         "execution_success" => Some(ComfyEvent::Succeeded { prompt_id }),
         "execution_error" => Some(ComfyEvent::Failed { prompt_id, failure: message.into() }),
         "execution_interrupted" => Some(ComfyEvent::Interrupted { prompt_id, node: message.node_id }),
@@ -205,7 +271,7 @@ fn of_prompt(kind: &str, message: WireMessage) -> Option<ComfyEvent> {
     }
 }
 
-fn node_progress((node, progress): (String, Value)) -> Option<NodeProgress> {
+fn node_progress(node: String, progress: Value) -> Option<NodeProgress> {
     let WireNodeProgress { value, max, state, display_node_id } = serde_json::from_value(progress).ok()?;
     Some(NodeProgress { display_node: display_node_id.unwrap_or_else(|| node.clone()), node, state, value, max })
 }

@@ -40,11 +40,12 @@ async fn a_prompt_is_handed_in_runs_and_is_found_in_the_history() {
     fake.wait_until(|fake| fake.finished() == ["mine"]).await;
     let execution = client.history("mine").await.unwrap().unwrap();
     assert_eq!(execution.outcome, Outcome::Completed);
-    assert_eq!(execution.row.extra_data, json!({"tag": "probe", "client_id": "client-a"}));
+    let sent = fake.requests().into_iter().find(|seen| seen.method == "POST").unwrap();
+    assert_eq!(sent.body["extra_data"], json!({"tag": "probe"}));
+    assert_eq!(execution.row.client_id.as_deref(), Some("client-a"));
     assert_eq!(execution.row.outputs, ["9"]);
     assert!(execution.started_at_ms.unwrap() <= execution.ended_at_ms.unwrap());
     assert_eq!(execution.outputs["9"]["images"][0]["filename"], "probe_00001_.png");
-    assert_eq!(client.history_list(10).await.unwrap(), [execution]);
     assert_eq!(client.history("unknown").await.unwrap(), None);
 }
 
@@ -74,7 +75,7 @@ async fn the_queue_shows_what_runs_and_waits_in_the_order_of_its_numbers() {
     let outcome = client.history(&first).await.unwrap().unwrap().outcome;
     assert!(matches!(outcome, Outcome::Interrupted { node: Some(_), .. }), "{outcome:?}");
     client.clear_history().await.unwrap();
-    assert_eq!(client.history_list(10).await.unwrap(), []);
+    assert_eq!(client.history(&first).await.unwrap(), None);
 }
 
 #[tokio::test]
@@ -157,15 +158,15 @@ async fn a_file_is_read_as_a_stream_and_in_parts() {
     fake.put_file("output", "sub dir", "a+b.png", b"0123456789");
     let client = client_of(&fake);
     let file = FileReference { filename: "a+b.png".into(), subfolder: "sub dir".into(), folder: "output".into() };
-    let whole = client.view(&file, None).await.unwrap().unwrap();
+    let whole = client.view(&file, &[]).await.unwrap().unwrap();
     assert_eq!((whole.status, whole.content_length), (200, Some(10)));
     assert_eq!(whole.body.try_collect::<Vec<Bytes>>().await.unwrap().concat(), b"0123456789");
-    let part = client.view(&file, Some("bytes=2-4")).await.unwrap().unwrap();
+    let part = client.view(&file, &[("range", "bytes=2-4")]).await.unwrap().unwrap();
     assert_eq!((part.status, part.content_range.as_deref()), (206, Some("bytes 2-4/10")));
     assert_eq!(part.body.try_collect::<Vec<Bytes>>().await.unwrap().concat(), b"234");
-    assert_eq!(client.view(&file, Some("bytes=99-")).await.unwrap().unwrap().status, 416);
+    assert_eq!(client.view(&file, &[("range", "bytes=99-")]).await.unwrap().unwrap().status, 416);
     let absent = FileReference { filename: "absent.png".into(), ..file };
-    assert!(client.view(&absent, None).await.unwrap().is_none());
+    assert!(client.view(&absent, &[]).await.unwrap().is_none());
 }
 
 #[tokio::test]
@@ -177,7 +178,7 @@ async fn an_input_is_sent_as_a_stream_and_keeps_what_is_there() {
     assert_eq!(client.upload_input(&to, false, pieces()).await.unwrap(), to);
     let second = client.upload_input(&to, false, pieces()).await.unwrap();
     assert_eq!(second.filename, "dog (1).png");
-    let back = client.view(&second, None).await.unwrap().unwrap();
+    let back = client.view(&second, &[]).await.unwrap().unwrap();
     assert_eq!(back.body.try_collect::<Vec<Bytes>>().await.unwrap().concat(), b"woof\r\n");
 }
 
@@ -200,4 +201,84 @@ async fn folders_models_logs_and_saved_workflows_are_read_and_what_is_absent_is_
     assert_eq!(client.saved_workflow("mine/first one.json").await.unwrap(), Some(json!({"nodes": []})));
     assert_eq!(client.saved_workflow("absent.json").await.unwrap(), None);
     client.free(true, true).await.unwrap();
+}
+
+/// What a proxy answers for itself is a page for people, and says less than its status.
+#[tokio::test]
+async fn refusal_of_a_proxy_has_no_markup_and_says_what_to_set() {
+    let fake = FakeComfy::start();
+    fake.ask_for_authorization("Basic dXNlcjpwQHNzOncvcmQ=");
+    let error = client_of(&fake).queue().await.unwrap_err().to_string();
+    assert!(error.contains("status 401") && error.contains("COMFYUI_URL") && !error.contains('<'), "{error}");
+    let base = fake.url().replace("http://", "http://user:p%40ss%3Aw%2Frd@").parse().unwrap();
+    Client::new(base, Duration::from_millis(400)).unwrap().queue().await.unwrap();
+}
+
+#[tokio::test]
+async fn redirects_are_not_followed() {
+    let elsewhere = FakeComfy::start();
+    let server = test_support::file_server::FileServer::start();
+    let target = format!("{}/queue", elsewhere.url().replace("http://", "http://user:secret@"));
+    server.handle("/queue", move |_| test_support::file_server::Reply::redirect(target.clone()));
+    let base = format!("http://{}", server.address()).parse().unwrap();
+    let error = Client::new(base, Duration::from_secs(2)).unwrap().queue().await.unwrap_err().to_string();
+    assert!(error.contains(&format!("redirects to {}/queue", elsewhere.url())), "{error}");
+    assert!(elsewhere.requests().is_empty());
+}
+
+#[tokio::test]
+async fn error_repeats_no_long_value() {
+    let fake = FakeComfy::start();
+    let client = client_of(&fake);
+    let long = "x".repeat(1 << 20);
+    fake.answer_with("/history/abc", 200, "application/json", &json!({"abc": long}).to_string());
+    let error = client.history("abc").await.unwrap_err();
+    assert!(error.is_unreadable() && error.to_string().len() < 400, "{} bytes", error.to_string().len());
+    fake.answer_with("/queue", 400, "text/plain", &long);
+    assert!(client.queue().await.unwrap_err().to_string().len() < 400);
+}
+
+/// A list in a list takes a hundred times its bytes in memory.
+#[tokio::test]
+async fn outputs_of_a_prompt_are_bounded() {
+    let fake = FakeComfy::start();
+    let row = json!([1, "abc", {"9": {"class_type": "SaveImage", "inputs": {}}}, {"client_id": "ours"}, ["9"]]);
+    let many = vec![json!([0]); 300_000];
+    let record =
+        json!({"prompt": row, "outputs": {"9": {"images": many}}, "status": {"completed": true, "messages": []}});
+    fake.answer_with("/history/abc", 200, "application/json", &json!({"abc": record}).to_string());
+    let execution = client_of(&fake).history("abc").await.unwrap().unwrap();
+    assert!(execution.outputs_are_cut && execution.outcome == Outcome::Completed);
+    let kept = execution.outputs["9"]["images"].as_array().unwrap().len();
+    assert!((1_000..60_000).contains(&kept), "{kept}");
+    assert_eq!(
+        (execution.row.client_id.as_deref(), &*execution.row.node_types),
+        (Some("ours"), &["SaveImage".to_owned()][..])
+    );
+}
+
+#[tokio::test]
+async fn id_with_a_slash_is_an_unknown_prompt() {
+    let fake = FakeComfy::start();
+    assert_eq!(client_of(&fake).history("a/b").await.unwrap(), None);
+    assert_eq!(fake.requests()[0].target, "/history/a%2Fb");
+}
+
+#[tokio::test]
+async fn saved_workflow_is_read_through_a_proxy_that_decodes_paths() {
+    let fake = FakeComfy::start();
+    fake.save_workflow("mine/first one.json", &json!({"nodes": []}));
+    fake.decode_paths();
+    let client = client_of(&fake);
+    assert_eq!(client.saved_workflow("mine/first one.json").await.unwrap(), Some(json!({"nodes": []})));
+    assert_eq!(client.saved_workflow("absent.json").await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn requests_name_the_user_of_multi_user_mode() {
+    let fake = FakeComfy::start();
+    let base = fake.url().parse().unwrap();
+    let client = Client::for_user(base, Some("alice".to_owned()), Duration::from_millis(400)).unwrap();
+    client.saved_workflows().await.unwrap();
+    assert_eq!(fake.requests()[0].user.as_deref(), Some("alice"));
 }

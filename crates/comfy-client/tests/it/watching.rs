@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
-use comfy_client::{Backoff, ComfyEvent, watch};
+use comfy_client::{Backoff, Client, ComfyEvent, watch};
+use serde_json::json;
 use test_support::fake_comfy::FakeComfy;
+use test_support::tls_front::{Authority, TlsFront};
 use tokio::sync::mpsc::Receiver;
 
 use crate::client::{accepted, client_of, counting};
@@ -14,7 +16,7 @@ fn quick() -> Backoff {
 }
 
 fn watched(fake: &FakeComfy, client_id: &str) -> Receiver<ComfyEvent> {
-    let (events, watching) = watch(&fake.url().parse().unwrap(), client_id, quick());
+    let (events, watching) = watch(&client_of(fake), client_id, quick());
     tokio::spawn(watching);
     events
 }
@@ -123,9 +125,66 @@ async fn garbage_is_passed_over_and_previews_keep_their_node() {
 #[tokio::test]
 async fn watching_ends_when_nobody_listens() {
     let fake = FakeComfy::start();
-    let (events, watching) = watch(&fake.url().parse().unwrap(), "client-a", quick());
+    let (events, watching) = watch(&client_of(&fake), "client-a", quick());
     let watching = tokio::spawn(watching);
     fake.wait_until(|fake| fake.sockets().len() == 1).await;
     drop(events);
     tokio::time::timeout(Duration::from_secs(5), watching).await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn socket_sends_user_and_password_of_the_address() {
+    let fake = FakeComfy::start();
+    fake.ask_for_authorization("Basic dXNlcjpwQHNzOncvcmQ=");
+    let mut refused = watched(&fake, "client-a");
+    let told = until(&mut refused, |event| matches!(event, ComfyEvent::Disconnected { .. })).await;
+    let ComfyEvent::Disconnected { cause } = &told[0] else { panic!("{told:?}") };
+    assert!(cause.contains("401") && !cause.contains('<'), "{cause}");
+    let base = fake.url().replace("http://", "http://user:p%40ss%3Aw%2Frd@").parse().unwrap();
+    let client = Client::new(base, Duration::from_millis(400)).unwrap();
+    let (mut events, watching) = watch(&client, "client-b", quick());
+    tokio::spawn(watching);
+    assert_eq!(until(&mut events, |_| true).await, [ComfyEvent::Connected]);
+}
+
+/// The environment is that of a process, so this one starts itself again.
+#[test]
+fn https_socket_trusts_the_authorities_in_ssl_cert_file() {
+    const URL: &str = "COMFYUI_DASHBOARD_TEST_TLS_URL";
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    if let Ok(url) = std::env::var(URL) {
+        return runtime.block_on(async {
+            let client = Client::new(url.parse().unwrap(), Duration::from_secs(5)).unwrap();
+            client.queue().await.unwrap();
+            let (mut events, watching) =
+                watch(&client, "client-a", Backoff { connect: Duration::from_secs(5), ..quick() });
+            tokio::spawn(watching);
+            assert_eq!(until(&mut events, |_| true).await, [ComfyEvent::Connected]);
+        });
+    }
+    let fake = FakeComfy::start();
+    let authority = Authority::default();
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), authority.pem()).unwrap();
+    let behind = fake.url().trim_start_matches("http://").parse().unwrap();
+    let front = runtime.block_on(TlsFront::start(&authority, "127.0.0.1", behind));
+    let mut command = std::process::Command::new(std::env::current_exe().unwrap());
+    command.args(["--exact", "watching::https_socket_trusts_the_authorities_in_ssl_cert_file", "--nocapture"]);
+    let ended = command.env(URL, front.url("")).env("SSL_CERT_FILE", file.path()).output().unwrap();
+    let said = String::from_utf8_lossy(&ended.stdout);
+    assert!(ended.status.success() && said.contains("1 passed"), "{said}{}", String::from_utf8_lossy(&ended.stderr));
+}
+
+/// Twenty frames of this size took more memory than most machines have.
+#[tokio::test]
+async fn output_frame_with_a_deep_list_is_cut() {
+    let fake = FakeComfy::start();
+    let mut events = watched(&fake, "client-a");
+    fake.wait_until(|fake| fake.sockets().len() == 1).await;
+    let many = vec![json!([0]); 300_000];
+    let data = json!({"prompt_id": "p", "node": "9", "output": {"images": many}});
+    fake.send_frame(&json!({"data": data, "type": "executed"}));
+    let seen = until(&mut events, |event| matches!(event, ComfyEvent::Executed { .. })).await;
+    let Some(ComfyEvent::Executed { output, .. }) = seen.last() else { panic!("{seen:?}") };
+    assert!(output["images"].as_array().unwrap().len() < 60_000);
 }

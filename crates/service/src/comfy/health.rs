@@ -6,7 +6,7 @@ use comfy_client::{Device, SystemStats};
 use gpu_probe::{Gpu, Source};
 use tokio_util::sync::CancellationToken;
 
-use super::Comfy;
+use super::{Comfy, Socket};
 use crate::{Error, system::ServiceState};
 
 /// How ComfyUI is.
@@ -22,11 +22,23 @@ pub struct ComfyHealth {
     pub running: u64,
     /// What it computes on; a processor is no GPU.
     pub gpus: Vec<Gpu>,
+    /// Its socket.
+    pub socket: Socket,
+    /// Why it counts as stuck; `None` where it does not.
+    pub stuck: Option<String>,
 }
 
 impl ComfyHealth {
     pub(super) fn unknown() -> Self {
-        Self { state: ServiceState::Unknown, version: None, pending: 0, running: 0, gpus: Vec::new() }
+        Self {
+            state: ServiceState::Unknown,
+            version: None,
+            pending: 0,
+            running: 0,
+            gpus: Vec::new(),
+            socket: Socket::Untried,
+            stuck: None,
+        }
     }
 }
 
@@ -41,6 +53,8 @@ impl Comfy {
                 pending: queue.pending.len() as u64,
                 running: queue.running.len() as u64,
                 gpus: gpus_of(&stats),
+                socket: self.link().socket(),
+                stuck: self.link().stuck(),
             })
         };
         let found: Result<ComfyHealth, Error> = asked.await;
@@ -72,7 +86,7 @@ impl Comfy {
             };
             match asked {
                 Ok(_) if before != ServiceState::Running => {
-                    tracing::info!(url = %self.client.base(), "ComfyUI answers")
+                    tracing::info!(url = %comfy_client::without_credentials(self.client.base()), "ComfyUI answers")
                 }
                 Err(cause) if before != ServiceState::Stopped => {
                     tracing::warn!(error = %cause, "ComfyUI does not answer")

@@ -24,7 +24,7 @@ pub(crate) struct ComfyLog {
 
 #[derive(Clone)]
 enum Source {
-    File(Arc<Mutex<LogFile>>),
+    File(Arc<Mutex<(LogFile, Reading)>>),
     Asked(Arc<Mutex<Told>>),
 }
 
@@ -34,12 +34,13 @@ struct Told {
     entries: Vec<Entry>,
     /// How often an answer was taken in.
     answers: u64,
+    reading: Reading,
 }
 
 impl ComfyLog {
     pub(crate) fn new(comfy: Comfy, ring: LogRing) -> Self {
         let source = match &comfy.settings.log_file {
-            Some(path) => Source::File(Arc::new(Mutex::new(LogFile::new(path.clone())))),
+            Some(path) => Source::File(Arc::new(Mutex::new((LogFile::new(path.clone()), Reading::default())))),
             None => Source::Asked(Arc::default()),
         };
         Self { comfy, source, ring }
@@ -58,8 +59,9 @@ impl ComfyLog {
                 let (file, ring) = (Arc::clone(file), self.ring.clone());
                 blocking(move || {
                     let mut file = lock(&file);
+                    let (file, reading) = &mut *file;
                     let (texts, written) = file.read_on();
-                    texts.iter().filter_map(|text| line(text, written)).for_each(|line| ring.push(line));
+                    texts.iter().filter_map(|text| reading.line(text, written)).for_each(|line| ring.push(line));
                 })
                 .await
             }
@@ -69,7 +71,9 @@ impl ComfyLog {
                 let mut told = lock(told);
                 // Two answers that were under way at once: nobody knows which is the older one, and the next one has it all.
                 if told.answers == answers_before {
-                    told.take(entries).iter().flat_map(lines_of_entry).for_each(|line| self.ring.push(line));
+                    for entry in told.take(entries) {
+                        lines_of_entry(&entry, &mut told.reading).into_iter().for_each(|line| self.ring.push(line));
+                    }
                 }
                 Ok(())
             }
@@ -93,22 +97,65 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn lines_of_entry(entry: &Entry) -> Vec<LogLine> {
+fn lines_of_entry(entry: &Entry, reading: &mut Reading) -> Vec<LogLine> {
     let at = entry.at.parse::<DateTime>().and_then(|at| TimeZone::system().to_timestamp(at));
     let at = at.unwrap_or(Timestamp::UNIX_EPOCH);
-    entry.text.split(['\n', '\r']).filter_map(|text| line(text, at)).collect()
+    entry.text.split(['\n', '\r']).filter_map(|text| reading.line(text, at)).collect()
 }
 
-/// A line of text as a line of the log; an empty one is none.
-fn line(text: &str, at: Timestamp) -> Option<LogLine> {
-    let message = text.trim_end();
-    (!message.is_empty()).then(|| LogLine {
-        at,
-        level: level_of(message),
-        service: LogService::Comfyui,
-        message: message.to_owned(),
-        request_id: None,
-    })
+/// What the lines before say of the level of the next one.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Reading {
+    /// A traceback has begun and not ended.
+    in_traceback: bool,
+}
+
+impl Reading {
+    /// A line of text as a line of the log; an empty one is none.
+    fn line(&mut self, text: &str, at: Timestamp) -> Option<LogLine> {
+        let plain = without_escapes(text);
+        let message = plain.trim_end();
+        (!message.is_empty()).then(|| LogLine {
+            at,
+            level: self.level_of(message),
+            service: LogService::Comfyui,
+            message: message.to_owned(),
+            request_id: None,
+        })
+    }
+
+    /// A traceback is an error from its head to the line that names the exception: the first that is not indented.
+    fn level_of(&mut self, line: &str) -> LogLevel {
+        let text = line.strip_prefix("[ERROR]").map_or(line, |rest| rest.strip_prefix(' ').unwrap_or(rest));
+        if text.starts_with("Traceback (most recent call last)") || text.starts_with("!!! Exception") {
+            self.in_traceback = text.starts_with("Traceback");
+            return LogLevel::Error;
+        }
+        if !self.in_traceback {
+            return level_of(line);
+        }
+        self.in_traceback = text.starts_with(char::is_whitespace);
+        LogLevel::Error
+    }
+}
+
+/// Without the colours and the other escape sequences of terminals (ECMA-48): `ESC [ … letter`, `ESC ] … BEL` and `ESC` with one
+/// more character.
+fn without_escapes(text: &str) -> String {
+    let mut kept = String::with_capacity(text.len());
+    let mut rest = text.chars();
+    while let Some(letter) = rest.next() {
+        if letter != '\u{1b}' {
+            kept.push(letter);
+            continue;
+        }
+        match rest.next() {
+            Some('[') => drop(rest.by_ref().find(|letter| ('\u{40}'..='\u{7e}').contains(letter))),
+            Some(']') => drop(rest.by_ref().find(|letter| matches!(letter, '\u{7}' | '\u{1b}'))),
+            _ => {}
+        }
+    }
+    kept
 }
 
 /// ComfyUI prints no level of its own; custom nodes and Python's own logging often do.
@@ -145,10 +192,26 @@ mod tests {
 
     #[test]
     fn a_level_is_known_by_its_word_near_the_start_of_a_line() {
-        let level = |text| line(text, Timestamp::UNIX_EPOCH).map(|line| line.level);
+        let level = |text| Reading::default().line(text, Timestamp::UNIX_EPOCH).map(|line| line.level);
         assert_eq!(level("[WARNING] little memory"), Some(LogLevel::Warn));
         assert_eq!(level("RuntimeError: no"), Some(LogLevel::Info));
         assert_eq!(level("Error: no"), Some(LogLevel::Error));
         assert_eq!(level("  \t"), None);
+        assert_eq!(level("\u{1b}[33m\u{1b}[0m"), None);
+    }
+
+    /// As ComfyUI of August 2026 prints it.
+    #[test]
+    fn traceback_lines_have_the_level_of_their_head_and_no_colors() {
+        let text = "\u{1b}[32m[INFO]\u{1b}[0m got prompt\n\u{1b}[31m[ERROR]\u{1b}[0m !!! Exception during processing !!! no\n\
+                    \u{1b}[31m[ERROR]\u{1b}[0m Traceback (most recent call last):\n  File \"execution.py\", line 1, in execute\n    \
+                    return f()\nRuntimeError: no\n\nPrompt executed in 0.10 seconds\n";
+        let entry = Entry { at: "2026-11-23T21:15:32.082023".to_owned(), text: text.to_owned() };
+        let lines = lines_of_entry(&entry, &mut Reading::default());
+        let found: Vec<(LogLevel, &str)> = lines.iter().map(|line| (line.level, line.message.as_str())).collect();
+        assert_eq!(found[0], (LogLevel::Info, "[INFO] got prompt"));
+        assert!(found[1..6].iter().all(|(level, _)| *level == LogLevel::Error), "{found:?}");
+        assert_eq!(found[5].1, "RuntimeError: no");
+        assert_eq!(found[6], (LogLevel::Info, "Prompt executed in 0.10 seconds"));
     }
 }

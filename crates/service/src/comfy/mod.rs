@@ -3,6 +3,7 @@
 //! Prompts go through `prompts`, files through `outputs`. Nothing here knows what a workflow is.
 
 mod health;
+mod link;
 mod log_file;
 mod logs;
 
@@ -12,7 +13,10 @@ use comfy_client::{Backoff, Client};
 use tokio::sync::watch;
 use url::Url;
 
+pub use comfy_client::without_credentials;
 pub use health::ComfyHealth;
+pub use link::Socket;
+pub(crate) use link::{Link, Patience};
 pub(crate) use logs::ComfyLog;
 
 use crate::{Error, system::ServiceState};
@@ -22,6 +26,8 @@ use crate::{Error, system::ServiceState};
 pub struct ComfySettings {
     /// Its address.
     pub url: Url,
+    /// The user of ComfyUI's `--multi-user` whose workflows are listed.
+    pub user: Option<String>,
     /// Its log file; `None`: it is asked for its log.
     pub log_file: Option<PathBuf>,
     /// Most prompts that may wait and run.
@@ -40,12 +46,18 @@ pub struct ComfySettings {
     pub missing_for: Duration,
     /// How its socket is kept.
     pub backoff: Backoff,
+    /// After how long an interrupt without effect counts as ComfyUI being stuck.
+    pub interrupt_patience: Duration,
+    /// After how long without a frame from a prompt that runs it counts as stuck. Some nodes say nothing while they load a
+    /// large model or decode a long film.
+    pub silence_patience: Duration,
 }
 
 impl Default for ComfySettings {
     fn default() -> Self {
         Self {
             url: usual_address(),
+            user: None,
             log_file: None,
             max_queue: 100,
             ahead: 2,
@@ -55,6 +67,8 @@ impl Default for ComfySettings {
             look_interval: Duration::from_secs(2),
             missing_for: Duration::from_secs(1),
             backoff: Backoff::default(),
+            interrupt_patience: Duration::from_secs(60),
+            silence_patience: Duration::from_secs(600),
         }
     }
 }
@@ -70,18 +84,31 @@ pub struct Comfy {
     pub(crate) client: Client,
     pub(crate) settings: Arc<ComfySettings>,
     health: watch::Sender<Arc<ComfyHealth>>,
+    link: Link,
 }
 
 impl Comfy {
     pub(crate) fn new(settings: &ComfySettings) -> Result<Self, Error> {
-        let client = Client::new(settings.url.clone(), settings.timeout).map_err(Error::internal)?;
+        let client = Client::for_user(settings.url.clone(), settings.user.clone(), settings.timeout);
+        let client = client.map_err(Error::internal)?;
         let health = watch::Sender::new(Arc::new(ComfyHealth::unknown()));
-        Ok(Self { client, settings: Arc::new(settings.clone()), health })
+        Ok(Self { client, settings: Arc::new(settings.clone()), health, link: Link::default() })
     }
 
     /// Asks ComfyUI to let go of models, and of all memory it can, once nothing runs.
     pub async fn free(&self, unload_models: bool, free_memory: bool) -> Result<(), Error> {
         Ok(self.client.free(unload_models, free_memory).await?)
+    }
+
+    /// What is known of it beside its answers.
+    pub(crate) fn link(&self) -> &Link {
+        &self.link
+    }
+
+    /// Stops what runs, and notes since when it should stop.
+    pub(crate) async fn interrupt(&self, prompt_id: &str) -> Result<(), comfy_client::ComfyError> {
+        self.link.interrupted(prompt_id);
+        self.client.interrupt(Some(prompt_id)).await
     }
 
     /// How it was when it was last looked at.

@@ -45,7 +45,10 @@ impl Outputs {
 }
 
 fn remove(folder: &ModelDir, path: &str) -> Result<u64, (&'static str, String)> {
-    let confined = ConfinedPath::parse(path).map_err(|refused| ("INVALID_REQUEST", refused.to_string()))?;
+    let confined = ConfinedPath::parse(path).map_err(|refused| {
+        let words = format!("The path {refused}; it is relative to ComfyUI's output folder: sub/output_00001.png");
+        ("INVALID_REQUEST", words)
+    })?;
     folder.remove(&confined).map_err(|failed| match failed {
         RemoveError::Missing => ("NOT_FOUND", "There is no such file in ComfyUI's output folder".to_owned()),
         RemoveError::LeadsOutside => {

@@ -1,6 +1,9 @@
 //! Where ComfyUI's output folder is, if it is on this machine.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    sync::PoisonError,
+};
 
 use comfy_client::{FolderPaths, SystemStats};
 use url::Host;
@@ -9,16 +12,31 @@ use super::Outputs;
 use crate::{Error, model_dir::ModelDir, tasks::blocking};
 
 impl Outputs {
-    /// The folder; `None` where ComfyUI runs on another machine or in a file system of its own.
+    /// The folder; `None` where ComfyUI runs on another machine or in a file system of its own. While ComfyUI does not answer
+    /// it is where ComfyUI last said.
     pub(super) async fn folder(&self) -> Result<Option<ModelDir>, Error> {
         if !self.is_here() {
             return Ok(None);
         }
+        let place = match self.asked_for_folder().await {
+            Ok(place) => {
+                self.known_folder.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&place);
+                place
+            }
+            Err(cause) => {
+                let known = self.known_folder.lock().unwrap_or_else(PoisonError::into_inner).clone();
+                Some(known.ok_or(cause)?)
+            }
+        };
+        let Some(place) = place else { return Ok(None) };
+        // The same confinement as for models: no name leads out of it.
+        blocking(move || place.is_dir().then(|| ModelDir::open(&place).ok()).flatten()).await
+    }
+
+    async fn asked_for_folder(&self) -> Result<Option<PathBuf>, Error> {
         let stats = self.comfy.client.system_stats().await?;
         let paths = self.comfy.client.folder_paths().await?.unwrap_or_default();
-        let Some(folder) = output_folder(&stats, &paths) else { return Ok(None) };
-        // The same confinement as for models: no name leads out of it.
-        blocking(move || folder.is_dir().then(|| ModelDir::open(&folder).ok()).flatten()).await
+        Ok(output_folder(&stats, &paths))
     }
 
     fn is_here(&self) -> bool {
@@ -31,22 +49,32 @@ impl Outputs {
     }
 }
 
-/// As it was started with, else beside the folders that it reads checkpoints from: the last of those is its own output.
+/// As it was started with, else beside the folders that it reads checkpoints from: the last of those is its own output. A
+/// relative path is relative to a folder that only ComfyUI knows, but the last of its checkpoints lies below it all the same.
 fn output_folder(stats: &SystemStats, paths: &FolderPaths) -> Option<PathBuf> {
-    let option = |name: &str| {
-        let mut words = stats.argv.iter().skip_while(|word| *word != name);
-        words.nth(1).map(PathBuf::from).filter(|path| path.is_absolute())
+    let started_with = option(&stats.argv, "--output-directory");
+    let base = option(&stats.argv, "--base-directory").map(|base| base.join("output"));
+    let wanted = started_with.or(base);
+    let name = match &wanted {
+        Some(wanted) => wanted.file_name()?.to_owned(),
+        None => "output".into(),
     };
     let of_checkpoints = || {
         let last = paths.get("checkpoints")?.last()?;
         let folder = last.parent()?;
-        (folder.is_absolute() && folder.parent().is_some() && last.ends_with("output/checkpoints"))
-            .then(|| folder.to_path_buf())
+        let is_it = last.file_name()? == "checkpoints" && folder.file_name()? == name && folder.is_absolute();
+        is_it.then(|| folder.to_path_buf())
     };
-    option("--output-directory")
-        .or_else(|| option("--base-directory").map(|base| base.join("output")))
-        .or_else(of_checkpoints)
-        .filter(|folder| folder != Path::new("/"))
+    wanted.filter(|folder| folder.is_absolute()).or_else(of_checkpoints).filter(|folder| folder != Path::new("/"))
+}
+
+/// The value of `--name value` or `--name=value`; the last one counts.
+fn option(argv: &[String], name: &str) -> Option<PathBuf> {
+    let mut values = argv.iter().enumerate().filter_map(|(at, word)| match word.strip_prefix(name)? {
+        "" => argv.get(at + 1).map(String::as_str),
+        rest => rest.strip_prefix('='),
+    });
+    values.next_back().map(PathBuf::from)
 }
 
 #[cfg(test)]
@@ -78,6 +106,10 @@ mod tests {
         };
         assert_eq!(found(&["main.py"], &usual).as_deref(), Some("/comfyui/output"));
         assert_eq!(found(&["main.py", "--output-directory", "/big/out"], &usual).as_deref(), Some("/big/out"));
+        assert_eq!(found(&["main.py", "--output-directory=/big/out"], &usual).as_deref(), Some("/big/out"));
+        let relative = paths(&["/comfyui/models/checkpoints", "/srv/pictures/checkpoints"]);
+        assert_eq!(found(&["main.py", "--output-directory=../pictures"], &relative).as_deref(), Some("/srv/pictures"));
+        assert_eq!(found(&["main.py", "--output-directory", "pictures"], &usual), None, "that is not below it");
         assert_eq!(found(&["main.py", "--base-directory", "/big"], &usual).as_deref(), Some("/big/output"));
         assert_eq!(found(&["main.py"], &paths(&["/comfyui/models/checkpoints"])), None);
         assert_eq!(found(&["main.py", "--output-directory", "/"], &paths(&[])), None);

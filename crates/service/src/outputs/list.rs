@@ -123,7 +123,7 @@ impl Outputs {
         let ask = |file: &mut OutputFile| {
             let (client, reference) = (self.comfy.client.clone(), file.file.clone());
             async move {
-                let found = client.view(&reference, Some("bytes=0-0")).await.ok()??;
+                let found = client.view(&reference, &[("range", "bytes=0-0")]).await.ok()??;
                 let of_range = found.content_range.as_deref().and_then(|range| range.rsplit('/').next()?.parse().ok());
                 of_range.or(found.content_length.filter(|_| found.status == 200))
             }

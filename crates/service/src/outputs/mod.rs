@@ -7,6 +7,12 @@
 mod delete;
 mod folder;
 mod list;
+mod view;
+
+use std::{
+    path::PathBuf,
+    sync::{Arc, Mutex},
+};
 
 use bytes::Bytes;
 use comfy_client::ComfyError;
@@ -16,6 +22,7 @@ use registry::ConfinedPath;
 pub use comfy_client::{FileReference, FileStream};
 pub use delete::OutputsDeleted;
 pub use list::{OutputFile, OutputList, OutputQuery, OutputSort};
+pub use view::ViewConditions;
 
 use crate::{Error, Resource, comfy::Comfy, store::Store};
 
@@ -27,20 +34,32 @@ const READABLE: [&str; 3] = ["output", "input", "temp"];
 pub struct Outputs {
     comfy: Comfy,
     store: Store,
+    /// Where ComfyUI's output folder was when it last said so.
+    known_folder: Arc<Mutex<Option<PathBuf>>>,
 }
 
 impl Outputs {
     pub(crate) fn new(comfy: Comfy, store: Store) -> Self {
-        Self { comfy, store }
+        Self { comfy, store, known_folder: Arc::default() }
     }
 
-    /// A file as a stream; `range` is the value of a `Range` header.
-    pub async fn view(&self, file: FileReference, range: Option<&str>) -> Result<FileStream, Error> {
+    /// A file as a stream.
+    pub async fn view(&self, file: FileReference, conditions: ViewConditions<'_>) -> Result<FileStream, Error> {
         if !READABLE.contains(&file.folder.as_str()) {
             return Err(Error::invalid("type", format!("it takes one of {}", READABLE.join(", "))));
         }
         let path = path_of(&file)?;
-        let found = self.comfy.client.view(&file, range).await?;
+        let folder = if file.folder == "output" { self.folder().await? } else { None };
+        let found = match folder {
+            Some(folder) => view::open(folder, path.clone(), conditions).await?,
+            None => {
+                let ViewConditions { range, if_none_match, if_range } = conditions;
+                let headers = [("range", range), ("if-none-match", if_none_match), ("if-range", if_range)];
+                let given: Vec<(&str, &str)> =
+                    headers.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
+                self.comfy.client.view(&file, &given).await?
+            }
+        };
         found.ok_or_else(|| Error::NotFound { resource: Resource::Output, id: path.as_str().to_owned() })
     }
 

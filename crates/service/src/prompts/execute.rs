@@ -1,21 +1,29 @@
 //! Accepting a prompt: checked, kept, and only then answered.
 
-use comfy_client::{graph::is_ui_format, requirements::media_kind};
+use comfy_client::{Fault, graph::is_ui_format, requirements::media_kind};
 use serde_json::{Map, Value, json};
 
-use super::{End, GraphToRun, NewPrompt, PromptAccepted, Prompts, Stage};
+use super::{End, GraphToRun, NewPrompt, PromptAccepted, Prompts, Stage, WhenUnavailable, prepare::Wanted};
 use crate::{
     Error, RefusedWorkflow, ids,
     store::{PromptInsert, Queued},
 };
 
 impl Prompts {
-    /// Keeps a prompt and says under which id it will run. Where ComfyUI takes it at once, its own refusal is the answer.
+    /// Keeps a prompt and says under which id it will run. Where ComfyUI takes it at once, its own judgement is the answer.
     pub async fn execute(&self, new: NewPrompt) -> Result<PromptAccepted, Error> {
         // The cheapest question: what is remembered of ComfyUI says nothing of whether it is there.
-        self.comfy.client.system_stats().await?;
+        let comfyui_answers = match self.comfy.client.system_stats().await {
+            Ok(_) => true,
+            Err(cause) if cause.is_unavailable() && new.when_unavailable == WhenUnavailable::Queue => false,
+            Err(cause) => return Err(cause.into()),
+        };
         let (given, workflow_id) = self.graph_of(new.graph).await?;
-        let prepared = self.prepare(&given, new.fix_paths).await?;
+        let wanted = Wanted { fix_paths: new.fix_paths, targets: new.targets.as_deref() };
+        let prepared = match comfyui_answers {
+            true => self.prepare(&given, wanted).await?,
+            false => self.prepare_unasked(&given, wanted).await?,
+        };
         let extra_data = extra_data(new.extra_data, &given);
         let insert = PromptInsert {
             id: ids::new_prompt_id(),
@@ -25,6 +33,7 @@ impl Prompts {
             client_id: new.client_id,
             graph: Value::Object(prepared.graph).to_string(),
             extra_data: extra_data.map(|data| Value::Object(data).to_string()),
+            targets: new.targets.map(|targets| Value::from(targets).to_string()),
             created_at: self.clock.now(),
         };
         let limit = self.comfy.settings.max_queue;
@@ -33,13 +42,22 @@ impl Prompts {
             Queued::Full(waiting) => return Err(Error::QueueFull { waiting, limit: limit.into() }),
         };
         tracing::info!(prompt = %insert.id, number, priority = insert.priority, "a prompt was accepted");
-        let node_errors = self.first_word(&insert.id, number, insert.priority).await?;
+        let said = match comfyui_answers {
+            true => self.first_word(&insert.id, number, insert.priority, &prepared.doubts).await?,
+            false => None,
+        };
+        let mut warnings = prepared.warnings;
+        if said.is_none() {
+            self.rounds.ask();
+            warnings.extend(prepared.doubts.iter().map(ToString::to_string));
+        }
         Ok(PromptAccepted {
             prompt_id: insert.id,
             number,
-            warnings: prepared.warnings,
+            warnings,
             fixed_paths: prepared.fixed_paths,
-            node_errors,
+            node_errors: said.unwrap_or(Value::Null),
+            comfyui_answers,
         })
     }
 
@@ -53,21 +71,23 @@ impl Prompts {
         }
     }
 
-    /// What ComfyUI says of a prompt whose turn it is already; a refusal is an error. Of one that waits it says nothing yet.
-    async fn first_word(&self, id: &str, number: u64, priority: u32) -> Result<Value, Error> {
+    /// What ComfyUI says of a prompt whose turn it is already: its errors by node, where some outputs are left out; a refusal is
+    /// an error. `None` where it has said nothing yet.
+    async fn first_word(&self, id: &str, number: u64, priority: u32, doubts: &[Fault]) -> Result<Option<Value>, Error> {
         let ahead = self.store.prompts_ahead_of(number, priority).await?;
         if ahead >= u64::from(self.comfy.settings.ahead) {
-            self.rounds.ask();
-            return Ok(Value::Null);
+            return Ok(None);
         }
         self.rounds.after(self.comfy.settings.timeout).await;
-        let Some(row) = self.store.prompt(id).await? else { return Ok(Value::Null) };
+        let Some(row) = self.store.prompt(id).await? else { return Ok(None) };
         match row.failure {
             Some(failure) if row.stage == Stage::Ended(End::Failed) && !failure.error.is_null() => {
                 let (error, node_errors) = (failure.error, failure.node_errors);
-                Err(Error::InvalidWorkflow(Box::new(RefusedWorkflow { faults: Vec::new(), error, node_errors })))
+                let faults = doubts.to_vec();
+                Err(Error::InvalidWorkflow(Box::new(RefusedWorkflow { faults, error, node_errors })))
             }
-            _ => Ok(row.node_errors.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or(Value::Null)),
+            _ if matches!(row.stage, Stage::Waiting { .. } | Stage::Sent { .. }) => Ok(None),
+            _ => Ok(Some(row.node_errors.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or(Value::Null))),
         }
     }
 }

@@ -1,7 +1,6 @@
 //! What became of prompts: from our own database, and for those that it never saw from ComfyUI's history.
 
-use comfy_client::{ObjectInfo, Queue, QueueRow, requirements::media_kind};
-use serde_json::Value;
+use comfy_client::{ObjectInfo, Queue, QueueRow, requirements::kind_of_types};
 
 use super::{PromptRecord, PromptState, Prompts, ended_by, no_prompt};
 use crate::{
@@ -30,7 +29,7 @@ impl Prompts {
         let client = &self.comfy.client;
         if let Some(execution) = client.history(id).await? {
             let end = ended_by(&execution, self.clock.now());
-            let foreign = foreign(&execution.row, end.end.state(), self.kind_of(&execution.row.prompt).await);
+            let foreign = foreign(&execution.row, end.end.state(), self.kind_of(&execution.row).await);
             return Ok(PromptRecord {
                 outputs: end.outputs,
                 failure: end.failure,
@@ -41,7 +40,7 @@ impl Prompts {
         }
         let queue = client.queue().await?;
         let (row, state) = find(&queue, id).ok_or_else(|| no_prompt(id))?;
-        Ok(foreign(row, state, self.kind_of(&row.prompt).await))
+        Ok(foreign(row, state, self.kind_of(row).await))
     }
 
     /// Every prompt that ended, however long ago.
@@ -52,11 +51,11 @@ impl Prompts {
     }
 
     /// What a graph makes, as far as ComfyUI's node types tell.
-    pub(crate) async fn kind_of(&self, graph: &Value) -> String {
+    pub(crate) async fn kind_of(&self, row: &QueueRow) -> String {
         let known = self.comfy.client.object_info().await;
         let unknown = ObjectInfo::default();
         let object_info = known.as_deref().unwrap_or(&unknown);
-        graph.as_object().map_or("other", |graph| media_kind(graph, object_info).as_str()).to_owned()
+        kind_of_types(row.node_types.iter().map(String::as_str), object_info).as_str().to_owned()
     }
 }
 
@@ -95,16 +94,11 @@ fn foreign(row: &QueueRow, state: PromptState, kind: String) -> PromptRecord {
         priority: None,
         kind,
         workflow_id: None,
-        client_id: client_of(row),
+        client_id: row.client_id.clone(),
         outputs: serde_json::Map::new(),
         failure: None,
         created_at: None,
         started_at: None,
         ended_at: None,
     }
-}
-
-/// What the client that handed in a prompt calls itself.
-pub(crate) fn client_of(row: &QueueRow) -> Option<String> {
-    row.extra_data.get("client_id").and_then(Value::as_str).map(str::to_owned)
 }

@@ -24,7 +24,6 @@ use std::{
 use tokio::sync::watch;
 
 pub use history::PromptHistoryQuery;
-pub(crate) use history::client_of;
 pub(crate) use plan::{Candidate, Plan, Wish};
 pub(crate) use rounds::Rounds;
 pub(crate) use run::{Run, Step, ToldEnd};
@@ -33,7 +32,8 @@ pub use state::{PromptFailure, PromptState};
 pub(crate) use tell::{ended_by, plain_end};
 pub use view::{
     Clearing, ConvertedWorkflow, GraphToRun, NewPrompt, PromptAccepted, PromptChange, PromptRecord, QueueEntry,
-    QueueFigures, QueueView, StepKind, WorkflowFailed, WorkflowOutput, WorkflowPreview, WorkflowProgress,
+    QueueFigures, QueueView, StepKind, WhenUnavailable, WorkflowFailed, WorkflowOutput, WorkflowPreview,
+    WorkflowProgress,
 };
 
 use crate::{Clock, Error, Resource, comfy::Comfy, events::Bus, store::Store, workflows::Workflows};

@@ -91,8 +91,6 @@ fn number_for(candidate: &Candidate, before: Option<f64>, first_of_others: Optio
 
 #[cfg(test)]
 mod tests {
-    use serde_json::Value;
-
     use super::*;
 
     fn ours(ids: &[(&str, u32)]) -> Vec<Candidate> {
@@ -109,8 +107,8 @@ mod tests {
         let row = |(id, number): &(&str, f64)| QueueRow {
             number: *number,
             prompt_id: (*id).to_owned(),
-            prompt: Value::Null,
-            extra_data: Value::Null,
+            node_types: Vec::new(),
+            client_id: None,
             outputs: Vec::new(),
         };
         rows.iter().map(row).collect()

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use comfy_client::{Queue, QueueRow};
 
-use super::{PromptState, Prompts, QueueEntry, QueueView, history::client_of};
+use super::{PromptState, Prompts, QueueEntry, QueueView};
 use crate::{Error, store::PromptRow};
 
 impl Prompts {
@@ -16,7 +16,7 @@ impl Prompts {
         let mut foreign = HashMap::new();
         for row in queue.running.iter().chain(&queue.pending) {
             if !rows.iter().any(|ours| ours.id == row.prompt_id) {
-                foreign.insert(row.prompt_id.clone(), self.kind_of(&row.prompt).await);
+                foreign.insert(row.prompt_id.clone(), self.kind_of(row).await);
             }
         }
         Ok(merged(&queue, &rows, &foreign, is_paused))
@@ -73,7 +73,7 @@ fn of_another(row: &QueueRow, kind: &str, state: PromptState) -> QueueEntry {
         priority: None,
         kind: kind.to_owned(),
         workflow_id: None,
-        client_id: client_of(row),
+        client_id: row.client_id.clone(),
         created_at: None,
         started_at: None,
     }

@@ -42,14 +42,19 @@ pub(crate) struct Step {
 }
 
 impl Run {
-    /// A graph about to run. Without `object_info` every node that nothing is linked to counts as an output.
-    pub(crate) fn new(graph: &Map<String, Value>, object_info: Option<&ObjectInfo>) -> Self {
+    /// A graph about to run, or only these outputs of it. Without `object_info` every node that nothing is linked to counts as
+    /// an output.
+    pub(crate) fn new(
+        graph: &Map<String, Value>,
+        targets: Option<&[String]>,
+        object_info: Option<&ObjectInfo>,
+    ) -> Self {
         let about = |node: &Value| {
             let title = node.pointer("/_meta/title").and_then(Value::as_str).map(str::to_owned);
             (title, node["class_type"].as_str().unwrap_or_default().to_owned())
         };
         let nodes = graph.iter().map(|(id, node)| (id.clone(), about(node))).collect();
-        Self { nodes, needed: needed(graph, object_info), ..Self::default() }
+        Self { nodes, needed: needed(graph, targets, object_info), ..Self::default() }
     }
 
     /// Results of these nodes are at hand.
@@ -126,7 +131,11 @@ impl Run {
 }
 
 /// The nodes that the outputs of a graph need, outputs included.
-fn needed(graph: &Map<String, Value>, object_info: Option<&ObjectInfo>) -> BTreeSet<String> {
+fn needed(
+    graph: &Map<String, Value>,
+    targets: Option<&[String]>,
+    object_info: Option<&ObjectInfo>,
+) -> BTreeSet<String> {
     let links = |node: &Value| -> Vec<String> {
         let inputs = node["inputs"].as_object().into_iter().flatten();
         inputs.filter_map(|(_, value)| Some(value.as_array()?.first()?.as_str()?.to_owned())).collect()
@@ -136,9 +145,10 @@ fn needed(graph: &Map<String, Value>, object_info: Option<&ObjectInfo>) -> BTree
         (Some(known), Some(class_type)) => known.get(class_type).is_some_and(|node_type| node_type.output_node),
         _ => !linked.contains(id),
     };
+    let is_wanted = |id: &String| targets.is_none_or(|targets| targets.contains(id));
     let mut found = BTreeSet::new();
-    let mut waiting: Vec<String> =
-        graph.iter().filter(|(id, node)| is_output(id, node)).map(|(id, _)| id.clone()).collect();
+    let outputs = graph.iter().filter(|(id, node)| is_wanted(id) && is_output(id, node));
+    let mut waiting: Vec<String> = outputs.map(|(id, _)| id.clone()).collect();
     while let Some(id) = waiting.pop() {
         let Some(node) = graph.get(&id) else { continue };
         if found.insert(id) {
@@ -163,7 +173,7 @@ mod tests {
             "3": {"class_type": "Save", "inputs": {"from": ["2", 0]}},
             "4": {"class_type": "Save", "inputs": {"from": ["2", 0]}},
         });
-        Run::new(graph.as_object().unwrap(), None)
+        Run::new(graph.as_object().unwrap(), None, None)
     }
 
     #[test]

@@ -118,7 +118,7 @@ impl Prompts {
         for running in &stopped {
             // Where ComfyUI dies before it stops, this keeps the prompt from running again.
             self.advance(running, StageEvent::Cancel).await?;
-            client.interrupt(Some(running)).await?;
+            self.comfy.interrupt(running).await?;
         }
         self.rounds.ask();
         Ok(stopped)
@@ -128,7 +128,7 @@ impl Prompts {
         let client = &self.comfy.client;
         let queue = client.queue().await?;
         match find(&queue, id) {
-            Some((_, PromptState::Running)) => client.interrupt(Some(id)).await?,
+            Some((_, PromptState::Running)) => self.comfy.interrupt(id).await?,
             Some(_) => client.delete_from_queue(&[id]).await?,
             None => return Err(no_prompt(id)),
         }

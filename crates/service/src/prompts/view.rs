@@ -29,6 +29,20 @@ pub struct NewPrompt {
     pub extra_data: Option<Map<String, Value>>,
     /// Whether model files that lie in another subfolder than the graph says are put right.
     pub fix_paths: bool,
+    /// Only these output nodes run; all, where there are none.
+    pub targets: Option<Vec<String>>,
+    /// What becomes of it while ComfyUI does not answer.
+    pub when_unavailable: WhenUnavailable,
+}
+
+/// What becomes of a prompt while ComfyUI does not answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum WhenUnavailable {
+    /// It is refused.
+    #[default]
+    Refuse,
+    /// It waits; what ComfyUI would say of it is told later.
+    Queue,
 }
 
 /// A prompt that was kept.
@@ -44,6 +58,8 @@ pub struct PromptAccepted {
     pub fixed_paths: Vec<FixedPath>,
     /// What ComfyUI said of outputs that it leaves out; `null` where nothing, or not yet.
     pub node_errors: Value,
+    /// Whether ComfyUI answers; else it waits until ComfyUI does.
+    pub comfyui_answers: bool,
 }
 
 /// A graph in the format of `/prompt`.

@@ -174,7 +174,7 @@ fn json_list(words: &[String]) -> String {
     serde_json::Value::from(words.to_vec()).to_string()
 }
 
-fn list_from_json(text: &str) -> Vec<String> {
+pub(crate) fn list_from_json(text: &str) -> Vec<String> {
     serde_json::from_str(text).unwrap_or_default()
 }
 

@@ -19,6 +19,8 @@ pub(crate) struct PromptInsert {
     pub client_id: Option<String>,
     pub graph: String,
     pub extra_data: Option<String>,
+    /// The output nodes that run, as a list; all, where there is none.
+    pub targets: Option<String>,
     pub created_at: Timestamp,
 }
 
@@ -39,6 +41,14 @@ pub(crate) struct PromptRow {
     pub created_at: Timestamp,
     pub started_at: Option<Timestamp>,
     pub ended_at: Option<Timestamp>,
+}
+
+/// What is handed to ComfyUI of a prompt, as JSON.
+#[derive(Debug)]
+pub(crate) struct StoredGraph {
+    pub graph: String,
+    pub extra_data: Option<String>,
+    pub targets: Option<String>,
 }
 
 /// What is stored of a prompt's end.
@@ -146,9 +156,10 @@ impl Store {
             return Ok(Queued::Full(unsigned(unfinished)));
         }
         let done = sqlx::query!(
-            "INSERT INTO prompts (id, origin, state, priority, position, kind, workflow_id, client_id, graph, extra_data, created_at)
-             VALUES (?, 'dashboard', 'waiting', ?, (SELECT coalesce(max(position), 0) + 1 FROM prompts), ?, ?, ?, ?, ?, ?)",
-            new.id, priority, new.kind, new.workflow_id, new.client_id, new.graph, new.extra_data, created_at
+            "INSERT INTO prompts (id, origin, state, priority, position, kind, workflow_id, client_id, graph, extra_data, targets,
+                                  created_at)
+             VALUES (?, 'dashboard', 'waiting', ?, (SELECT coalesce(max(position), 0) + 1 FROM prompts), ?, ?, ?, ?, ?, ?, ?)",
+            new.id, priority, new.kind, new.workflow_id, new.client_id, new.graph, new.extra_data, new.targets, created_at
         )
         .execute(&mut *transaction)
         .await?;
@@ -183,11 +194,10 @@ impl Store {
         rows.into_iter().map(PromptRow::try_from).collect()
     }
 
-    /// The graph of a prompt and what goes beside it, as JSON.
-    pub(crate) async fn prompt_graph(&self, id: &str) -> Result<Option<(String, Option<String>)>, Error> {
-        let row =
-            sqlx::query!("SELECT graph, extra_data FROM prompts WHERE id = ?", id).fetch_optional(&self.pool).await?;
-        Ok(row.map(|row| (row.graph, row.extra_data)))
+    /// What is handed to ComfyUI of a prompt.
+    pub(crate) async fn prompt_graph(&self, id: &str) -> Result<Option<StoredGraph>, Error> {
+        let query = sqlx::query_as!(StoredGraph, "SELECT graph, extra_data, targets FROM prompts WHERE id = ?", id);
+        Ok(query.fetch_optional(&self.pool).await?)
     }
 
     /// Applies an event to a prompt and stores the stage that follows, unless another writer was faster; then it is applied

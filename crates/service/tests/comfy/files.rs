@@ -3,7 +3,7 @@
 use serde_json::json;
 use service::{
     Error,
-    outputs::{FileReference, OutputQuery, OutputSort},
+    outputs::{FileReference, OutputQuery, OutputSort, ViewConditions},
 };
 
 use crate::world::{World, counting, is_unavailable};
@@ -57,9 +57,9 @@ async fn where_the_folder_is_elsewhere_the_outputs_of_our_prompts_are_listed_and
     assert!(matches!(outputs.delete(&[name]).await, Err(Error::Conflict { .. })));
     let missing =
         FileReference { filename: "none.png".to_owned(), subfolder: String::new(), folder: "output".to_owned() };
-    assert!(matches!(outputs.view(missing.clone(), None).await, Err(Error::NotFound { .. })));
+    assert!(matches!(outputs.view(missing.clone(), ViewConditions::default()).await, Err(Error::NotFound { .. })));
     world.comfy.go_down();
-    let unseen = outputs.view(missing, None).await.map(|file| file.status);
+    let unseen = outputs.view(missing, ViewConditions::default()).await.map(|file| file.status);
     assert!(is_unavailable(unseen));
     running.stop().await;
 }

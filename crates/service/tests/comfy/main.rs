@@ -4,6 +4,7 @@
 
 mod crashes;
 mod files;
+mod judged;
 mod load;
 mod needs;
 mod order;

@@ -8,7 +8,7 @@ use service::{
     Dashboard, Error, Settings, Supervisor, SystemClock,
     comfy::ComfySettings,
     events::Event,
-    prompts::{GraphToRun, NewPrompt, PromptAccepted, PromptRecord, PromptState},
+    prompts::{GraphToRun, NewPrompt, PromptAccepted, PromptRecord, PromptState, WhenUnavailable},
 };
 use test_support::{fake_comfy::FakeComfy, fake_hub::FakeHub};
 use tokio::sync::broadcast::{Receiver, error::TryRecvError};
@@ -60,6 +60,7 @@ impl World {
             size_question_timeout: milliseconds(300),
             comfy: ComfySettings {
                 url: self.comfy.url().parse().unwrap(),
+                user: None,
                 log_file: None,
                 max_queue: self.max_queue,
                 ahead: self.ahead,
@@ -74,6 +75,8 @@ impl World {
                     connect: milliseconds(500),
                     silence: milliseconds(500),
                 },
+                interrupt_patience: Duration::from_secs(60),
+                silence_patience: Duration::from_secs(600),
             },
             ..Settings::in_folder(self.folder.path().to_owned())
         }
@@ -157,7 +160,15 @@ pub(crate) fn failing() -> Value {
 
 pub(crate) fn prompt(graph: &Value) -> NewPrompt {
     let graph = GraphToRun::Given(graph.clone());
-    NewPrompt { graph, priority: 0, client_id: None, extra_data: None, fix_paths: false }
+    NewPrompt {
+        graph,
+        priority: 0,
+        client_id: None,
+        extra_data: None,
+        fix_paths: false,
+        targets: None,
+        when_unavailable: WhenUnavailable::Refuse,
+    }
 }
 
 /// Hands a graph to ComfyUI as another client does.

@@ -155,6 +155,28 @@ impl FakeComfy {
         self.shared().world().drop_sockets();
     }
 
+    /// A proxy before it asks for this value of `Authorization`, and answers with a page of its own without it.
+    pub fn ask_for_authorization(&self, value: &str) {
+        self.shared().world().authorization = Some(value.to_owned());
+    }
+
+    /// A proxy before it decodes paths, as nginx does where its `proxy_pass` has a path of its own.
+    pub fn decode_paths(&self) {
+        self.shared().world().decodes_paths = true;
+    }
+
+    /// Closes every WebSocket and refuses new ones; requests go on.
+    pub fn refuse_sockets(&self) {
+        let mut world = self.shared().world();
+        world.refuses_sockets = true;
+        world.drop_sockets();
+    }
+
+    /// Accepts interrupts and does not stop.
+    pub fn ignore_interrupts(&self) {
+        self.shared().world().is_deaf = true;
+    }
+
     /// Sends every WebSocket broken JSON, an unknown kind of frame, JSON of a wrong shape and stray bytes.
     pub fn send_garbage(&self) {
         let texts = [

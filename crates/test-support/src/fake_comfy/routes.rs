@@ -15,7 +15,12 @@ pub(super) async fn serve_connection(mut stream: TcpStream, shared: Arc<Shared>)
     let mut buffer = Vec::new();
     while let Some(request) = Request::read(&mut stream, &mut buffer).await {
         let body = serde_json::from_slice(&request.body).unwrap_or(Value::Null);
-        let seen = Seen { method: request.method.clone(), target: request.target.clone(), body };
+        let seen = Seen {
+            method: request.method.clone(),
+            target: request.target.clone(),
+            body,
+            user: request.header("comfy-user").map(str::to_owned),
+        };
         shared.world().seen.push(seen);
         shared.changed.notify_waiters();
         let temper = *shared.temper.borrow();
@@ -24,7 +29,21 @@ pub(super) async fn serve_connection(mut stream: TcpStream, shared: Arc<Shared>)
             Temper::Down => return,
             Temper::Well | Temper::Nonsense => {}
         }
+        let wanted = shared.world().authorization.clone();
+        if wanted.is_some() && wanted.as_deref() != request.header("authorization") {
+            let page = b"<html>\r\n<head><title>401 Authorization Required</title></head>\r\n</html>\r\n".to_vec();
+            if Reply::typed(401, "text/html", page).write(&mut stream).await.is_err() {
+                return;
+            }
+            continue;
+        }
         let socket = request.header("upgrade").is_some_and(|upgrade| upgrade.eq_ignore_ascii_case("websocket"));
+        if socket && shared.world().refuses_sockets {
+            if Reply::text(403, "403: Forbidden").write(&mut stream).await.is_err() {
+                return;
+            }
+            continue;
+        }
         if socket && temper == Temper::Well {
             return super::socket::serve(stream, &request, shared).await;
         }
@@ -41,7 +60,8 @@ pub(super) async fn serve_connection(mut stream: TcpStream, shared: Arc<Shared>)
 }
 
 fn answer(request: &Request, shared: &Shared) -> Reply {
-    let full_path = request.path();
+    let decoded = shared.world().decodes_paths.then(|| unescape(request.path()));
+    let full_path = decoded.as_deref().unwrap_or(request.path());
     let path = full_path.strip_prefix("/api").filter(|rest| rest.starts_with('/')).unwrap_or(full_path);
     let mut world = shared.world();
     if let Some((status, content_type, body)) = world.overrides.get(path) {
@@ -89,11 +109,15 @@ fn submit(world: &mut World, mut body: Value, shared: &Shared) -> Reply {
             if body["front"] == true { -counted } else { counted }
         }
     };
-    let Some(prompt) = body.get_mut("prompt").map(Value::take) else {
+    let Some(mut prompt) = body.get_mut("prompt").map(Value::take) else {
         let error = validation::error("no_prompt", "No prompt provided", "No prompt provided");
         return Reply::json(400, &json!({"error": error, "node_errors": {}}));
     };
-    match validation::check(&prompt, &world.object_info) {
+    if !replace(&mut prompt, world) {
+        return Reply::text(500, "500 Internal Server Error\n\nServer got itself in trouble");
+    }
+    let targets = body["partial_execution_targets"].as_array().cloned();
+    match validation::check(&prompt, targets.as_deref(), &world.object_info) {
         Verdict::Refused { error, node_errors } => {
             Reply::json(400, &json!({"error": error, "node_errors": node_errors}))
         }
@@ -110,6 +134,24 @@ fn submit(world: &mut World, mut body: Value, shared: &Shared) -> Reply {
             Reply::json(200, &json!({"prompt_id": prompt_id, "number": whole(number), "node_errors": node_errors}))
         }
     }
+}
+
+/// Puts other node types in the place of those that are gone, by what `/api/node_replacements` answers. `false`: it fails.
+fn replace(prompt: &mut Value, world: &World) -> bool {
+    let Some((_, _, known)) = world.overrides.get("/node_replacements") else { return true };
+    let known: Value = serde_json::from_str(known).unwrap_or_default();
+    for node in prompt.as_object_mut().into_iter().flat_map(|nodes| nodes.values_mut()) {
+        let class = node["class_type"].as_str().unwrap_or_default();
+        let Some(new) = known[class][0]["new_node_id"].as_str().filter(|_| world.object_info.get(class).is_none())
+        else {
+            continue;
+        };
+        if node.get("_meta").is_none() {
+            return false;
+        }
+        node["class_type"] = json!(new);
+    }
+    true
 }
 
 fn queue(world: &World) -> Value {
@@ -149,7 +191,7 @@ fn change_history(world: &mut World, body: &Value) -> Reply {
 fn interrupt(world: &mut World, body: &Value) -> Reply {
     let named = body.get("prompt_id").and_then(Value::as_str);
     let ours = world.running.as_ref().is_some_and(|running| named.is_none_or(|id| id == running.prompt_id));
-    world.interrupted |= ours;
+    world.interrupted |= ours && !world.is_deaf;
     Reply::empty(200)
 }
 
@@ -182,7 +224,14 @@ fn saved_workflows(world: &World, request: &Request) -> Reply {
 }
 
 fn saved_workflow(world: &World, file: &str) -> Reply {
-    let file = unescape(file);
+    let mut file = if world.decodes_paths { file.to_owned() } else { unescape(file) };
+    if world.decodes_paths && file.contains('/') {
+        // Its route takes one segment.
+        return Reply::empty(404);
+    }
+    if file.contains('%') {
+        file = unescape(&file);
+    }
     match file.strip_prefix("workflows/").and_then(|path| world.workflows.get(path)) {
         Some(text) => Reply::typed(200, "application/json", text.clone().into_bytes()),
         None => Reply::empty(404),

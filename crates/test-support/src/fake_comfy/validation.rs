@@ -13,7 +13,7 @@ pub(super) enum Verdict {
 }
 
 /// Checks a graph.
-pub(super) fn check(prompt: &Value, object_info: &Value) -> Verdict {
+pub(super) fn check(prompt: &Value, targets: Option<&[Value]>, object_info: &Value) -> Verdict {
     let nodes = prompt.as_object().cloned().unwrap_or_default();
     let mut outputs = Vec::new();
     for (id, node) in &nodes {
@@ -23,7 +23,7 @@ pub(super) fn check(prompt: &Value, object_info: &Value) -> Verdict {
         let Some(known) = object_info.get(class) else {
             return invalid(&format!("Cannot execute because node {class} does not exist."), id);
         };
-        if known["output_node"] == true {
+        if known["output_node"] == true && targets.is_none_or(|targets| targets.contains(&json!(id))) {
             outputs.push(id.clone());
         }
     }

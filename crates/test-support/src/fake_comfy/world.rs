@@ -45,6 +45,8 @@ pub struct Seen {
     pub target: String,
     /// The body, where it is JSON.
     pub body: Value,
+    /// The header `Comfy-User`.
+    pub user: Option<String>,
 }
 
 /// One prompt in the queue.
@@ -70,6 +72,14 @@ pub(super) struct World {
     pub(super) fail_next: Option<String>,
     pub(super) seen: Vec<Seen>,
     pub(super) overrides: HashMap<String, (u16, String, String)>,
+    /// The value of `Authorization` that a proxy before it asks for.
+    pub(super) authorization: Option<String>,
+    /// A proxy before it decodes paths.
+    pub(super) decodes_paths: bool,
+    /// Every new WebSocket is refused.
+    pub(super) refuses_sockets: bool,
+    /// Nothing is interrupted.
+    pub(super) is_deaf: bool,
     /// Paths that begin so are answered later.
     pub(super) held_answers: Option<String>,
     pub(super) running: Option<Queued>,
@@ -100,6 +110,10 @@ impl Shared {
             fail_next: None,
             seen: Vec::new(),
             overrides: HashMap::new(),
+            authorization: None,
+            decodes_paths: false,
+            refuses_sockets: false,
+            is_deaf: false,
             held_answers: None,
             running: None,
             running_node: None,

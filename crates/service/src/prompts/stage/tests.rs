@@ -3,12 +3,10 @@
 
 use std::collections::HashSet;
 
-use comfy_client::{Queue, QueueRow};
-use proptest::{collection::vec, prelude::*};
-use serde_json::Value;
-
 use super::{Effect, End, MAX_ATTEMPTS, Stage, StageEvent, step};
 use crate::prompts::{Candidate, Plan, Wish};
+use comfy_client::{Queue, QueueRow};
+use proptest::{collection::vec, prelude::*};
 
 const PROMPTS: usize = 3;
 
@@ -247,8 +245,8 @@ impl World {
         let row = |(place, prompt): (usize, &usize)| QueueRow {
             number: place as f64,
             prompt_id: prompt.to_string(),
-            prompt: Value::Null,
-            extra_data: Value::Null,
+            node_types: Vec::new(),
+            client_id: None,
             outputs: Vec::new(),
         };
         let queue = Queue {

@@ -7,7 +7,7 @@ use super::{Courier, Stopped};
 use crate::{
     Error,
     prompts::{Candidate, End, Plan, PromptFailure, Stage, StageEvent, Wish, plain_end},
-    store::PromptRow,
+    store::{PromptRow, list_from_json},
 };
 
 /// How often a plan is made anew because ComfyUI was faster.
@@ -59,9 +59,10 @@ impl Courier {
         if !sent.is_some_and(|sent| sent.from != sent.to) {
             return Ok(None);
         }
-        let Some((graph, extra_data)) = self.prompts.store.prompt_graph(id).await? else { return Ok(None) };
-        let prompt: Map<String, Value> = serde_json::from_str(&graph).map_err(Error::internal)?;
-        let extra_data = extra_data.and_then(|text| serde_json::from_str::<Map<String, Value>>(&text).ok());
+        let Some(stored) = self.prompts.store.prompt_graph(id).await? else { return Ok(None) };
+        let prompt: Map<String, Value> = serde_json::from_str(&stored.graph).map_err(Error::internal)?;
+        let extra_data = stored.extra_data.and_then(|text| serde_json::from_str::<Map<String, Value>>(&text).ok());
+        let targets = stored.targets.as_deref().map(list_from_json);
         self.known_run(id).await?;
         self.last_number = self.last_number.max(number);
         let submission = Submission {
@@ -69,6 +70,7 @@ impl Courier {
             prompt_id: Some(id.to_owned()),
             number: Some(number),
             extra_data,
+            targets,
             prompt,
         };
         match self.prompts.comfy.client.submit(&submission).await {
@@ -134,8 +136,8 @@ fn row_of(id: &str, number: f64, submission: Submission) -> QueueRow {
     QueueRow {
         number,
         prompt_id: id.to_owned(),
-        prompt: Value::Object(submission.prompt),
-        extra_data: Value::Null,
+        node_types: Vec::new(),
+        client_id: submission.client_id,
         outputs: Vec::new(),
     }
 }

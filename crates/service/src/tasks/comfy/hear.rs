@@ -10,6 +10,7 @@ use crate::{
     Error,
     events::Event,
     prompts::{QueueFigures, Run, StageEvent, Step, StepKind, ToldEnd, WorkflowPreview},
+    system::ServiceState,
 };
 
 impl Courier {
@@ -19,13 +20,17 @@ impl Courier {
         match event {
             ComfyEvent::Connected => {
                 tracing::info!("the socket of ComfyUI is open");
+                self.prompts.comfy.link().opened();
                 self.begin_epoch();
                 // It may be another ComfyUI than before.
                 self.prompts.comfy.client.forget_object_info();
                 true
             }
             ComfyEvent::Disconnected { cause } => {
-                tracing::debug!(%cause, "the socket of ComfyUI is closed");
+                let comfyui_answers = self.prompts.comfy.last_seen().state == ServiceState::Running;
+                if self.prompts.comfy.link().closed(&cause, comfyui_answers) {
+                    tracing::warn!(%cause, "the socket of ComfyUI is closed: there is no progress and no preview");
+                }
                 self.begin_epoch();
                 true
             }

@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     Error,
+    comfy::{Patience, Socket},
     prompts::{PromptState, Prompts, QueueFigures},
     store::PromptRow,
 };
@@ -154,7 +155,20 @@ impl Courier {
         let rows = self.prompts.store.unfinished_prompts().await?;
         self.forget_the_ended(&rows, &queue);
         self.tell_figures(&rows, &queue).await?;
+        self.judge(&rows, &queue);
         Ok(())
+    }
+
+    /// Whether ComfyUI is stuck. Frames tell of our own prompts only, and only while the socket is open.
+    fn judge(&self, rows: &[PromptRow], queue: &Queue) {
+        let comfy = &self.prompts.comfy;
+        let running: Vec<&str> = queue.running.iter().map(|row| row.prompt_id.as_str()).collect();
+        let is_ours = rows.iter().any(|row| running.contains(&row.id.as_str()));
+        let is_open = comfy.link().socket() == Socket::Open;
+        let silent_for = self.heard.filter(|_| is_ours && is_open).map(|heard| heard.elapsed());
+        let patience =
+            Patience { interrupt: comfy.settings.interrupt_patience, silence: comfy.settings.silence_patience };
+        comfy.link().judge(&running, silent_for, patience);
     }
 
     /// The sooner the more there is to miss.
@@ -178,7 +192,7 @@ impl Courier {
                 let ours = rows.iter().find(|own| own.id == row.prompt_id).map(|own| own.kind.clone());
                 let kind = match ours {
                     Some(kind) => kind,
-                    None => self.prompts.kind_of(&row.prompt).await,
+                    None => self.prompts.kind_of(row).await,
                 };
                 Some((row.prompt_id.clone(), kind))
             }

@@ -8,10 +8,8 @@ use tokio::time::Instant;
 use super::{Courier, Stopped};
 use crate::{
     Error,
-    prompts::{
-        Effect, End, MAX_ATTEMPTS, PromptFailure, Run, Stage, StageEvent, ToldEnd, client_of, ended_by, plain_end,
-    },
-    store::{Advanced, PromptEnd, PromptInsert, PromptRow},
+    prompts::{Effect, End, MAX_ATTEMPTS, PromptFailure, Run, Stage, StageEvent, ToldEnd, ended_by, plain_end},
+    store::{Advanced, PromptEnd, PromptInsert, PromptRow, list_from_json},
 };
 
 /// Most prompts of other clients that are watched for their end.
@@ -45,13 +43,11 @@ impl Courier {
     async fn see(&mut self, id: &str, running: bool, pending: bool) -> Result<(), Stopped> {
         let event = if running { StageEvent::SeenRunning { duplicate: pending } } else { StageEvent::SeenPending };
         match self.prompts.advance(id, event).await?.and_then(|advanced| advanced.effect) {
-            None => {}
             Some(Effect::Remove) => self.remove(id).await?,
-            Some(Effect::Interrupt) => {
-                if self.interrupted.insert(id.to_owned()) {
-                    self.prompts.comfy.client.interrupt(Some(id)).await?;
-                }
+            Some(Effect::Interrupt) if self.interrupted.insert(id.to_owned()) => {
+                self.prompts.comfy.interrupt(id).await?;
             }
+            Some(Effect::Interrupt) | None => {}
         }
         Ok(())
     }
@@ -60,7 +56,7 @@ impl Courier {
     async fn remove_ended(&mut self, rows: &[PromptRow], queue: &Queue) -> Result<(), Stopped> {
         let name = self.prompts.store.socket_name().await?;
         let is_left_over = |row: &&comfy_client::QueueRow| {
-            client_of(row).as_deref() == Some(&*name) && !rows.iter().any(|own| own.id == row.prompt_id)
+            row.client_id.as_deref() == Some(&*name) && !rows.iter().any(|own| own.id == row.prompt_id)
         };
         for (row, running) in
             queue.running.iter().map(|row| (row, true)).chain(queue.pending.iter().map(|row| (row, false)))
@@ -82,12 +78,27 @@ impl Courier {
     /// It is not in the queue: the history knows, or nobody does.
     async fn absent(&mut self, row: &PromptRow) -> Result<(), Stopped> {
         let now = self.prompts.clock.now();
-        let told = match self.prompts.comfy.client.history(&row.id).await? {
-            Some(execution) => Some(ended_by(&execution, now)),
-            None => {
-                let runs = self.prompts.runs();
-                runs.get(&row.id).and_then(|run| Some(as_told(run.end.clone()?, run.outputs.clone(), now)))
+        let by_socket = || {
+            let runs = self.prompts.runs();
+            runs.get(&row.id).and_then(|run| Some(as_told(run.end.clone()?, run.outputs.clone(), now)))
+        };
+        let told = match self.prompts.comfy.client.history(&row.id).await {
+            Ok(Some(execution)) => {
+                if execution.outputs_are_cut {
+                    tracing::warn!(prompt = %row.id, "the outputs of a prompt are more than is kept; the rest is left out");
+                }
+                Some(ended_by(&execution, now))
             }
+            Ok(None) => by_socket(),
+            // Asking again brings the same, and nothing behind it would ever run.
+            Err(cause) if cause.is_unreadable() => {
+                let unknown = || {
+                    let words = format!("ComfyUI is done with it, but how it ended cannot be read: {cause}");
+                    plain_end(End::Failed, Some(PromptFailure::of(words)), now)
+                };
+                Some(by_socket().unwrap_or_else(unknown))
+            }
+            Err(cause) => return Err(cause.into()),
         };
         if let Some(end) = told {
             self.prompts.advance_with(&row.id, StageEvent::Finished(end.end), end).await?;
@@ -138,10 +149,11 @@ impl Courier {
         if self.prompts.runs().contains_key(id) {
             return Ok(());
         }
-        let Some((graph, _)) = self.prompts.store.prompt_graph(id).await? else { return Ok(()) };
-        let graph: Map<_, _> = serde_json::from_str(&graph).unwrap_or_default();
+        let Some(stored) = self.prompts.store.prompt_graph(id).await? else { return Ok(()) };
+        let graph: Map<_, _> = serde_json::from_str(&stored.graph).unwrap_or_default();
+        let targets = stored.targets.as_deref().map(list_from_json);
         let object_info = self.prompts.comfy.client.object_info().await.ok();
-        self.prompts.runs().insert(id.to_owned(), Run::new(&graph, object_info.as_deref()));
+        self.prompts.runs().insert(id.to_owned(), Run::new(&graph, targets.as_deref(), object_info.as_deref()));
         Ok(())
     }
 
@@ -155,9 +167,11 @@ impl Courier {
             let now = self.prompts.clock.now();
             let end = ended_by(&execution, now);
             let kept = PromptInsert {
-                kind: self.prompts.kind_of(&execution.row.prompt).await,
-                client_id: client_of(&execution.row),
-                graph: execution.row.prompt.to_string(),
+                kind: self.prompts.kind_of(&execution.row).await,
+                client_id: execution.row.client_id,
+                // Nobody runs it from here.
+                graph: "{}".to_owned(),
+                targets: None,
                 created_at: end.started_at.unwrap_or(now),
                 priority: 0,
                 workflow_id: None,

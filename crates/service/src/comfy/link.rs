@@ -1,0 +1,104 @@
+//! What is known of ComfyUI beside its answers: whether its socket is open, and whether it is stuck. Pure but for the clock of
+//! the runtime.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use tokio::time::Instant;
+
+/// ComfyUI's socket, through which progress and previews come.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Socket {
+    /// It was not tried yet.
+    #[default]
+    Untried,
+    /// It is open.
+    Open,
+    /// It is closed, or could not be opened.
+    Closed {
+        /// Why.
+        cause: String,
+    },
+}
+
+/// What is known of the connection. Cheap to clone.
+#[derive(Clone, Default)]
+pub(crate) struct Link(Arc<Mutex<Known>>);
+
+#[derive(Default)]
+struct Known {
+    socket: Socket,
+    /// The cause that the log has already.
+    logged: Option<String>,
+    /// Since when a prompt should stop.
+    interrupted: HashMap<String, Instant>,
+    stuck: Option<String>,
+}
+
+impl Link {
+    pub(crate) fn opened(&self) {
+        let mut known = self.known();
+        (known.socket, known.logged) = (Socket::Open, None);
+    }
+
+    /// `true` where the log should have it: ComfyUI answers otherwise, and this cause is news.
+    pub(crate) fn closed(&self, cause: &str, comfyui_answers: bool) -> bool {
+        let mut known = self.known();
+        known.socket = Socket::Closed { cause: cause.to_owned() };
+        let is_news = comfyui_answers && known.logged.as_deref() != Some(cause);
+        if is_news {
+            known.logged = Some(cause.to_owned());
+        }
+        is_news
+    }
+
+    pub(crate) fn socket(&self) -> Socket {
+        self.known().socket.clone()
+    }
+
+    pub(crate) fn interrupted(&self, prompt_id: &str) {
+        self.known().interrupted.entry(prompt_id.to_owned()).or_insert_with(Instant::now);
+    }
+
+    /// Why ComfyUI counts as stuck; `None` where it does not.
+    pub(crate) fn stuck(&self) -> Option<String> {
+        self.known().stuck.clone()
+    }
+
+    /// Judges whether it is stuck, by the prompts that run and by how long the one of ours among them has said nothing.
+    pub(crate) fn judge(&self, running: &[&str], silent_for: Option<Duration>, patience: Patience) {
+        let mut known = self.known();
+        known.interrupted.retain(|id, _| running.contains(&id.as_str()));
+        let ignored =
+            known.interrupted.values().map(Instant::elapsed).max().filter(|since| *since >= patience.interrupt);
+        let silent = silent_for.filter(|since| *since >= patience.silence);
+        let stuck = match (ignored, silent) {
+            (Some(since), _) => Some(format!(
+                "a prompt runs on though it was interrupted {} s ago; ComfyUI may have to be restarted",
+                since.as_secs()
+            )),
+            (None, Some(since)) => Some(format!("a prompt runs and has told nothing for {} s", since.as_secs())),
+            (None, None) => None,
+        };
+        match (&known.stuck, &stuck) {
+            (None, Some(words)) => tracing::warn!(cause = %words, "ComfyUI seems to be stuck"),
+            (Some(_), None) => tracing::info!("ComfyUI goes on"),
+            _ => {}
+        }
+        known.stuck = stuck;
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// After how long ComfyUI counts as stuck.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Patience {
+    pub(crate) interrupt: Duration,
+    pub(crate) silence: Duration,
+}
