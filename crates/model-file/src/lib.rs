@@ -13,6 +13,9 @@
 //! | `meter` | what one inspection may read and unpack in all, and when it stops |
 //! | `estimate` | how much video memory a set of weights is likely to need |
 
+/// Grows whenever the same bytes may be judged differently: what an earlier version said of a file is not remembered any more.
+pub const READER_VERSION: u32 = 2;
+
 mod archive;
 mod cursor;
 mod damage;

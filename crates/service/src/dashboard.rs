@@ -118,20 +118,12 @@ impl Dashboard {
         let index = index_over(settings, &store).await?;
         let access = Access::start(store.clone(), Arc::clone(&clock), settings).await?;
         let source_tokens = SourceTokens::start(settings, engine.clone(), Arc::clone(&clock));
-        let downloads = downloads_over(settings, engine, store.clone(), index.clone(), Arc::clone(&clock));
+        let downloads =
+            downloads_over(settings, engine, store.clone(), catalogue.clone(), index.clone(), Arc::clone(&clock));
         let presets = Presets { catalogue: catalogue.clone(), index: index.clone(), downloads: downloads.clone() };
-        let models = Models {
-            index,
-            catalogue: catalogue.clone(),
-            store: store.clone(),
-            clock: Arc::clone(&clock),
-            may_delete_extra: settings.extra_models.may_delete,
-            planning: Arc::clone(&downloads.planning),
-            reading: Arc::new(Semaphore::new(models::FILES_AT_ONCE)),
-            scanned: watch::Sender::new(false),
-        };
         let (bus, started_at) = (downloads.bus.clone(), clock.now());
         let jobs = jobs(bus.clone(), Arc::clone(&clock));
+        let models = models_over(settings, &downloads, jobs.clone());
         let (system, comfy) = (System::new(), Comfy::new(&settings.comfy)?);
         let logs = Logs::new(settings.logs.clone(), comfy.clone());
         let workflows = Workflows::new(&settings.workflows, comfy.clone(), presets.clone(), system.clone());
@@ -261,10 +253,28 @@ async fn index_over(settings: &Settings, store: &Store) -> Result<ModelIndex, Er
     Ok(ModelIndex::new(folder, extra, remembered))
 }
 
+fn models_over(settings: &Settings, downloads: &Downloads, jobs: Jobs) -> Models {
+    Models {
+        index: downloads.index.clone(),
+        catalogue: downloads.catalogue.clone(),
+        store: downloads.store.clone(),
+        clock: Arc::clone(&downloads.clock),
+        may_delete_extra: settings.extra_models.may_delete,
+        planning: Arc::clone(&downloads.planning),
+        reading: Arc::new(Semaphore::new(models::FILES_AT_ONCE)),
+        inspecting: Arc::new(Semaphore::new(models::FILES_AT_ONCE)),
+        scanning: Arc::default(),
+        scans_asked: Arc::default(),
+        jobs,
+        scanned: watch::Sender::new(false),
+    }
+}
+
 fn downloads_over(
     settings: &Settings,
     engine: Downloader,
     store: Store,
+    catalogue: Catalogue,
     index: ModelIndex,
     clock: Arc<dyn Clock>,
 ) -> Downloads {
@@ -276,6 +286,7 @@ fn downloads_over(
         planning: Arc::default(),
         store,
         engine,
+        catalogue,
         index,
         clock,
     }

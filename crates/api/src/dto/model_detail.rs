@@ -8,18 +8,6 @@ use utoipa::ToSchema;
 
 use super::models::Model;
 
-/// Whether loading a file would run code.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Safety {
-    /// It would not: all its imports are on the allow-list, and all readers agree about where its contents begin and end.
-    Clean,
-    /// It would: an import is known to do that.
-    Unsafe,
-    /// It cannot be said: an import is on no list, or readers may see different contents.
-    Unknown,
-}
-
 /// What the head of a file declares.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct ModelHeader {
@@ -49,8 +37,6 @@ pub struct ModelDetail {
     pub whole: Option<bool>,
     /// What is wrong with the structure.
     pub damage: Option<String>,
-    /// Whether loading it would run code, for formats that could.
-    pub safety: Option<Safety>,
     /// What loading it would import, or why that cannot be said.
     pub safety_reason: Option<String>,
     /// The name promises another format.
@@ -61,18 +47,16 @@ pub struct ModelDetail {
 
 impl From<view::ModelDetail> for ModelDetail {
     fn from(detail: view::ModelDetail) -> Self {
-        let (safety, safety_reason) = match detail.pickle {
-            None => (None, None),
-            Some(view::PickleVerdict::Clean) => (Some(Safety::Clean), None),
-            Some(view::PickleVerdict::Unsafe(imports)) => (Some(Safety::Unsafe), Some(imports.join(", "))),
-            Some(view::PickleVerdict::Unknown(reason)) => (Some(Safety::Unknown), Some(reason)),
+        let safety_reason = match detail.pickle {
+            None | Some(view::PickleVerdict::Clean) => None,
+            Some(view::PickleVerdict::Unsafe(imports)) => Some(imports.join(", ")),
+            Some(view::PickleVerdict::Unknown(reason)) => Some(reason),
         };
         Self {
             model: detail.view.into(),
             format: detail.format.as_str().to_owned(),
             whole: detail.whole,
             damage: detail.damage,
-            safety,
             safety_reason,
             wrong_format: detail.wrong_format,
             header: detail.header.as_ref().map(ModelHeader::from),

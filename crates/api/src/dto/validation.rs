@@ -50,7 +50,8 @@ pub struct Finding {
     pub path: String,
     /// What it is, as a sentence.
     pub error: String,
-    /// What it is: `missing`, `checksum_mismatch`, `damaged`, `unreadable`, `unsafe`, `unknown` or `wrong_format`.
+    /// What it is: `missing`, `checksum_mismatch`, `damaged`, `unreadable`, `unsafe`, `unknown`,
+    /// `wrong_format` or `odd_structure`.
     #[schema(example = "checksum_mismatch")]
     pub code: String,
     /// Where the damage is, if block checksums are kept of the file.
@@ -77,6 +78,9 @@ pub struct Validation {
     pub errors: Vec<Finding>,
     /// What is worth knowing.
     pub warnings: Vec<Finding>,
+    /// Files that were not read because the caller lacks the role `operate`, and of which nothing is remembered.
+    #[serde(default)]
+    pub unchecked: Vec<String>,
 }
 
 impl From<&models_view::ValidationReport> for Validation {
@@ -85,6 +89,7 @@ impl From<&models_view::ValidationReport> for Validation {
             validated: report.validated,
             errors: report.errors.iter().map(Finding::from).collect(),
             warnings: report.warnings.iter().map(Finding::from).collect(),
+            unchecked: report.unchecked.clone(),
         }
     }
 }
@@ -109,7 +114,7 @@ pub struct Job {
     /// Its id.
     #[schema(example = "job_123456")]
     pub id: String,
-    /// What it does: `validate_models` or `repair_models`.
+    /// What it does: `validate_models`.
     pub r#type: String,
     /// Where it stands.
     pub status: JobState,

@@ -2,7 +2,7 @@
 
 use actix_web::{
     HttpResponse, delete, get,
-    web::{Data, Json, Path},
+    web::{Data, Json, Path, ReqData},
 };
 use service::{Dashboard, page::Page};
 
@@ -12,32 +12,48 @@ use crate::dto::{
     page::PartQuery,
     validation::{Job, JobList, ValidateQuery, Validation},
 };
-use crate::error::ApiError;
+use crate::error::{ApiError, ErrorCode};
 use crate::extract::Query;
+use crate::middleware::authenticate::Asker;
+use crate::operations::Role;
 
 /// Validate models
 ///
 /// Holds files against the hashes that are known, reads their structure, and judges what loading them would import. What
 /// has not changed since the last time is not read again. Progress of a job comes as `job_progress` on the channel `system`.
+/// Reading files needs the role `operate`: without it the answer is what earlier validations found, and `unchecked` lists the rest.
+/// Of the same files one validation runs at a time, and whoever asks meanwhile gets that one.
 #[utoipa::path(
     tag = "models",
     params(ValidateQuery),
     responses(
         (status = 200, description = "What was found", body = Validation, example = json!(validation_example())),
         (status = 202, description = "With `background=true`: the job that finds it out", body = Job, example = json!(running_example())),
+        (status = 403, description = "`FORBIDDEN`: `force` and `background` need the role `operate`", body = ErrorEnvelope),
         (status = 404, description = "`PRESET_NOT_FOUND`", body = ErrorEnvelope),
+        (status = 409, description = "`CONFLICT`: too many jobs run, or the job was cancelled meanwhile", body = ErrorEnvelope),
     )
 )]
 #[get("/api/models/validate")]
 pub(super) async fn validate_models(
     dashboard: Data<Dashboard>,
+    asker: ReqData<Asker>,
     query: Query<ValidateQuery>,
 ) -> Result<HttpResponse, ApiError> {
     let preset = query.0.preset.as_deref().map(known_form).transpose()?;
     let background = query.0.background;
     let options = query.0.options(preset);
+    if asker.role() < Role::Operate {
+        if background || options.force {
+            let message =
+                "Reading model files needs the role operate; without force and background, earlier results are told";
+            return Err(ApiError::new(ErrorCode::Forbidden, message));
+        }
+        let report = dashboard.models.remembered_validation(options).await?;
+        return Ok(HttpResponse::Ok().json(Validation::from(&report)));
+    }
     if background {
-        let job = dashboard.models.validate_in_background(&dashboard.jobs, options).await?;
+        let job = dashboard.models.validate_in_background(options).await?;
         return Ok(HttpResponse::Accepted().json(Job::from(job)));
     }
     let report = dashboard.models.validate(options).await?;
@@ -96,7 +112,7 @@ fn validation_example() -> serde_json::Value {
             "path": "checkpoints/corrupt.safetensors", "error": "File checksum mismatch", "code": "checksum_mismatch",
             "damaged_blocks": [{"start": 16_777_216, "end": 20_971_520}]
         }],
-        "warnings": []
+        "warnings": [], "unchecked": []
     })
 }
 

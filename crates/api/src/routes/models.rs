@@ -29,7 +29,7 @@ use crate::extract::{Body, BodyOrQuery};
         "models": [{
             "path": "checkpoints/wan21.safetensors", "type": "checkpoints", "size_gb": 4.8,
             "size_bytes": 5153960755u64, "modified": "2026-02-15T10:00:00Z", "preset": "WAN_22_5B_TIV2", "sha256": null,
-            "extra_root": null
+            "integrity": {"state": "structure", "checked_at": null}, "safety": null, "extra_root": null
         }],
         "total": 42, "total_size_gb": 98.7, "total_size_bytes": 105978318029u64, "page": 1, "per_page": 20,
         "has_next": true, "has_prev": false
@@ -139,7 +139,8 @@ pub(super) async fn repair_models(
         (status = 200, description = "The file and what its own bytes say", body = ModelDetail, example = json!({
             "path": "checkpoints/wan21.safetensors", "type": "checkpoints", "size_gb": 4.8, "size_bytes": 5153960755u64,
             "modified": "2026-02-15T10:00:00Z", "preset": "WAN_22_5B_TIV2", "sha256": null, "extra_root": null, "format": "safetensors",
-            "whole": true, "damage": null, "safety": null, "safety_reason": null, "wrong_format": null,
+            "integrity": {"state": "structure", "checked_at": "2026-02-15T10:30:00Z"}, "safety": null,
+            "whole": true, "damage": null, "safety_reason": null, "wrong_format": null,
             "header": {
                 "tensors": 1095, "parameters": 4999784512u64, "dtypes": {"F16": 9999569024u64}, "metadata": {"format": "pt"},
                 "metadata_cut": false

@@ -31,6 +31,7 @@ use crate::{
     events::{Bus, Event},
     live::Live,
     models::ModelIndex,
+    presets::Catalogue,
     space::Space,
     store::{DownloadInsert, Existing, FileRecord, FileRow, Line, Step, Store, StoredDownload},
     tasks::blocking,
@@ -42,6 +43,8 @@ pub struct Downloads {
     pub(crate) store: Store,
     pub(crate) engine: Downloader,
     pub(crate) live: Live,
+    /// The registry in force, for what it says of files that are repaired.
+    pub(crate) catalogue: Catalogue,
     pub(crate) index: ModelIndex,
     pub(crate) space: Space,
     pub(crate) bus: Bus,

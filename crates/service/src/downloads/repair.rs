@@ -62,8 +62,9 @@ impl Downloads {
             Ok(confined) => confined,
             Err(refused) => return Ok(Err(refused.to_string())),
         };
-        let folder = self.index.folder().clone();
-        if blocking(move || folder.stamp(&confined)).await?.is_none() {
+        let (index, looked_at) = (self.index.clone(), confined.clone());
+        blocking(move || index.refresh([&looked_at])).await?;
+        if self.index.size(path).is_none() {
             return Ok(Err("there is no such file".to_owned()));
         }
         let busy = self.store.unfinished_downloads().await?;
@@ -74,6 +75,15 @@ impl Downloads {
         let Some((record, source)) = record.and_then(|record| Some((record.clone(), record.source?))) else {
             return Ok(Err("it did not arrive through this dashboard, so its checksums are not known".to_owned()));
         };
+        let named = self.index.expected_at(&confined, &self.catalogue.current());
+        let here = self.index.validated_hash(path);
+        if here.is_some() && [named.as_ref(), Some(&record.sha256)].contains(&here.as_ref()) {
+            return Ok(Err("its SHA-256 is the expected one: fetching it again would bring the same bytes".to_owned()));
+        }
+        if named.is_some_and(|named| named != record.sha256) {
+            let reason = "the registry asks for another content than the one that arrived; install its preset instead";
+            return Ok(Err(reason.to_owned()));
+        }
         let mut sources = self.store.sources_of_arrival(path).await?;
         if sources.is_empty() {
             sources.push(source);

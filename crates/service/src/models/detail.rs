@@ -1,11 +1,13 @@
 //! One model file, looked into: what its head declares, whether it is whole, whether loading it would run code.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
-use model_file::{Header, Kind, Structure, Verdict};
+use jiff::Timestamp;
+use model_file::{Header, Kind, Report, Structure, Verdict};
 use registry::ConfinedPath;
+use tokio_util::sync::CancellationToken;
 
-use super::{ModelIndex, ModelView, Models, extra::ExtraRoot};
+use super::{Integrity, ModelIndex, ModelView, Models, Safety, extra::ExtraRoot, integrity::Look};
 use crate::{Error, model_dir::ModelDir, tasks::blocking};
 
 /// A file and what its own bytes say.
@@ -101,12 +103,27 @@ impl Models {
         self.first_look().await;
         let place = self.place_of(path).ok_or_else(not_found)?;
         let name = place.name().to_owned();
+        let turn = Arc::clone(&self.inspecting).acquire_owned().await.map_err(Error::internal)?;
+        // Whoever waited for this may be gone before its end: nobody reads on for nobody.
+        let gone = CancellationToken::new();
+        let _ends_the_reading = gone.clone().drop_guard();
         let report = blocking(move || {
+            let _turn = turn;
             let file = place.open().ok()?;
-            Some(model_file::inspect(&file, place.relative.file_name()))
+            let relative = place.relative.clone();
+            Some((place, model_file::inspect_until(&file, relative.file_name(), &|| gone.is_cancelled())))
         });
-        let report = report.await?.ok_or_else(not_found)?.map_err(Error::internal)?;
-        let view = self.view(&name, &self.catalogue.current()).ok_or_else(not_found)?;
+        let (place, report) = report.await?.ok_or_else(not_found)?;
+        let report = report.map_err(Error::internal)?;
+        let look = look_of(&report, self.clock.now());
+        if let (None, Some((stamp, _))) = (&place.extra, self.index.seen(&name)) {
+            self.index.looked_into(&name, stamp, look);
+        }
+        let mut view = self.view(&name, &self.catalogue.current()).ok_or_else(not_found)?;
+        if place.extra.is_some() {
+            view.integrity = Integrity::of_structure(look.whole, Some(look.checked_at));
+            view.safety = look.safety;
+        }
         let damage = match &report.structure {
             Structure::Damaged { reason } => Some(reason.to_string()),
             Structure::Whole | Structure::NotJudged => None,
@@ -161,6 +178,15 @@ impl Place {
             }
         }
     }
+}
+
+fn look_of(report: &Report, checked_at: Timestamp) -> Look {
+    let whole = match report.structure {
+        Structure::Whole => Some(true),
+        Structure::Damaged { .. } => Some(false),
+        Structure::NotJudged => None,
+    };
+    Look { whole, safety: report.pickle.as_ref().map(Safety::of), checked_at }
 }
 
 /// Why a pickle is not clean, with the imports that are on no list.

@@ -9,6 +9,7 @@ use std::{
     sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
 };
 
+use jiff::Timestamp;
 use model_file::Weights;
 use registry::{ConfinedPath, ModelFile};
 
@@ -16,7 +17,10 @@ use crate::{
     downloads::address::{full_address, public_address},
     fits::{Expected, Fit, Structure, judge},
     model_dir::{ModelDir, Stamp},
-    models::extra::{ExtraFile, ExtraRoot},
+    models::{
+        extra::{ExtraFile, ExtraRoot},
+        integrity::{Integrity, IntegrityState, Look, Safety},
+    },
     store::{FileRecord, SourceFacts, ValidationRow},
 };
 use scan::ChangedWhileScanning;
@@ -43,8 +47,10 @@ struct Known {
     on_disk: BTreeMap<String, Seen>,
     extra: BTreeMap<String, ExtraFile>,
     records: HashMap<String, FileRecord>,
-    /// Hashes that a validation computed, and the state of the file that each is of.
-    validated: HashMap<String, (Stamp, String)>,
+    /// Hashes that a validation computed, the state of the file that each is of, and when it was read.
+    validated: HashMap<String, (Stamp, String, Timestamp)>,
+    /// What looks into files found, and the state of the file that each is of.
+    looks: HashMap<String, (Stamp, Look)>,
     facts: HashMap<String, SourceFacts>,
     changed: ChangedWhileScanning,
 }
@@ -71,12 +77,10 @@ impl ModelIndex {
     /// An index over `folder` that begins with what the database remembers. Nothing is seen before the first `rescan`.
     pub(crate) fn new(folder: ModelDir, extra: Vec<ExtraRoot>, remembered: Remembered) -> Self {
         let records = remembered.records.into_iter().map(|record| (record.path.clone(), record)).collect();
-        let validated = remembered
-            .validations
-            .into_values()
-            .filter(|row| !row.sha256.is_empty())
-            .map(|row| (row.path, (row.stamp, row.sha256)));
-        let known = Known { records, validated: validated.collect(), facts: remembered.facts, ..Known::default() };
+        let mut known = Known { records, facts: remembered.facts, ..Known::default() };
+        for row in remembered.validations.into_values() {
+            known.take_in(row);
+        }
         Self { folder, extra: extra.into(), known: Arc::new(RwLock::new(known)) }
     }
 
@@ -202,9 +206,41 @@ impl ModelIndex {
         known.records.insert(record.path.clone(), record);
     }
 
-    /// Takes in the hash of a file in this state.
-    pub(crate) fn validated(&self, path: &str, stamp: Stamp, sha256: &str) {
-        self.write().validated.insert(path.to_owned(), (stamp, sha256.to_owned()));
+    /// Takes in what a validation found.
+    pub(crate) fn validated(&self, row: ValidationRow) {
+        self.write().take_in(row);
+    }
+
+    /// Takes in what a look into a file in this state found.
+    pub(crate) fn looked_into(&self, path: &str, stamp: Stamp, look: Look) {
+        self.write().looks.insert(path.to_owned(), (stamp, look));
+    }
+
+    /// The hash with which a file arrived, whatever lies there now, and whether it was the expected one.
+    pub(crate) fn arrival(&self, path: &str) -> Option<FileRecord> {
+        self.read().records.get(path).cloned()
+    }
+
+    /// The hash that a validation computed of the file as it was last seen.
+    pub(crate) fn validated_hash(&self, path: &str) -> Option<String> {
+        let known = self.read();
+        let stamp = known.on_disk.get(path)?.stamp;
+        known.validated_at(path, stamp).map(|(sha256, _)| sha256.to_owned())
+    }
+
+    /// What is known of a file as last seen: `named` is the hash that the registry or a server names.
+    pub(crate) fn integrity(&self, path: &str, named: Option<&str>) -> (Integrity, Option<Safety>) {
+        let known = self.read();
+        let Some(seen) = known.on_disk.get(path) else { return (Integrity::of_structure(None, None), None) };
+        let look = known.looks.get(path).filter(|(at, _)| *at == seen.stamp).map(|(_, look)| look);
+        let by_hash = known.integrity_by_hash(path, seen.stamp, named);
+        let whole = look.and_then(|look| look.whole).or(match seen.structure {
+            Some(Structure::Whole(_)) => Some(true),
+            Some(Structure::Damaged) => Some(false),
+            Some(Structure::Silent) | None => None,
+        });
+        let integrity = by_hash.unwrap_or_else(|| Integrity::of_structure(whole, look.map(|look| look.checked_at)));
+        (integrity, look.and_then(|look| look.safety))
     }
 
     /// Takes in what a server said.
@@ -218,6 +254,7 @@ impl ModelIndex {
         known.on_disk.remove(path);
         known.records.remove(path);
         known.validated.remove(path);
+        known.looks.remove(path);
     }
 
     /// Takes out a file of another folder that was removed.
@@ -255,8 +292,40 @@ impl ModelIndex {
 impl Known {
     /// The hash of a file in this state: as it was validated, else as it arrived. A disk may lose bits and leave the stamp.
     fn sha256(&self, path: &str, stamp: Stamp) -> Option<&str> {
-        let validated = self.validated.get(path).filter(|(at, _)| *at == stamp).map(|(_, sha256)| sha256.as_str());
+        let validated = self.validated_at(path, stamp).map(|(sha256, _)| sha256);
         validated.or_else(|| self.record(path, stamp).map(|record| record.sha256.as_str()))
+    }
+
+    fn validated_at(&self, path: &str, stamp: Stamp) -> Option<(&str, Timestamp)> {
+        let row = self.validated.get(path).filter(|(at, ..)| *at == stamp);
+        row.map(|(_, sha256, checked_at)| (sha256.as_str(), *checked_at))
+    }
+
+    fn take_in(&mut self, row: ValidationRow) {
+        if row.reader == model_file::READER_VERSION {
+            let look = Look { whole: row.whole, safety: row.safety, checked_at: row.checked_at };
+            self.looks.insert(row.path.clone(), (row.stamp, look));
+        }
+        self.validated.insert(row.path, (row.stamp, row.sha256, row.checked_at));
+    }
+
+    /// `None` where no hash is known or none is expected.
+    fn integrity_by_hash(&self, path: &str, stamp: Stamp, named: Option<&str>) -> Option<Integrity> {
+        let validated = self.validated_at(path, stamp);
+        let unchanged = self.record(path, stamp);
+        let (here, checked_at) =
+            validated.or_else(|| unchanged.map(|record| (record.sha256.as_str(), record.recorded_at)))?;
+        let arrived = self.records.get(path);
+        // The hash of an arrival proves itself only when the file was read again, or was compared with a hash that was expected.
+        let proves = |record: &&FileRecord| validated.is_some() || record.verified;
+        let is_expected = named == Some(here) || arrived.filter(proves).is_some_and(|record| record.sha256 == here);
+        let is_another = named.is_some() || arrived.is_some_and(|record| record.sha256 != here);
+        let state = match (is_expected, is_another) {
+            (true, _) => IntegrityState::Verified,
+            (false, true) => IntegrityState::Damaged,
+            (false, false) => return None,
+        };
+        Some(Integrity { state, checked_at: Some(checked_at) })
     }
 
     fn record(&self, path: &str, stamp: Stamp) -> Option<&FileRecord> {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use registry::{Catalog, ConfinedPath, PresetId};
 
-use super::{ModelList, ModelQuery, ModelSort, ModelType, ModelView, Models, folder_of, index::Row};
+use super::{Integrity, ModelList, ModelQuery, ModelSort, ModelType, ModelView, Models, folder_of, index::Row};
 use crate::{
     Error,
     model_dir::Stamp,
@@ -103,10 +103,14 @@ impl Models {
                 modified: modified(file.stamp),
                 preset: None,
                 sha256: None,
+                integrity: Integrity::of_structure(None, None),
+                safety: None,
                 extra_root: Some(file.root.folder.to_path_buf()),
             });
         }
         let (stamp, sha256) = self.index.seen(path)?;
+        let named = ConfinedPath::parse(path).ok().and_then(|path| self.index.expected_at(&path, catalog));
+        let (integrity, safety) = self.index.integrity(path, named.as_deref());
         Some(ModelView {
             path: path.to_owned(),
             kind: folder_of(path).to_owned(),
@@ -114,6 +118,8 @@ impl Models {
             modified: modified(stamp),
             preset: self.owner(path, catalog),
             sha256,
+            integrity,
+            safety,
             extra_root: None,
         })
     }

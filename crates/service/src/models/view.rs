@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 use registry::PresetId;
 
+use super::{Integrity, Safety};
 use crate::page::{Order, Page, PageRequest};
 
 /// A file below the models folder.
@@ -22,6 +23,10 @@ pub struct ModelView {
     pub preset: Option<PresetId>,
     /// Its SHA-256 where we computed it and the file has not changed since.
     pub sha256: Option<String>,
+    /// Whether it is what it should be.
+    pub integrity: Integrity,
+    /// Whether loading it runs code; `None`: it is no pickle, or nobody has looked.
+    pub safety: Option<Safety>,
     /// The other folder that it lies in, of `extra_model_paths.yaml`; its path is whole then.
     pub extra_root: Option<PathBuf>,
 }

@@ -5,7 +5,11 @@ use std::collections::HashMap;
 use jiff::Timestamp;
 
 use super::{Store, integer, milliseconds, timestamp, unsigned};
-use crate::{Error, model_dir::Stamp, models::FindingCode};
+use crate::{
+    Error,
+    model_dir::Stamp,
+    models::{FindingCode, Safety},
+};
 
 /// What a look into a file found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,6 +19,11 @@ pub(crate) struct ValidationRow {
     pub sha256: String,
     /// What its own bytes say, hash aside.
     pub findings: Vec<(FindingCode, String)>,
+    /// Whether the structure accounts for every byte, for formats that say so.
+    pub whole: Option<bool>,
+    pub safety: Option<Safety>,
+    /// The version of the reader that found it.
+    pub reader: u32,
     pub checked_at: Timestamp,
 }
 
@@ -23,16 +32,21 @@ impl Store {
     pub(crate) async fn save_validation(&self, row: &ValidationRow) -> Result<(), Error> {
         let (size, inode, checked) = (integer(row.stamp.size), integer(row.stamp.inode), milliseconds(row.checked_at));
         let findings = to_json(&row.findings);
+        let safety = row.safety.map(Safety::as_str);
         sqlx::query!(
-            "INSERT OR REPLACE INTO validations (path, size_bytes, mtime_ns, inode, sha256, findings, checked_at)
-             VALUES (?, ?, ?, ?, ?, ?, ?)",
+            "INSERT OR REPLACE INTO validations
+                 (path, size_bytes, mtime_ns, inode, sha256, findings, checked_at, reader, whole, safety)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             row.path,
             size,
             row.stamp.mtime_ns,
             inode,
             row.sha256,
             findings,
-            checked
+            checked,
+            row.reader,
+            row.whole,
+            safety
         )
         .execute(&self.pool)
         .await?;
@@ -52,6 +66,9 @@ impl Store {
                     stamp,
                     sha256: row.sha256,
                     findings: from_json(&row.findings),
+                    whole: row.whole.map(|whole| whole != 0),
+                    safety: row.safety.as_deref().and_then(Safety::parse),
+                    reader: u32::try_from(row.reader).unwrap_or(0),
                     checked_at: timestamp(row.checked_at),
                 };
                 (row.path, found)

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use super::blocking;
 use crate::{Error, models::Models};
 
 /// Scans now and at every interval until the token is cancelled.
@@ -15,8 +14,7 @@ pub(crate) async fn run(models: Models, interval: Duration, stop: CancellationTo
         tokio::select! {
             () = stop.cancelled() => return Ok(()),
             _ = ticks.tick() => {
-                let models = models.clone();
-                blocking(move || models.look_at_everything()).await?;
+                models.rescan().await?;
             }
         }
     }

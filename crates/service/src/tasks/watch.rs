@@ -30,8 +30,8 @@ pub(crate) async fn run(models: Models, stop: CancellationToken) -> Result<(), E
         if stop.run_until_cancelled(tokio::time::sleep(GATHER)).await.is_none() {
             break;
         }
-        let (started, models) = (Instant::now(), models.clone());
-        let found = blocking(move || models.look_at_everything()).await?;
+        let started = Instant::now();
+        let found = models.rescan().await?;
         tracing::debug!(added = found.added, removed = found.removed, "the models folder changed and was looked at");
         let _ = stop.run_until_cancelled(tokio::time::sleep(started.elapsed() * REST)).await;
     }

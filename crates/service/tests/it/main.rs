@@ -11,4 +11,5 @@ mod odd_files;
 mod restarts;
 mod sharing;
 mod updates;
+mod validation;
 mod world;

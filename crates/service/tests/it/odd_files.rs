@@ -78,8 +78,8 @@ async fn a_job_that_is_cancelled_says_so_once() {
     place_endless(&world, "vae/endless.bin");
     let running = world.start().await;
     let mut events = running.dashboard.bus.subscribe();
-    let (models, jobs) = (running.dashboard.models.clone(), running.dashboard.jobs.clone());
-    let job = models.validate_in_background(&jobs, ValidateOptions::default()).await.unwrap();
+    let (models, jobs) = (&running.dashboard.models, running.dashboard.jobs.clone());
+    let job = models.validate_in_background(ValidateOptions::default()).await.unwrap();
     let endless = world.path("vae/endless.bin").canonicalize().unwrap();
     until(|| opened(&endless) > 0).await;
     for _ in 0..3 {

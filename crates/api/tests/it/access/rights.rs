@@ -241,3 +241,29 @@ async fn who_follows_the_log_hears_no_more_of_it_when_their_key_is_revoked() {
     let to_its_end = async { while log.chunk().await.unwrap().is_some() {} };
     tokio::time::timeout(PATIENCE, to_its_end).await.expect("it ends in time");
 }
+
+/// Reading a library takes hours of a disk: it needs the role to operate. Others are told what is known.
+#[tokio::test(flavor = "multi_thread")]
+async fn readers_are_told_what_is_known_and_have_nothing_read() {
+    let world = unlimited();
+    std::fs::create_dir_all(world.model("loras")).unwrap();
+    std::fs::write(world.model("loras/plain.pkl"), b"\x80\x02}.").unwrap();
+    let server = world.serve().await;
+    let everybody = everybody(&world, &server).await;
+    let validate = async |role: Role, query: &str| {
+        let (.., proof) = everybody.iter().find(|(_, has, _)| *has == Some(role)).unwrap();
+        let request = server.client.get(server.url(&format!("/api/models/validate?{query}")));
+        let answer = proof.on(request).send().await.unwrap();
+        (answer.status().as_u16(), answer.json::<Value>().await.unwrap())
+    };
+    for query in ["force=true", "background=true"] {
+        let (status, refused) = validate(Role::Read, query).await;
+        assert_eq!((status, &refused["error"]["code"]), (403, &json!("FORBIDDEN")), "{query}");
+    }
+    let (status, known) = validate(Role::Read, "").await;
+    assert_eq!((status, &known["validated"], &known["unchecked"]), (200, &json!(0), &json!(["loras/plain.pkl"])));
+    let (status, read) = validate(Role::Operate, "").await;
+    assert_eq!((status, &read["validated"], &read["unchecked"]), (200, &json!(1), &json!([])));
+    let (_, known) = validate(Role::Read, "").await;
+    assert_eq!((&known["validated"], &known["unchecked"]), (&json!(1), &json!([])));
+}

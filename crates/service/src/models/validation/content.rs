@@ -7,7 +7,10 @@ use registry::ConfinedPath;
 use sha2::{Digest, Sha256};
 
 use super::{FindingCode, Watch};
-use crate::{model_dir::ModelDir, models::detail::with_imports};
+use crate::{
+    model_dir::ModelDir,
+    models::{Safety, detail::with_imports},
+};
 
 /// Bytes that are read at once.
 const CHUNK: usize = 1 << 20;
@@ -16,24 +19,36 @@ const CHUNK: usize = 1 << 20;
 pub(super) struct Content {
     pub(super) sha256: String,
     pub(super) findings: Vec<(FindingCode, String)>,
+    pub(super) whole: Option<bool>,
+    pub(super) safety: Option<Safety>,
 }
 
-/// Reads the file. `None` when the validation was ended meanwhile; a file that cannot be read is a finding.
-pub(super) fn read(folder: &ModelDir, path: &ConfinedPath, watch: &Watch) -> Option<Content> {
-    let read = || -> io::Result<Option<Content>> {
-        let file = folder.open_file(path)?;
-        let Some(sha256) = hash(&file, path, watch)? else { return Ok(None) };
-        let report = model_file::inspect(&file, path.file_name()).map_err(io::Error::other)?;
-        let mut findings = findings_of(&report);
-        if matches!(report.kind, Kind::TorchZip | Kind::Zip) && report.structure == Structure::Whole {
-            findings.extend(damaged_member(&file, watch)?);
-        }
-        Ok(Some(Content { sha256, findings }))
+/// Reads the file. `None` when the validation was ended meanwhile.
+pub(super) fn read(folder: &ModelDir, path: &ConfinedPath, watch: &Watch) -> io::Result<Option<Content>> {
+    let file = folder.open_file(path)?;
+    let Some(sha256) = hash(&file, path, watch)? else { return Ok(None) };
+    let report = match model_file::inspect_until(&file, path.file_name(), &|| watch.cancel.is_cancelled()) {
+        Ok(report) => report,
+        Err(model_file::Error::Stopped) => return Ok(None),
+        Err(model_file::Error::Read(cause)) => return Err(cause),
     };
-    read().unwrap_or_else(|cause| {
-        let finding = (FindingCode::Unreadable, format!("The file could not be read: {cause}"));
-        Some(Content { sha256: String::new(), findings: vec![finding] })
-    })
+    let mut findings = findings_of(&report);
+    let mut whole = match report.structure {
+        Structure::Whole => Some(true),
+        Structure::Damaged { .. } => Some(false),
+        Structure::NotJudged => None,
+    };
+    if matches!(report.kind, Kind::TorchZip | Kind::Zip) && report.structure == Structure::Whole {
+        match damaged_member(&file, watch)? {
+            ControlFlow::Break(()) => return Ok(None),
+            ControlFlow::Continue(None) => {}
+            ControlFlow::Continue(Some(finding)) => {
+                whole = Some(false);
+                findings.push(finding);
+            }
+        }
+    }
+    Ok(Some(Content { sha256, findings, whole, safety: report.pickle.as_ref().map(Safety::of) }))
 }
 
 /// The byte ranges, end excluded, of blocks whose CRC-32 is not the one that was kept of a file of `size` bytes.
@@ -93,11 +108,12 @@ fn hash(file: &File, path: &ConfinedPath, watch: &Watch) -> io::Result<Option<St
     }
 }
 
-fn damaged_member(file: &File, watch: &Watch) -> io::Result<Option<(FindingCode, String)>> {
+fn damaged_member(file: &File, watch: &Watch) -> io::Result<ControlFlow<(), Option<(FindingCode, String)>>> {
     let mut go_on = |_| if watch.cancel.is_cancelled() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
     Ok(match model_file::check_zip_contents(file, &mut go_on).map_err(io::Error::other)? {
-        Contents::Damaged { reason } => Some((FindingCode::Damaged, reason.to_string())),
-        _ => None,
+        Contents::Stopped => ControlFlow::Break(()),
+        Contents::Damaged { reason } => ControlFlow::Continue(Some((FindingCode::Damaged, reason.to_string()))),
+        Contents::Intact | Contents::NotJudged => ControlFlow::Continue(None),
     })
 }
 

@@ -11,16 +11,18 @@ pub enum FindingCode {
     Damaged,
     /// It could not be read.
     Unreadable,
-    /// Loading it would run code that is not on the allow-list.
+    /// Loading it would run code.
     UnsafePickle,
     /// It cannot be said whether loading it would run code.
     UnknownPickle,
     /// It is of another format than its name says.
     WrongFormat,
+    /// Its structure does not account for its bytes, but they are the expected ones.
+    OddStructure,
 }
 
 impl FindingCode {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 8] = [
         Self::Missing,
         Self::ChecksumMismatch,
         Self::Damaged,
@@ -28,6 +30,7 @@ impl FindingCode {
         Self::UnsafePickle,
         Self::UnknownPickle,
         Self::WrongFormat,
+        Self::OddStructure,
     ];
 
     /// The word for it.
@@ -40,6 +43,7 @@ impl FindingCode {
             Self::UnsafePickle => "unsafe",
             Self::UnknownPickle => "unknown",
             Self::WrongFormat => "wrong_format",
+            Self::OddStructure => "odd_structure",
         }
     }
 
@@ -49,7 +53,7 @@ impl FindingCode {
 
     /// An error makes a file unfit for use; the others are worth knowing.
     pub fn is_error(self) -> bool {
-        !matches!(self, Self::UnknownPickle | Self::WrongFormat)
+        !matches!(self, Self::UnknownPickle | Self::WrongFormat | Self::OddStructure)
     }
 }
 
@@ -69,6 +73,24 @@ pub struct Finding {
 impl Finding {
     pub(super) fn new(path: &str, code: FindingCode, message: String) -> Self {
         Self { path: path.to_owned(), code, message, damaged: Vec::new() }
+    }
+
+    pub(super) fn unreadable(path: &str, cause: &std::io::Error) -> Self {
+        Self::new(path, FindingCode::Unreadable, format!("The file could not be read: {cause}"))
+    }
+
+    /// What is said of a structure that is odd, of a file whose SHA-256 is the expected one.
+    pub(super) fn if_expected(self) -> Self {
+        match self.code {
+            FindingCode::Damaged => {
+                let message = format!(
+                    "Its SHA-256 is the expected one, so these are the publisher's own bytes, though {}",
+                    self.message
+                );
+                Self { code: FindingCode::OddStructure, message, ..self }
+            }
+            _ => self,
+        }
     }
 
     pub(super) fn missing(path: &str) -> Self {
@@ -95,11 +117,13 @@ pub struct ValidationReport {
     pub errors: Vec<Finding>,
     /// What is worth knowing.
     pub warnings: Vec<Finding>,
+    /// Files that were not read, for one who may not have them read.
+    pub unchecked: Vec<String>,
 }
 
 impl ValidationReport {
     pub(super) fn new(validated: u64, findings: Vec<Finding>) -> Self {
         let (errors, warnings) = findings.into_iter().partition(|finding| finding.code.is_error());
-        Self { validated, errors, warnings }
+        Self { validated, errors, warnings, unchecked: Vec::new() }
     }
 }
