@@ -7,6 +7,7 @@ mod dev;
 mod fuzz;
 mod nightly;
 mod openapi;
+mod pickle_differential;
 mod screenshot;
 mod tidy;
 mod torture;
@@ -68,6 +69,9 @@ enum Task {
     Fuzz(fuzz::Options),
     /// Torture with every call and many seeds, then every fuzz target. Takes hours.
     Nightly(nightly::Options),
+    /// Compare the judge of pickles with CPython, torch, picklescan and fickling on a corpus that is made for it. Takes minutes, and
+    /// installs Python packages under target/.
+    PickleDifferential(pickle_differential::Options),
     /// Record new migrations in migrations/checksums.txt; recorded ones can no longer change.
     Migrations,
 }
@@ -95,6 +99,7 @@ fn start(task: Task) -> Result<()> {
         Task::Torture(options) => torture::torture(&workspace, &options),
         Task::Fuzz(options) => fuzz::search(&workspace, &options),
         Task::Nightly(options) => nightly::run(&workspace, &options),
+        Task::PickleDifferential(options) => pickle_differential::compare(&workspace, &options),
         Task::Migrations => tidy::migrations::record(&workspace.root),
     }
 }
