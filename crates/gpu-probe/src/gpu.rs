@@ -5,6 +5,8 @@
 pub enum Source {
     /// The NVIDIA driver, asked just now.
     Driver,
+    /// ComfyUI, which computes on it.
+    Comfyui,
     /// The owner's setting; nothing was measured.
     Setting,
 }

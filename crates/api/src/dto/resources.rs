@@ -76,7 +76,7 @@ pub struct GpuDevice {
     pub uuid: Option<String>,
     /// The version of the driver.
     pub driver_version: Option<String>,
-    /// Who says that it is there: `driver`, or `setting` for `GPU_VRAM_GB`.
+    /// Who says that it is there: `driver`, `comfyui` where only it can say, or `setting` for `GPU_VRAM_GB`.
     #[schema(example = "driver")]
     pub source: String,
 }
@@ -98,6 +98,7 @@ impl From<&Gpu> for GpuDevice {
             driver_version: gpu.driver_version.clone(),
             source: match gpu.source {
                 GpuSource::Driver => "driver",
+                GpuSource::Comfyui => "comfyui",
                 GpuSource::Setting => "setting",
             }
             .to_owned(),

@@ -143,7 +143,7 @@ async fn where_no_driver_answers_comfyui_says_what_it_computes_on() {
         settings.gpu_vram_gb = Some(3.0);
     })
     .await;
-    let measured = |resources: &Value| resources["gpu"]["devices"][0]["source"] == "driver";
+    let measured = |resources: &Value| resources["gpu"]["devices"][0]["source"] == "comfyui";
     let resources = until(&server, "/api/system/resources", measured).await;
     let card = &resources["gpu"]["devices"][0];
     assert_eq!((&card["name"], &card["memory_used_gb"]), (&json!("AMD Radeon RX 7900 XTX"), &json!(4.0)));

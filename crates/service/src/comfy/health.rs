@@ -114,7 +114,7 @@ fn gpu_of(at: usize, device: &Device) -> Gpu {
         temperature_c: None,
         mig: false,
         driver_version: None,
-        source: Source::Driver,
+        source: Source::Comfyui,
     }
 }
 
