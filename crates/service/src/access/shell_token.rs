@@ -9,7 +9,7 @@ use std::{
 use tokio_util::sync::CancellationToken;
 
 use super::{Access, private_file, secret};
-use crate::{Error, store::SecretHash, tasks::blocking};
+use crate::{Error, own_file, store::SecretHash, tasks::blocking};
 
 /// The file, beside the database.
 const FILE_NAME: &str = "cli.token";
@@ -35,7 +35,7 @@ impl ShellToken {
 
     /// Takes the file away, unless another server has put its own in its place.
     fn remove(&self) {
-        let is_ours = fs::read_to_string(&self.path).is_ok_and(|text| secret::hash_of(&text) == self.hash);
+        let is_ours = own_file::read_text(&self.path).is_ok_and(|text| secret::hash_of(&text) == self.hash);
         if is_ours && let Err(cause) = fs::remove_file(&self.path) {
             tracing::warn!(path = %self.path.display(), %cause, "the token of the shell could not be removed");
         }
@@ -44,7 +44,7 @@ impl ShellToken {
 
 /// The token of the server that runs on this database; `None` where none runs.
 pub fn read_shell_token(database: &Path) -> io::Result<Option<String>> {
-    match fs::read_to_string(path_beside(database)) {
+    match own_file::read_text(&path_beside(database)) {
         Ok(text) => Ok(Some(text)),
         Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(cause) => Err(cause),

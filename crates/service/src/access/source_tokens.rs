@@ -3,7 +3,7 @@
 
 use std::{
     collections::BTreeMap,
-    fs, io,
+    io,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::private_file;
-use crate::{Clock, Error, Settings, tasks::blocking};
+use crate::{Clock, Error, Settings, own_file, tasks::blocking};
 
 const FILE_NAME: &str = "source-tokens.json";
 
@@ -179,7 +179,7 @@ impl SourceTokens {
 }
 
 fn read(path: &Path) -> io::Result<Stored> {
-    match fs::read(path) {
+    match own_file::read(path) {
         Ok(content) => serde_json::from_slice(&content).map_err(io::Error::other),
         Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok(Stored::new()),
         Err(cause) => Err(cause),
