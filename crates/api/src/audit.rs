@@ -1,10 +1,11 @@
 //! What goes into the audit trail: what somebody known did or was refused, over REST or the socket, and every login that was
-//! tried. Refusals of nobody, and of those who ask too often, are in the log only: a flood of them would wash the trail away.
+//! tried. Refusals of nobody, and of those who ask too often, are in the log only; the others were counted before, and have a
+//! quota of their own.
 
 use actix_web::http::StatusCode;
 use service::{
     Dashboard,
-    access::{NewAuditRecord, Outcome},
+    access::{AuditClass, NewAuditRecord, Outcome},
 };
 
 use crate::middleware::authenticate::Asker;
@@ -16,13 +17,14 @@ pub(crate) async fn note(dashboard: &Dashboard, asker: &Asker, operation: &str, 
     if !is_somebody || status == StatusCode::TOO_MANY_REQUESTS {
         return;
     }
-    let outcome = match status {
-        status if status.is_server_error() => Outcome::Failed,
-        status if status.is_client_error() => Outcome::Refused,
-        _ => Outcome::Done,
+    let (outcome, class) = match status {
+        status if status.is_server_error() => (Outcome::Failed, AuditClass::Failure),
+        StatusCode::UNAUTHORIZED if operation == LOG_IN => (Outcome::Refused, AuditClass::Login),
+        status if status.is_client_error() => (Outcome::Refused, AuditClass::Refusal),
+        _ => (Outcome::Done, AuditClass::Change),
     };
     let line = NewAuditRecord::new(asker.identity.as_ref(), asker.address, operation, target, outcome);
-    if let Err(cause) = dashboard.access.record(&line).await {
+    if let Err(cause) = dashboard.access.record(&line, class).await {
         tracing::error!(operation, error = %cause, "a line of the audit trail could not be written");
     }
 }

@@ -113,6 +113,9 @@ impl From<service::Error> for ApiError {
             Cause::DatabaseFull => {
                 failure(ErrorCode::InsufficientStorage).with("needed_bytes", DATABASE_PAGE).with("available_bytes", 0)
             }
+            Cause::DatabaseLocked(cause) => {
+                Self { cause: Some(cause), ..failure(ErrorCode::DatabaseLocked).with_header(header::RETRY_AFTER, "1") }
+            }
             Cause::DatabaseUnusable { .. } => Self::internal(message),
             Cause::Internal(cause) => Self::internal(cause),
         }

@@ -41,6 +41,8 @@ pub enum ErrorCode {
     InternalError,
     /// The registry could not be read.
     RegistryUnavailable,
+    /// Another process holds a lock on the database.
+    DatabaseLocked,
     /// ComfyUI does not answer.
     ComfyuiUnavailable,
     /// Not enough room on the disk.
@@ -51,7 +53,7 @@ pub enum ErrorCode {
 
 impl ErrorCode {
     /// Every code, for documents and tests.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::InvalidRequest,
         Self::InvalidWorkflow,
         Self::Unauthorized,
@@ -70,6 +72,7 @@ impl ErrorCode {
         Self::DownloadFailed,
         Self::InternalError,
         Self::RegistryUnavailable,
+        Self::DatabaseLocked,
         Self::ComfyuiUnavailable,
         Self::InsufficientStorage,
         Self::QueueFull,
@@ -96,6 +99,7 @@ impl ErrorCode {
             Self::DownloadFailed => ("DOWNLOAD_FAILED", 500),
             Self::InternalError => ("INTERNAL_ERROR", 500),
             Self::RegistryUnavailable => ("REGISTRY_UNAVAILABLE", 502),
+            Self::DatabaseLocked => ("DATABASE_LOCKED", 503),
             Self::ComfyuiUnavailable => ("COMFYUI_UNAVAILABLE", 503),
             Self::InsufficientStorage => ("INSUFFICIENT_STORAGE", 507),
             Self::QueueFull => ("QUEUE_FULL", 507),

@@ -1,6 +1,9 @@
 //! The facade: the bundle of what the service can do, and how it is put together. No method here sees all state.
 
-use std::sync::Arc;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use downloader::Downloader;
 use jiff::Timestamp;
@@ -69,6 +72,8 @@ pub struct Dashboard {
     store: Store,
     clock: Arc<dyn Clock>,
     started_at: Timestamp,
+    /// For the uptime, which no change of the wall clock moves.
+    started: Instant,
 }
 
 impl Dashboard {
@@ -154,6 +159,7 @@ impl Dashboard {
             store,
             clock,
             started_at,
+            started: Instant::now(),
         })
     }
 
@@ -194,6 +200,11 @@ impl Dashboard {
     /// When the service started.
     pub fn started_at(&self) -> Timestamp {
         self.started_at
+    }
+
+    /// How long the service has run. Setting the clock does not change it.
+    pub fn uptime(&self) -> Duration {
+        self.started.elapsed()
     }
 
     /// The present time, by the service's clock.

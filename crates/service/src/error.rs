@@ -6,6 +6,8 @@ use comfy_client::Fault;
 use registry::PresetId;
 use serde_json::Value;
 
+use crate::store::is_busy;
+
 /// What kind of thing was asked for and is not there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Resource {
@@ -145,6 +147,9 @@ pub enum Error {
     /// The disk that holds the database has no room for what was to be kept.
     #[error("The disk that holds the database is full; make room and ask again")]
     DatabaseFull,
+    /// Another process holds a lock on the database.
+    #[error("The database is locked by another process; try again")]
+    DatabaseLocked(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// A fault of ours or of the machine: the cause is for the log only.
     #[error("internal error")]
     Internal(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -187,7 +192,13 @@ const SQLITE_FULL: &str = "13";
 impl From<sqlx::Error> for Error {
     fn from(cause: sqlx::Error) -> Self {
         let code = cause.as_database_error().and_then(sqlx::error::DatabaseError::code);
-        if code.as_deref() == Some(SQLITE_FULL) { Self::DatabaseFull } else { Self::internal(cause) }
+        if code.as_deref() == Some(SQLITE_FULL) {
+            Self::DatabaseFull
+        } else if is_busy(&cause) {
+            Self::DatabaseLocked(Box::new(cause))
+        } else {
+            Self::internal(cause)
+        }
     }
 }
 

@@ -19,6 +19,7 @@ pub mod logs;
 mod model_dir;
 pub mod models;
 pub mod outputs;
+pub mod own_file;
 pub mod page;
 pub mod presets;
 pub mod prompts;
@@ -31,6 +32,7 @@ mod supervisor;
 pub mod system;
 mod tasks;
 mod tenancy;
+pub mod text;
 pub mod workflows;
 
 pub use clock::{Clock, ManualClock, SystemClock};

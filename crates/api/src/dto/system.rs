@@ -1,5 +1,7 @@
 //! The machine as JSON: what runs, and what is used of it. What nobody could read is `null`.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use service::storage::Filesystem;
@@ -84,10 +86,10 @@ pub struct SystemStatus {
 
 impl SystemStatus {
     /// The status by a sample, of a server that started then.
-    pub fn new(sample: &view::Sample, started_at: Timestamp, now: Timestamp) -> Self {
+    pub fn new(sample: &view::Sample, started_at: Timestamp, uptime: Duration) -> Self {
         Self {
             status: sample.dashboard().into(),
-            uptime: u64::try_from(now.duration_since(started_at).as_secs()).unwrap_or(0),
+            uptime: uptime.as_secs(),
             services: Services {
                 dashboard: sample.dashboard().into(),
                 comfyui: sample.comfyui.into(),

@@ -37,7 +37,7 @@ use crate::ws::{Hub, SocketPace};
 #[get("/api/system/status")]
 pub(super) async fn system_status(dashboard: Data<Dashboard>) -> Json<SystemStatus> {
     let sample = dashboard.system.sample().await;
-    Json(SystemStatus::new(&sample, dashboard.started_at(), dashboard.now()))
+    Json(SystemStatus::new(&sample, dashboard.started_at(), dashboard.uptime()))
 }
 
 /// Show what fills the disk

@@ -185,3 +185,15 @@ async fn the_program_itself_opens_the_driver_where_the_loader_finds_it() {
     assert_eq!(resources["gpu"]["count"], 2, "{resources}");
     assert_eq!(resources["gpu"]["devices"][1]["temperature_c"], json!(41.0));
 }
+
+/// The uptime is what has passed, whatever somebody does to the clock.
+#[tokio::test(flavor = "multi_thread")]
+async fn uptime_does_not_follow_the_wall_clock() {
+    let clock = service::ManualClock::at(1_767_225_600_000);
+    let server = World::new().serve_at(clock.clone(), |_| {}).await;
+    for step in [-3_600_000, 36_000_000] {
+        clock.advance(step);
+        let uptime = server.get("/api/system/status").await["uptime"].as_u64().unwrap();
+        assert!(uptime < 600, "{uptime}");
+    }
+}

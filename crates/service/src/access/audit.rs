@@ -1,5 +1,5 @@
-//! Who did what: a line for each operation that changes something, and for each login. The trail is bounded; the oldest
-//! lines make room.
+//! Who did what: a line for each operation that changes something, and for each login. The trail is bounded by class, so that
+//! lines which anybody can cause never push out those that matter.
 
 use std::net::IpAddr;
 
@@ -10,9 +10,6 @@ use crate::{
     Error,
     page::{Page, PageRequest},
 };
-
-/// How many lines are kept, in some 20 MB at most.
-const MOST_LINES: i64 = 50_000;
 
 /// A target is cut after so many characters: it is what a request named, of any length.
 const LONGEST_TARGET: usize = 300;
@@ -26,6 +23,60 @@ pub enum Outcome {
     Refused,
     /// It failed.
     Failed,
+}
+
+/// What a line of the trail is worth. Each class has a quota of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AuditClass {
+    /// Something was changed, or somebody logged in.
+    Change,
+    /// A password was tried and was wrong.
+    Login,
+    /// An operation failed.
+    Failure,
+    /// An operation was refused.
+    Refusal,
+}
+
+/// How many lines of each class are kept: 50,000 in all by default, in some 20 MB at most.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AuditQuotas {
+    /// Changes and successful logins.
+    pub changes: u32,
+    /// Wrong passwords.
+    pub logins: u32,
+    /// Operations that failed.
+    pub failures: u32,
+    /// Operations that were refused.
+    pub refusals: u32,
+}
+
+impl Default for AuditQuotas {
+    fn default() -> Self {
+        Self { changes: 30_000, logins: 5_000, failures: 5_000, refusals: 10_000 }
+    }
+}
+
+impl AuditQuotas {
+    fn of(self, class: AuditClass) -> i64 {
+        i64::from(match class {
+            AuditClass::Change => self.changes,
+            AuditClass::Login => self.logins,
+            AuditClass::Failure => self.failures,
+            AuditClass::Refusal => self.refusals,
+        })
+    }
+}
+
+impl AuditClass {
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Change => "change",
+            Self::Login => "login",
+            Self::Failure => "failure",
+            Self::Refusal => "refusal",
+        }
+    }
 }
 
 /// A line that is to be written.
@@ -89,9 +140,9 @@ impl NewAuditRecord {
 }
 
 impl Access {
-    /// Adds a line to the trail.
-    pub async fn record(&self, line: &NewAuditRecord) -> Result<(), Error> {
-        self.store.insert_audit_record(line, MOST_LINES, self.clock.now()).await
+    /// Adds a line to the trail; the oldest one of its class makes room.
+    pub async fn record(&self, line: &NewAuditRecord, class: AuditClass) -> Result<(), Error> {
+        self.store.insert_audit_record(line, class, self.audit_quotas.of(class), self.clock.now()).await
     }
 
     /// A page of the trail, the latest line first.

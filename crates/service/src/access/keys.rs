@@ -4,7 +4,7 @@ use downloader::Secret;
 use jiff::{SignedDuration, Timestamp};
 
 use super::{Access, Role, note, secret};
-use crate::{Error, Resource, ids::new_key_id, store::StoredKey};
+use crate::{Error, Resource, ids::new_key_id, store::StoredKey, text};
 
 /// How every key begins, for scanners of leaked secrets.
 pub const KEY_PREFIX: &str = "cdk_";
@@ -51,8 +51,10 @@ impl Access {
     /// Makes a key. The secret is never to be had again.
     pub async fn generate_key(&self, new: NewKey) -> Result<(Secret, KeyView), Error> {
         let name = new.name.trim();
-        if name.is_empty() || name.chars().count() > LONGEST_NAME || name.chars().any(char::is_control) {
-            let message = format!("the name of a key is 1 to {LONGEST_NAME} characters in one line");
+        if name.is_empty() || name.chars().count() > LONGEST_NAME || name.chars().any(text::is_unprintable) {
+            let message = format!(
+                "the name of a key is 1 to {LONGEST_NAME} characters in one line, without control or invisible characters"
+            );
             return Err(Error::invalid("name", message));
         }
         let now = self.clock.now();
@@ -90,22 +92,34 @@ impl Access {
 
     /// Whether the key of this id still works.
     pub(super) async fn is_living_key(&self, id: &str) -> Result<bool, Error> {
+        match self.store.key_by_id(id).await? {
+            Some(key) => Ok(self.is_living(&key).await),
+            None => Ok(false),
+        }
+    }
+
+    /// Whether a key has not expired. One that was refused once stays refused when the clock is set back.
+    async fn is_living(&self, key: &StoredKey) -> bool {
         let now = self.clock.now();
-        let keys = self.store.keys().await?;
-        Ok(keys.iter().any(|key| key.id == id && key.expires_at.is_none_or(|end| end > now)))
+        if key.was_refused {
+            return false;
+        }
+        let has_expired = key.view.expires_at.is_some_and(|end| end <= now);
+        if has_expired {
+            note(&key.view.id, self.store.mark_key_refused(&key.view.id, now).await);
+        }
+        !has_expired
     }
 
     /// The living key that `text` is. Keys are read anew for each request, so that one that another process made or
     /// revoked counts at once.
     pub(super) async fn key_of(&self, text: &str) -> Result<KeyView, Error> {
         let hash = secret::hash_of(text);
-        let Some(StoredKey { view, hash: stored }) = self.store.key_by_hash(&hash).await? else {
-            return Err(Error::Unauthorized);
-        };
-        let now = self.clock.now();
-        if !secret::is_same(&hash, &stored) || view.expires_at.is_some_and(|end| end <= now) {
+        let Some(key) = self.store.key_by_hash(&hash).await? else { return Err(Error::Unauthorized) };
+        if !secret::is_same(&hash, &key.hash) || !self.is_living(&key).await {
             return Err(Error::Unauthorized);
         }
+        let (view, now) = (key.view, self.clock.now());
         if view.last_used_at.is_none_or(|used| now.duration_since(used) >= USE_IS_NOTED_EVERY) {
             note(&view.id, self.store.touch_key(&view.id, now).await);
         }

@@ -4,6 +4,8 @@
 //! it, it does not know. Secrets are kept as hashes and shown once, when they are made.
 
 mod audit;
+mod browser;
+mod guesses;
 mod identity;
 mod keys;
 mod password;
@@ -14,25 +16,30 @@ mod secret;
 mod sessions;
 mod shell_token;
 mod source_tokens;
+mod steady_clock;
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{net::IpAddr, path::Path, sync::Arc, time::Duration};
 
 use downloader::Secret;
 
-pub use audit::{AuditRecord, NewAuditRecord, Outcome};
+pub use audit::{AuditClass, AuditQuotas, AuditRecord, NewAuditRecord, Outcome};
 pub use identity::{Actor, Credential, Identity};
 pub use keys::{KEY_PREFIX, KeyView, NewKey};
-pub use password::PasswordSet;
+pub use password::{FAILED_LOGIN, PasswordSet};
 pub use rate_limit::{Client, Decision, RateLimits};
 pub use role::Role;
 pub use sessions::{ABSOLUTE_END, IDLE_END, SessionView};
 pub use shell_token::read_shell_token;
 pub use source_tokens::{SourceTokens, TokenHost, TokenOrigin, TokenView};
 
-use crate::{Clock, Error, Settings, store::Store};
+use crate::{
+    Clock, Error, Settings,
+    store::{Store, WorkspaceCookies},
+};
 use shell_token::ShellToken;
 
-/// How many logins an address may try in a minute: all at once, then one every six seconds.
+/// How many login requests of any form a browser or an address may send in a minute: all at once, then one every six
+/// seconds.
 const LOGINS_A_MINUTE: u32 = 10;
 
 /// What is settled about access before the start.
@@ -44,11 +51,44 @@ pub struct AccessSettings {
     pub anonymous_requests_a_minute: u32,
     /// Requests a minute with a key or a session; 0 is no limit.
     pub known_requests_a_minute: u32,
+    /// How many lines of the audit trail are kept.
+    pub audit_quotas: AuditQuotas,
+}
+
+/// How a person can sign in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LoginWay {
+    /// With the password.
+    Password,
+    /// With a key alone: no password is set.
+    Keys,
+    /// There is neither a password nor a key.
+    None,
+}
+
+/// Where a login comes from.
+#[derive(Debug, Clone, Copy)]
+pub struct LoginSource<'a> {
+    /// The address.
+    pub address: IpAddr,
+    /// The value of the cookie that browsers keep which logged in before.
+    pub browser: Option<&'a str>,
+}
+
+impl From<IpAddr> for LoginSource<'_> {
+    fn from(address: IpAddr) -> Self {
+        Self { address, browser: None }
+    }
 }
 
 impl Default for AccessSettings {
     fn default() -> Self {
-        Self { password: None, anonymous_requests_a_minute: 100, known_requests_a_minute: 1000 }
+        Self {
+            password: None,
+            anonymous_requests_a_minute: 100,
+            known_requests_a_minute: 1000,
+            audit_quotas: AuditQuotas::default(),
+        }
     }
 }
 
@@ -59,7 +99,11 @@ pub struct Access {
     pub limits: Arc<RateLimits>,
     store: Store,
     clock: Arc<dyn Clock>,
-    hashing: password::Hashing,
+    audit_quotas: AuditQuotas,
+    cookies: Arc<WorkspaceCookies>,
+    /// Of those who logged in before, by network or by browser.
+    known: Arc<password::Attempts>,
+    strangers: Arc<password::Attempts>,
     logins: Arc<rate_limit::Limiter>,
     page: Arc<secret::Drawn>,
     shell: Option<Arc<ShellToken>>,
@@ -68,13 +112,13 @@ pub struct Access {
 impl Access {
     /// Access without a server around it, for the shell: it works on the same database while a server runs.
     pub async fn open(database: &Path, clock: impl Clock) -> Result<Self, Error> {
-        Self::new(Store::open(database).await?, Arc::new(clock), &AccessSettings::default())
+        Self::new(Store::open(database).await?, Arc::new(clock), &AccessSettings::default()).await
     }
 
     /// Access of a server: the setting of the password is adopted, and the shell gets its token. On a disk that does not
     /// take the token it goes without.
     pub(crate) async fn start(store: Store, clock: Arc<dyn Clock>, settings: &Settings) -> Result<Self, Error> {
-        let mut access = Self::new(store, clock, &settings.access)?;
+        let mut access = Self::new(store, clock, &settings.access).await?;
         access.adopt_password_setting(settings.access.password.as_ref()).await?;
         match ShellToken::create(&settings.database.0) {
             Ok(token) => access.shell = Some(Arc::new(token)),
@@ -83,12 +127,15 @@ impl Access {
         Ok(access)
     }
 
-    fn new(store: Store, clock: Arc<dyn Clock>, settings: &AccessSettings) -> Result<Self, Error> {
+    async fn new(store: Store, clock: Arc<dyn Clock>, settings: &AccessSettings) -> Result<Self, Error> {
         let (anonymous, known) = (settings.anonymous_requests_a_minute, settings.known_requests_a_minute);
         Ok(Self {
             limits: Arc::new(RateLimits::new(anonymous, known, &clock)),
             logins: Arc::new(rate_limit::Limiter::new(LOGINS_A_MINUTE, Duration::from_secs(60), Arc::clone(&clock))),
-            hashing: password::Hashing::default(),
+            known: Arc::new(password::Attempts::new(Arc::clone(&clock))),
+            strangers: Arc::new(password::Attempts::new(Arc::clone(&clock))),
+            audit_quotas: settings.audit_quotas,
+            cookies: Arc::new(store.workspace_cookies().await?),
             page: Arc::new(secret::draw("")?),
             shell: None,
             store,
@@ -106,6 +153,17 @@ impl Access {
         let found = store.has_kept_credentials().await;
         store.close().await;
         found
+    }
+
+    /// How a person can sign in.
+    pub async fn login_way(&self) -> Result<LoginWay, Error> {
+        Ok(if self.store.password_hash().await?.is_some() {
+            LoginWay::Password
+        } else if self.store.has_keys().await? {
+            LoginWay::Keys
+        } else {
+            LoginWay::None
+        })
     }
 
     /// Whether a password is set or a key exists, so that nobody is trusted for being at this machine.

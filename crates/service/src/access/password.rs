@@ -1,5 +1,5 @@
-//! The password: one, for people, as an argon2id hash. Checking it is slow by design, so that it is done by few at a time
-//! and few times an address.
+//! The password: one, for people, as an argon2id hash. Checking it is slow by design, so that it is done by few at a time.
+//! Half of the places is kept for those who logged in before: strangers who guess cannot keep them out.
 
 use std::{net::IpAddr, sync::Arc};
 
@@ -10,16 +10,47 @@ use argon2::{
 use downloader::Secret;
 use tokio::sync::Semaphore;
 
-use super::{Access, Client, secret};
-use crate::{Error, store::PasswordOrigin, tasks::blocking};
+use super::{
+    Access, Client, Decision, LoginSource,
+    guesses::{Guesser, Guesses, network_of},
+    note, secret,
+};
+use crate::{Clock, Error, store::PasswordOrigin, tasks::blocking};
 
 const SHORTEST: usize = 8;
 const LONGEST: usize = 1024;
 
-/// How many hashes are computed at once: each takes 19 MiB and a core for some 30 ms.
-const AT_ONCE: usize = 2;
-/// How many may wait for their turn. More are sent away: a login that waits for seconds helps nobody.
-const WAITING: usize = 16;
+/// How many hashes are computed at once for those who logged in before, and as many for strangers: each takes 19 MiB and a
+/// core for some 30 ms.
+const AT_ONCE: usize = 1;
+/// How many of either may wait for their turn. More are sent away: a login that waits for seconds helps nobody.
+const WAITING: usize = 8;
+/// How many networks count as known; those whose last login is longest ago go.
+const MOST_KNOWN_NETWORKS: i64 = 1000;
+
+/// The passwords that are tried by those who logged in before, or by strangers.
+pub(super) struct Attempts {
+    guesses: Guesses,
+    hashing: Hashing,
+}
+
+impl Attempts {
+    pub(super) fn new(clock: Arc<dyn Clock>) -> Self {
+        Self { guesses: Guesses::new(clock), hashing: Hashing::default() }
+    }
+
+    /// Whether the password is the one with this hash, once the guessers need not wait any more.
+    async fn judge(&self, guessers: &[Guesser], password: &str, hash: &str) -> Result<bool, Error> {
+        self.guesses.begin(guessers)?;
+        let judged = if password.len() > LONGEST { Ok(false) } else { self.hashing.matches(password, hash).await };
+        match judged {
+            Ok(true) => self.guesses.forgive(guessers),
+            Ok(false) => {}
+            Err(_) => self.guesses.take_back(guessers),
+        }
+        judged
+    }
+}
 
 /// The places at the slow hash.
 #[derive(Debug, Clone)]
@@ -69,6 +100,9 @@ impl Hashing {
     }
 }
 
+/// The target of log lines that whoever reaches the server can cause by logging in: the log keeps them apart from changes.
+pub const FAILED_LOGIN: &str = "service::access::failed_login";
+
 /// What became of a new password.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PasswordSet {
@@ -86,7 +120,7 @@ impl Access {
             let message = format!("a password is {SHORTEST} characters to {LONGEST} bytes long");
             return Err(Error::invalid("password", message));
         }
-        let hash = self.hashing.hash(password).await?;
+        let hash = self.known.hashing.hash(password).await?;
         self.store.replace_password(PasswordOrigin::Stored, Some(&hash), self.clock.now()).await?;
         tracing::info!("a new password was set; every session ended");
         let is_behind = self.store.password_hash_of(PasswordOrigin::Setting).await?.is_some();
@@ -110,35 +144,62 @@ impl Access {
         let hash = match (setting.map(Secret::reveal), known) {
             (None, None) => return Ok(()),
             (None, Some(_)) => None,
-            (Some(password), Some(hash)) if self.hashing.matches(password, &hash).await? => return Ok(()),
+            (Some(password), Some(hash)) if self.known.hashing.matches(password, &hash).await? => return Ok(()),
             (Some(password), _) => {
                 if password.chars().count() < SHORTEST {
                     tracing::warn!(
                         "ACCESS_PASSWORD is shorter than {SHORTEST} characters; a longer one is harder to guess"
                     );
                 }
-                Some(self.hashing.hash(password).await?)
+                Some(self.known.hashing.hash(password).await?)
             }
         };
         self.store.replace_password(PasswordOrigin::Setting, hash.as_deref(), self.clock.now()).await
     }
 
-    /// Checks the password for somebody at `address`, and answers with the hash that it matched. Attempts are counted, right
-    /// ones too: an address that guesses gets slow.
-    pub(super) async fn check_password(&self, password: &str, address: IpAddr) -> Result<String, Error> {
-        let address = address.to_canonical();
-        if let Some(retry_after) =
-            self.logins.check(&Client::address(address)).and_then(|decision| decision.retry_after)
-        {
-            tracing::warn!(%address, "a login was put off: too many attempts");
-            return Err(Error::RateLimited { retry_after });
-        }
+    /// Counts a login request, whatever is in it. The request must not be noted or answered otherwise where the decision
+    /// refuses it.
+    pub fn count_login(&self, source: &LoginSource<'_>) -> Option<Decision> {
+        let browser = source.browser.and_then(|cookie| self.browser_of(cookie));
+        self.logins.check(&browser.map_or_else(|| Client::address(source.address), Client::Known))
+    }
+
+    /// Checks the password of a login, and answers with the hash that it matched. Each wrong one makes the next one wait
+    /// longer.
+    pub(super) async fn check_password(&self, password: &str, source: &LoginSource<'_>) -> Result<String, Error> {
+        let address = source.address.to_canonical();
         let hash = self.store.password_hash().await?.ok_or(Error::Unauthorized)?;
-        let password = password.trim();
-        if password.len() > LONGEST || !self.hashing.matches(password, &hash).await? {
-            tracing::warn!(%address, "a login failed: wrong password");
-            return Err(Error::Unauthorized);
+        let (attempts, guessers) = self.attempts_of(source).await?;
+        match attempts.judge(&guessers, password.trim(), &hash).await {
+            Ok(true) => Ok(hash),
+            Ok(false) => {
+                tracing::warn!(target: FAILED_LOGIN, %address, "login failed: wrong password");
+                Err(Error::Unauthorized)
+            }
+            Err(Error::RateLimited { retry_after }) => {
+                let seconds = retry_after.as_secs().max(1);
+                tracing::warn!(target: FAILED_LOGIN, %address, seconds, "login refused: too many wrong passwords");
+                Err(Error::RateLimited { retry_after })
+            }
+            Err(other) => Err(other),
         }
-        Ok(hash)
+    }
+
+    /// With whom a login is counted, and as whom.
+    async fn attempts_of(&self, source: &LoginSource<'_>) -> Result<(&Attempts, Vec<Guesser>), Error> {
+        if let Some(id) = source.browser.and_then(|cookie| self.browser_of(cookie)) {
+            return Ok((&self.known, vec![Guesser::Browser(id)]));
+        }
+        let network = network_of(source.address);
+        if self.store.is_known_network(&network.to_string()).await? {
+            return Ok((&self.known, vec![Guesser::Network(network)]));
+        }
+        Ok((&self.strangers, Guesser::strangers_at(source.address)))
+    }
+
+    /// Notes that a login succeeded from this address.
+    pub(super) async fn remember_network(&self, address: IpAddr) {
+        let network = network_of(address).to_string();
+        note(&network, self.store.remember_network(&network, self.clock.now(), MOST_KNOWN_NETWORKS).await);
     }
 }

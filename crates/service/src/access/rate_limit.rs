@@ -4,7 +4,7 @@
 use std::{
     collections::HashMap,
     hash::{BuildHasher, RandomState},
-    net::{IpAddr, Ipv6Addr},
+    net::IpAddr,
     num::NonZeroU32,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -22,6 +22,7 @@ use governor::{
 };
 use jiff::Timestamp;
 
+use super::{guesses::network_of, steady_clock::SteadyClock};
 use crate::Clock;
 
 /// How many clients are counted one by one, each in some 100 bytes.
@@ -45,10 +46,7 @@ pub enum Client {
 impl Client {
     /// The client that an address is.
     pub fn address(address: IpAddr) -> Self {
-        Self::Address(match address.to_canonical() {
-            IpAddr::V4(address) => address.into(),
-            IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)).into(),
-        })
+        Self::Address(network_of(address))
     }
 }
 
@@ -209,29 +207,10 @@ impl ShrinkableKeyedStateStore<Client> for BoundedStates {
     }
 }
 
-/// The service's clock as `governor` wants it: it never goes back. Where somebody sets the machine's clock back, time stands
-/// still for a moment instead of for as long as the step was.
-struct SteadyClock {
-    clock: Arc<dyn Clock>,
-    /// The last reading, and the time that passed up to it.
-    last: Mutex<(Timestamp, Duration)>,
-}
-
-impl SteadyClock {
-    fn new(clock: Arc<dyn Clock>) -> Self {
-        let last = Mutex::new((clock.now(), Duration::ZERO));
-        Self { clock, last }
-    }
-}
-
 impl governor::clock::Clock for SteadyClock {
     type Instant = Nanos;
 
     fn now(&self) -> Nanos {
-        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        let now = self.clock.now();
-        let step = Duration::try_from(now.duration_since(last.0)).unwrap_or_default();
-        *last = (now, last.1.saturating_add(step));
-        last.1.into()
+        self.elapsed().into()
     }
 }

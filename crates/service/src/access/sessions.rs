@@ -1,12 +1,10 @@
 //! Sessions: for browsers. A login with the password gives a cookie; the database knows its hash, so that it outlives a
 //! restart of ours, and ends with the next change of the password.
 
-use std::net::IpAddr;
-
 use downloader::Secret;
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Access, keys::USE_IS_NOTED_EVERY, note, secret};
+use super::{Access, LoginSource, keys::USE_IS_NOTED_EVERY, note, secret};
 use crate::{
     Error, Resource,
     ids::new_session_id,
@@ -37,20 +35,21 @@ pub struct SessionView {
 impl Access {
     /// Opens a session with the password. It takes the place of the session that the browser had: a cookie that somebody
     /// planted before the login is worth nothing after it.
-    pub async fn log_in(
+    pub async fn log_in<'a>(
         &self,
         password: &str,
-        address: IpAddr,
+        source: impl Into<LoginSource<'a>>,
         previous: Option<&str>,
     ) -> Result<(Secret, SessionView), Error> {
-        let password_hash = self.check_password(password, address).await?;
+        let source = source.into();
+        let password_hash = self.check_password(password, &source).await?;
         let now = self.clock.now();
         self.store.forget_expired_sessions(alive_at(now)).await?;
         let drawn = secret::draw("")?;
         let previous = previous.map(secret::hash_of);
         let session = SessionView {
             id: new_session_id(),
-            address: address.to_canonical().to_string(),
+            address: source.address.to_canonical().to_string(),
             created_at: now,
             last_used_at: now,
         };
@@ -64,7 +63,8 @@ impl Access {
         if !self.store.insert_session(insert).await? {
             return Err(Error::Unauthorized);
         }
-        tracing::info!(session = %session.id, address = %session.address, "somebody logged in");
+        self.remember_network(source.address).await;
+        tracing::info!(session = %session.id, address = %session.address, "session opened");
         Ok((drawn.text, session))
     }
 
@@ -100,31 +100,33 @@ impl Access {
 
     /// Whether the session of this id still lives. A connection that lasts is a use of it.
     pub(super) async fn is_living_session(&self, id: &str) -> Result<bool, Error> {
-        let now = self.clock.now();
-        let living = self.store.sessions(alive_at(now)).await?;
-        let Some(session) = living.iter().find(|session| session.id == id) else { return Ok(false) };
-        if now.duration_since(session.last_used_at) >= USE_IS_NOTED_EVERY {
-            note(id, self.store.touch_session(id, now).await);
+        let Some(session) = self.store.session_by_id(id).await? else { return Ok(false) };
+        Ok(self.use_session(&session).await)
+    }
+
+    /// Whether a session lives; if so, this is a use of it. One that has ended is removed, so that a clock that is set back
+    /// does not revive it.
+    async fn use_session(&self, session: &StoredSession) -> bool {
+        let (view, now) = (&session.view, self.clock.now());
+        let alive = alive_at(now);
+        if view.last_used_at <= alive.used || view.created_at <= alive.created {
+            note(&view.id, self.store.delete_session(&view.id).await.map(drop));
+            return false;
         }
-        Ok(true)
+        if now.duration_since(view.last_used_at) >= USE_IS_NOTED_EVERY {
+            note(&view.id, self.store.touch_session(&view.id, now).await);
+        }
+        true
     }
 
     /// The living session that a cookie stands for.
     pub(super) async fn session_of(&self, cookie: &str) -> Result<SessionView, Error> {
         let hash = secret::hash_of(cookie);
-        let Some(StoredSession { view, hash: stored }) = self.store.session_by_hash(&hash).await? else {
-            return Err(Error::Unauthorized);
-        };
-        let now = self.clock.now();
-        let alive = alive_at(now);
-        let is_alive = view.last_used_at > alive.used && view.created_at > alive.created;
-        if !secret::is_same(&hash, &stored) || !is_alive {
+        let Some(session) = self.store.session_by_hash(&hash).await? else { return Err(Error::Unauthorized) };
+        if !secret::is_same(&hash, &session.hash) || !self.use_session(&session).await {
             return Err(Error::Unauthorized);
         }
-        if now.duration_since(view.last_used_at) >= USE_IS_NOTED_EVERY {
-            note(&view.id, self.store.touch_session(&view.id, now).await);
-        }
-        Ok(view)
+        Ok(session.view)
     }
 }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
-pub use ring::{LogFollower, LogNews, LogRing};
+pub use ring::{LogFollower, LogNews, LogRing, LogShelf};
 
 use crate::{
     Error,

@@ -10,8 +10,11 @@ use tokio::sync::watch;
 
 use super::{LogFilter, LogLine, LogService};
 
-/// How many lines are kept of this server, and as many of ComfyUI: neither pushes the other out.
+/// How many lines are kept on each shelf, and as many of ComfyUI: none pushes another's out.
 const CAPACITY: usize = 5000;
+/// The shelves of this server, and ComfyUI.
+const SHELVES: usize = 4;
+const COMFYUI: usize = 3;
 /// Bytes of a message that are kept.
 const LONGEST_MESSAGE: usize = 8 * 1024;
 /// How many lines of each a follower is given at once.
@@ -20,11 +23,22 @@ const BATCH: usize = 256;
 /// The last lines. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct LogRing {
-    kept: Arc<Mutex<[Kept; 2]>>,
+    kept: Arc<Mutex<[Kept; SHELVES]>>,
     pushed: watch::Sender<()>,
 }
 
-/// The last lines of one of the two.
+/// What kind of line of this server it is. Those that anybody can cause push no others out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogShelf {
+    /// Changes, failures, and all else.
+    Kept,
+    /// Logins that failed.
+    Logins,
+    /// Requests that changed nothing.
+    Requests,
+}
+
+/// The last lines of one shelf.
 #[derive(Debug, Default)]
 struct Kept {
     /// How many made room: the number of the first line that is left.
@@ -48,7 +62,7 @@ pub struct LogFollower {
     pushed: watch::Receiver<()>,
     filter: LogFilter,
     /// The number of the next line of each.
-    next: [u64; 2],
+    next: [u64; SHELVES],
 }
 
 impl Default for LogRing {
@@ -58,14 +72,24 @@ impl Default for LogRing {
 }
 
 impl LogRing {
-    /// Takes in a line; the oldest makes room.
-    pub fn push(&self, mut line: LogLine) {
+    /// Takes in a line that is kept; the oldest makes room.
+    pub fn push(&self, line: LogLine) {
+        self.push_to(LogShelf::Kept, line);
+    }
+
+    /// Takes in a line; the oldest one of its shelf makes room.
+    pub fn push_to(&self, shelf: LogShelf, mut line: LogLine) {
         if line.message.len() > LONGEST_MESSAGE {
             let end = (0..=LONGEST_MESSAGE).rev().find(|at| line.message.is_char_boundary(*at)).unwrap_or(0);
             line.message.truncate(end);
         }
-        let is_of_comfyui = line.service == LogService::Comfyui;
-        self.lock()[usize::from(is_of_comfyui)].push(line);
+        let place = match (line.service, shelf) {
+            (LogService::Comfyui, _) => COMFYUI,
+            (_, LogShelf::Kept) => 0,
+            (_, LogShelf::Logins) => 1,
+            (_, LogShelf::Requests) => 2,
+        };
+        self.lock()[place].push(line);
         self.pushed.send_replace(());
     }
 
@@ -78,7 +102,7 @@ impl LogRing {
     pub fn follow(&self, count: usize, filter: LogFilter) -> (Vec<LogLine>, LogFollower) {
         let kept = self.lock();
         let before = tail(&kept, count, &filter);
-        let next = [kept[0].end(), kept[1].end()];
+        let next = kept.each_ref().map(Kept::end);
         (before, LogFollower { ring: self.clone(), pushed: self.pushed.subscribe(), filter, next })
     }
 
@@ -87,12 +111,12 @@ impl LogRing {
         self.pushed.receiver_count() > 0
     }
 
-    fn lock(&self) -> MutexGuard<'_, [Kept; 2]> {
+    fn lock(&self) -> MutexGuard<'_, [Kept; SHELVES]> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn tail(kept: &[Kept; 2], count: usize, filter: &LogFilter) -> Vec<LogLine> {
+fn tail(kept: &[Kept; SHELVES], count: usize, filter: &LogFilter) -> Vec<LogLine> {
     let latest = |kept: &Kept| {
         let wanted = kept.lines.iter().rev().filter(|line| filter.takes(line)).take(count);
         wanted.cloned().collect::<Vec<_>>().into_iter().rev()
@@ -134,7 +158,7 @@ impl LogFollower {
     /// The next lines, as far as they are wanted; `None` where there are none.
     fn read_on(&mut self) -> Option<LogNews> {
         let all = self.ring.lock();
-        if self.next == [all[0].end(), all[1].end()] {
+        if self.next == all.each_ref().map(Kept::end) {
             return None;
         }
         let mut news = LogNews::default();
@@ -190,6 +214,16 @@ mod tests {
         (0..CAPACITY + 7).for_each(|number| ring.push(line(LogService::Comfyui, number)));
         let news = follower.next().await;
         assert_eq!((news.missed, numbers(&news.lines)[0]), (7, 7));
+    }
+
+    #[test]
+    fn refused_requests_push_no_change_out() {
+        let ring = LogRing::default();
+        ring.push(line(LogService::Dashboard, 1));
+        ring.push_to(LogShelf::Logins, line(LogService::Dashboard, 2));
+        (3..CAPACITY * 2).for_each(|number| ring.push_to(LogShelf::Requests, line(LogService::Dashboard, number)));
+        let all = ring.tail(usize::MAX, &LogFilter::default());
+        assert_eq!((all.len(), numbers(&all[..2])), (CAPACITY + 2, vec![1, 2]));
     }
 
     #[test]

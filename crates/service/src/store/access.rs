@@ -15,6 +15,17 @@ pub(crate) type SecretHash = [u8; 32];
 pub(crate) struct StoredKey {
     pub view: KeyView,
     pub hash: Vec<u8>,
+    /// It was refused as expired: it stays refused, whatever the clock says later.
+    pub was_refused: bool,
+}
+
+/// What a workspace is to its browsers.
+#[derive(Debug, Clone)]
+pub(crate) struct WorkspaceCookies {
+    /// A part of the names of its cookies.
+    pub id: String,
+    /// Signs the cookie of browsers that logged in before.
+    pub browser_key: Vec<u8>,
 }
 
 /// Where a password comes from.
@@ -44,6 +55,7 @@ struct RawKey {
     created_at: i64,
     expires_at: Option<i64>,
     last_used_at: Option<i64>,
+    refused_at: Option<i64>,
 }
 
 impl From<RawKey> for StoredKey {
@@ -57,7 +69,7 @@ impl From<RawKey> for StoredKey {
             expires_at: raw.expires_at.map(timestamp),
             last_used_at: raw.last_used_at.map(timestamp),
         };
-        Self { view, hash: raw.hash }
+        Self { view, hash: raw.hash, was_refused: raw.refused_at.is_some() }
     }
 }
 
@@ -72,7 +84,15 @@ impl Store {
         Ok(found)
     }
 
-    /// The same, apart from what the operator's setting gave.
+    /// Whether any key was made.
+    pub(crate) async fn has_keys(&self) -> Result<bool, Error> {
+        let found = sqlx::query_scalar!(r#"SELECT EXISTS (SELECT 1 FROM access_keys) AS "found!: bool""#)
+            .fetch_one(&self.pool)
+            .await?;
+        Ok(found)
+    }
+
+    /// Whether anybody can prove who they are, apart from what the operator's setting gave.
     pub(crate) async fn has_kept_credentials(&self) -> Result<bool, Error> {
         let found = sqlx::query_scalar!(
             r#"SELECT EXISTS (SELECT 1 FROM passwords WHERE origin = 'stored') OR EXISTS (SELECT 1 FROM access_keys)
@@ -109,6 +129,63 @@ impl Store {
             .fetch_optional(&self.pool)
             .await?;
         Ok(row.map(Into::into))
+    }
+
+    /// The key of this id.
+    pub(crate) async fn key_by_id(&self, id: &str) -> Result<Option<StoredKey>, Error> {
+        let row =
+            sqlx::query_as!(RawKey, "SELECT * FROM access_keys WHERE id = ?", id).fetch_optional(&self.pool).await?;
+        Ok(row.map(Into::into))
+    }
+
+    /// Notes that a key was refused as expired.
+    pub(crate) async fn mark_key_refused(&self, id: &str, now: Timestamp) -> Result<(), Error> {
+        let now = milliseconds(now);
+        sqlx::query!("UPDATE access_keys SET refused_at = ? WHERE id = ? AND refused_at IS NULL", now, id)
+            .execute(&self.pool)
+            .await?;
+        Ok(())
+    }
+
+    /// What this workspace is to its browsers.
+    pub(crate) async fn workspace_cookies(&self) -> Result<WorkspaceCookies, Error> {
+        let row =
+            sqlx::query!("SELECT cookie_id, browser_key FROM workspace WHERE id = 1").fetch_one(&self.pool).await?;
+        Ok(WorkspaceCookies { id: row.cookie_id, browser_key: row.browser_key })
+    }
+
+    /// Whether a login succeeded from this network before.
+    pub(crate) async fn is_known_network(&self, network: &str) -> Result<bool, Error> {
+        let found = sqlx::query_scalar!(
+            r#"SELECT EXISTS (SELECT 1 FROM known_networks WHERE network = ?) AS "found!: bool""#,
+            network
+        )
+        .fetch_one(&self.pool)
+        .await?;
+        Ok(found)
+    }
+
+    /// Notes that a login succeeded from this network, and forgets those beyond the `most` latest.
+    pub(crate) async fn remember_network(&self, network: &str, now: Timestamp, most: i64) -> Result<(), Error> {
+        let now = milliseconds(now);
+        let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
+        sqlx::query!(
+            "INSERT INTO known_networks (network, last_login_at) VALUES (?1, ?2)
+             ON CONFLICT (network) DO UPDATE SET last_login_at = ?2",
+            network,
+            now
+        )
+        .execute(&mut *transaction)
+        .await?;
+        sqlx::query!(
+            "DELETE FROM known_networks WHERE network NOT IN
+             (SELECT network FROM known_networks ORDER BY last_login_at DESC, network LIMIT ?)",
+            most
+        )
+        .execute(&mut *transaction)
+        .await?;
+        transaction.commit().await?;
+        Ok(())
     }
 
     /// Every key, the oldest first.

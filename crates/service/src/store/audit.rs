@@ -1,27 +1,29 @@
-//! The audit trail: rows that are written once and go only when newer ones need their place.
+//! The audit trail: rows that are written once and go only when newer ones of their class need their place.
 
 use jiff::Timestamp;
 
 use super::{Store, integer, milliseconds, timestamp, unsigned};
 use crate::{
     Error,
-    access::{Actor, AuditRecord, NewAuditRecord, Outcome},
+    access::{Actor, AuditClass, AuditRecord, NewAuditRecord, Outcome},
     page::PageRequest,
 };
 
 impl Store {
-    /// Adds a line to the trail and drops those that are more than `most` lines back.
+    /// Adds a line to the trail and drops those of its class that are more than `most` lines back.
     pub(crate) async fn insert_audit_record(
         &self,
         new: &NewAuditRecord,
+        class: AuditClass,
         most: i64,
         now: Timestamp,
     ) -> Result<(), Error> {
         let (actor, outcome, now) = (new.actor.as_str(), new.outcome.as_str(), milliseconds(now));
+        let class = class.as_str();
         let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
-        let done = sqlx::query!(
-            "INSERT INTO audit (at, actor, actor_id, actor_name, address, operation, target, outcome)
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        sqlx::query!(
+            "INSERT INTO audit (at, actor, actor_id, actor_name, address, operation, target, outcome, class)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
             now,
             actor,
             new.actor_id,
@@ -29,12 +31,19 @@ impl Store {
             new.address,
             new.operation,
             new.target,
-            outcome
+            outcome,
+            class
         )
         .execute(&mut *transaction)
         .await?;
-        let oldest = done.last_insert_rowid().saturating_sub(most);
-        sqlx::query!("DELETE FROM audit WHERE id <= ?", oldest).execute(&mut *transaction).await?;
+        sqlx::query!(
+            "DELETE FROM audit WHERE class = ?1 AND id <=
+             (SELECT id FROM audit WHERE class = ?1 ORDER BY id DESC LIMIT 1 OFFSET ?2)",
+            class,
+            most
+        )
+        .execute(&mut *transaction)
+        .await?;
         transaction.commit().await?;
         Ok(())
     }

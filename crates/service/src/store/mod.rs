@@ -33,7 +33,7 @@ use sqlx::{
 use sqlx_core::transaction::TransactionManager;
 use tokio::time::Instant;
 
-pub(crate) use access::{PasswordOrigin, SecretHash, StoredKey};
+pub(crate) use access::{PasswordOrigin, SecretHash, StoredKey, WorkspaceCookies};
 pub(crate) use arrivals::Turn;
 pub(crate) use files::{FileRecord, SourceFacts};
 pub(crate) use history::HistoryFilter;
@@ -45,7 +45,7 @@ pub(crate) use sessions::{AliveSince, SessionInsert, StoredSession};
 pub(crate) use steps::{Line, Step};
 pub(crate) use validations::ValidationRow;
 
-use crate::Error;
+use crate::{Error, own_file};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("../../migrations");
 
@@ -54,6 +54,9 @@ const OLDEST_SAFE_SQLITE: [u32; 3] = [3, 51, 3];
 
 /// How long a statement waits for another one's lock before it fails.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What SQLite appends to the database's name for its own files.
+const SQLITE_ENDINGS: [&str; 3] = ["-wal", "-shm", "-journal"];
 
 /// How long to wait before a locked database is opened again.
 const BUSY_PAUSE: Duration = Duration::from_millis(20);
@@ -95,7 +98,15 @@ impl Store {
 /// Nobody but the owner may read the database: it holds addresses, which may hold secrets, and hashes of keys. SQLite
 /// gives its other files the same permissions.
 fn make_private(path: &Path) -> std::io::Result<()> {
-    let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path)?;
+    for ending in SQLITE_ENDINGS {
+        let mut beside = path.as_os_str().to_owned();
+        beside.push(ending);
+        if own_file::is_link(Path::new(&beside)) {
+            return Err(std::io::Error::other(format!("{} is a symbolic link", Path::new(&beside).display())));
+        }
+    }
+    let mut options = OpenOptions::new();
+    let file = own_file::open(path, options.write(true).create(true).truncate(false).mode(0o600))?;
     file.set_permissions(Permissions::from_mode(0o600))
 }
 
@@ -110,7 +121,11 @@ async fn connect_in_time(path: &Path) -> Result<SqlitePool, sqlx::Error> {
     }
 }
 
-fn is_busy(cause: &sqlx::Error) -> bool {
+/// Whether another process holds the database: a lock that did not come in time, or every connection waiting for one.
+pub(crate) fn is_busy(cause: &sqlx::Error) -> bool {
+    if matches!(cause, sqlx::Error::PoolTimedOut) {
+        return true;
+    }
     let code = cause.as_database_error().and_then(sqlx::error::DatabaseError::code);
     // The low byte is the kind, `SQLITE_BUSY`; the rest says more of it.
     code.and_then(|code| code.parse::<u32>().ok()).is_some_and(|code| code & 0xff == 5)
@@ -195,6 +210,21 @@ mod tests {
         std::fs::set_permissions(&path, Permissions::from_mode(0o644)).unwrap();
         Store::open(&path).await.unwrap();
         assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+
+    /// A database that another process has locked is told from a fault of ours: the client may try again.
+    #[tokio::test]
+    async fn locked_database_is_its_own_error() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("dashboard.db");
+        Store::open(&path).await.unwrap().close().await;
+        let options = SqliteConnectOptions::new().filename(&path).busy_timeout(Duration::ZERO);
+        let mut holder = SqliteConnection::connect_with(&options).await.unwrap();
+        sqlx::query("BEGIN EXCLUSIVE").execute(&mut holder).await.unwrap();
+        let mut other = SqliteConnection::connect_with(&options).await.unwrap();
+        let refused = sqlx::query("BEGIN IMMEDIATE").execute(&mut other).await.unwrap_err();
+        assert!(matches!(Error::from(refused), Error::DatabaseLocked(_)));
+        assert!(matches!(Error::from(sqlx::Error::PoolTimedOut), Error::DatabaseLocked(_)));
     }
 
     #[test]

@@ -88,6 +88,13 @@ impl Store {
         Ok(row.map(Into::into))
     }
 
+    /// The session of this id, alive or not.
+    pub(crate) async fn session_by_id(&self, id: &str) -> Result<Option<StoredSession>, Error> {
+        let row =
+            sqlx::query_as!(RawSession, "SELECT * FROM sessions WHERE id = ?", id).fetch_optional(&self.pool).await?;
+        Ok(row.map(Into::into))
+    }
+
     /// Every living session, the oldest first.
     pub(crate) async fn sessions(&self, alive: AliveSince) -> Result<Vec<SessionView>, Error> {
         let (used, created) = (milliseconds(alive.used), milliseconds(alive.created));

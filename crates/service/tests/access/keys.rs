@@ -83,7 +83,9 @@ async fn names_are_one_line_and_not_empty() {
     let world = World::new();
     let access = world.open().await;
     let long = "n".repeat(101);
-    for name in ["", "   ", "two\nlines", "bell\u{7}", "nul\0", &long] {
+    for name in
+        ["", "   ", "two\nlines", "bell\u{7}", "nul\0", "a\u{202e}b", "a\u{200b}b", "a\u{2066}b", "\u{feff}a", &long]
+    {
         let refused = access.generate_key(key(name, Role::Read)).await;
         assert!(matches!(refused, Err(Error::Invalid { field, .. }) if field == "name"), "{name:?}");
     }
@@ -108,4 +110,21 @@ async fn being_at_this_machine_is_enough_until_a_key_is_made() {
     let cookie = access.page_cookie();
     assert!(access.authenticate(Credential::Session(cookie)).await.is_err(), "the page's cookie opens nothing");
     assert!(access.authenticate(Credential::Key(cookie)).await.is_err());
+}
+
+/// A clock that is set back, by whomever, does not revive what was refused as expired, in no process.
+#[tokio::test]
+async fn expired_key_stays_refused_when_the_clock_goes_back() {
+    let world = World::new();
+    let access = world.open().await;
+    let end = Timestamp::from_millisecond(START + 5000).unwrap();
+    let (secret, made) =
+        access.generate_key(NewKey { expires_at: Some(end), ..key("short", Role::Read) }).await.unwrap();
+    let identity = owner(&access, secret.reveal()).await.unwrap();
+    world.clock.advance(5000);
+    assert_eq!(owner(&access, secret.reveal()).await, None);
+    world.clock.advance(-5000);
+    assert_eq!(owner(&access, secret.reveal()).await, None, "{}", made.id);
+    assert!(!access.still_holds(&identity).await.unwrap(), "nor do sockets go on");
+    assert_eq!(owner(&world.open().await, secret.reveal()).await, None, "after a restart");
 }

@@ -82,3 +82,14 @@ async fn logout_and_revocation_end_a_session_for_every_process() {
     let again = access.revoke_session(&id).await;
     assert!(matches!(again, Err(Error::NotFound { resource: Resource::Session, .. })));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ended_session_stays_ended_when_the_clock_goes_back() {
+    let world = World::new();
+    let access = with_password(&world).await;
+    let cookie = log_in(&access, None).await;
+    world.clock.advance(25 * HOUR);
+    assert!(!is_open(&access, &cookie).await);
+    world.clock.advance(-25 * HOUR);
+    assert!(!is_open(&access, &cookie).await);
+}
