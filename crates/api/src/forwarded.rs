@@ -1,12 +1,64 @@
 //! Where a request comes from and how. What proxies say of that is believed only from those that the operator trusts:
 //! everybody else could write the same headers.
 
+use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use actix_web::http::header::{self, HeaderMap};
+use actix_web::HttpRequest;
+use actix_web::http::{
+    Version,
+    header::{self, HeaderMap},
+};
 use ipnet::IpNet;
+use service::text;
 
 use crate::origin::single;
+use crate::peer_owner::PeerOwner;
+
+/// Headers by which proxies name a client, an address or the request as it was; a name that ends with `-` stands for all that
+/// begin with it.
+const OF_PROXIES: &[&str] = &[
+    "forwarded",
+    "via",
+    "x-forward",
+    "x-forward-",
+    "x-forwarded",
+    "x-forwarded-",
+    "x-real-",
+    "x-client-",
+    "x-cluster-client-",
+    "x-original-",
+    "x-originating-",
+    "x-remote-",
+    "x-proxy-",
+    "x-proxyuser-",
+    "x-host",
+    "x-url-scheme",
+    "x-scheme",
+    "x-envoy-",
+    "x-amzn-",
+    "x-amz-cf-",
+    "x-azure-",
+    "x-arr-",
+    "x-appengine-",
+    "x-goog-",
+    "x-cloud-trace-context",
+    "x-vercel-",
+    "x-nf-",
+    "x-akamai-",
+    "akamai-",
+    "cf-",
+    "cdn-",
+    "fastly-",
+    "fly-",
+    "true-client-",
+    "client-ip",
+    "proxy-",
+    "wl-proxy-",
+    "do-connecting-ip",
+    "tailscale-",
+    "remote-addr",
+];
 
 /// How a request came.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,19 +69,59 @@ pub(crate) struct Arrival {
     pub(crate) is_https: bool,
     /// The host and port that it was made to; empty where that is not clear.
     pub(crate) host: String,
-    /// It was made on this machine and to it: not through a proxy, not to a name that somebody else controls.
-    pub(crate) is_local: bool,
+    /// Why it does not count as made on this machine and to it, if so.
+    pub(crate) not_local: Option<NotLocal>,
+}
+
+/// Why the trust in localhost does not hold for a request. The text goes on after "localhost is trusted, and".
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum NotLocal {
+    /// It comes from another machine.
+    Elsewhere(IpAddr),
+    /// It comes from a proxy that the operator trusts, which speaks for others.
+    TrustedProxy,
+    /// It has a header that proxies add.
+    Forwarded(String),
+    /// It is of an older HTTP than browsers and clients speak: proxies do by default.
+    OldVersion,
+    /// It was made to another name.
+    Host(String),
+    /// The other end of its connection is another user's.
+    OtherUser(u32),
+    /// Whose the other end is cannot be looked up.
+    UnknownUser(String),
+}
+
+impl fmt::Display for NotLocal {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Elsewhere(address) => write!(out, "this request comes from {address}"),
+            Self::TrustedProxy => write!(out, "this request comes through a proxy of TRUSTED_PROXIES"),
+            Self::Forwarded(name) => write!(out, "this request has the header `{name}`, which proxies add"),
+            Self::OldVersion => write!(out, "this request is not HTTP/1.1; proxies send older versions"),
+            Self::Host(host) => write!(out, "this request was made to the host {host:?}"),
+            Self::OtherUser(uid) => write!(out, "this connection is one of another user (id {uid})"),
+            Self::UnknownUser(cause) => write!(out, "the user of this connection cannot be looked up: {cause}"),
+        }
+    }
 }
 
 impl Arrival {
+    /// Reads a request.
+    pub(crate) fn of(request: &HttpRequest, trusted: &[IpNet]) -> Self {
+        let unknown = PeerOwner::Unknown("the connection was not looked at".into());
+        let owner = request.conn_data::<PeerOwner>().unwrap_or(&unknown);
+        Self::read(request.peer_addr().map(|peer| peer.ip()), owner, request.version(), request.headers(), trusted)
+    }
+
     /// Reads a request whose connection has `peer` at its other end.
-    pub(crate) fn of(peer: Option<IpAddr>, headers: &HeaderMap, trusted: &[IpNet]) -> Self {
+    fn read(peer: Option<IpAddr>, owner: &PeerOwner, version: Version, headers: &HeaderMap, trusted: &[IpNet]) -> Self {
         let peer = peer.map_or(Ipv4Addr::UNSPECIFIED.into(), |peer| peer.to_canonical());
         let is_trusted = |address: IpAddr| trusted.iter().any(|network| network.contains(&address));
         let host = single(headers, header::HOST.as_str()).unwrap_or_default();
         if !is_trusted(peer) {
-            let is_local = peer.is_loopback() && !is_forwarded(headers) && is_name_of_this_machine(host);
-            return Self { address: peer, is_https: false, host: host.to_owned(), is_local };
+            let not_local = not_local(peer, owner, version, headers, host);
+            return Self { address: peer, is_https: false, host: host.to_owned(), not_local };
         }
         let proxied_host = single(headers, "x-forwarded-host");
         Self {
@@ -37,9 +129,31 @@ impl Arrival {
             is_https: last_word(headers, "x-forwarded-proto")
                 .is_some_and(|scheme| scheme.eq_ignore_ascii_case("https")),
             host: proxied_host.unwrap_or(host).to_owned(),
-            is_local: false,
+            not_local: Some(NotLocal::TrustedProxy),
         }
     }
+}
+
+fn not_local(peer: IpAddr, owner: &PeerOwner, version: Version, headers: &HeaderMap, host: &str) -> Option<NotLocal> {
+    if !peer.is_loopback() {
+        return Some(NotLocal::Elsewhere(peer));
+    }
+    match owner {
+        PeerOwner::Us => {}
+        PeerOwner::Other(uid) => return Some(NotLocal::OtherUser(*uid)),
+        PeerOwner::Unknown(cause) => return Some(NotLocal::UnknownUser(cause.to_string())),
+    }
+    if version != Version::HTTP_11 {
+        return Some(NotLocal::OldVersion);
+    }
+    if let Some(name) = headers.keys().map(header::HeaderName::as_str).find(|name| is_of_proxies(name)) {
+        return Some(NotLocal::Forwarded(text::cut(name).into_owned()));
+    }
+    (!is_name_of_this_machine(host)).then(|| NotLocal::Host(text::cut(host).into_owned()))
+}
+
+fn is_of_proxies(name: &str) -> bool {
+    OF_PROXIES.iter().any(|known| name == *known || (known.ends_with('-') && name.starts_with(known)))
 }
 
 /// Goes back from the peer, hop by hop, until somebody is not trusted: what stands left of them is hearsay.
@@ -67,13 +181,6 @@ fn last_word<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get_all(name).last()?.to_str().ok()?.rsplit(',').next().map(str::trim)
 }
 
-fn is_forwarded(headers: &HeaderMap) -> bool {
-    headers.keys().any(|name| {
-        let name = name.as_str();
-        name == "forwarded" || name == "via" || name.starts_with("x-forwarded-")
-    })
-}
-
 fn is_name_of_this_machine(host: &str) -> bool {
     let name = match host.rsplit_once(':') {
         Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
@@ -83,6 +190,7 @@ fn is_name_of_this_machine(host: &str) -> bool {
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 mod tests {
     use actix_web::http::header::{HeaderName, HeaderValue};
 
@@ -100,7 +208,7 @@ mod tests {
 
     fn arrival(peer: &str, trusted: &[&str], pairs: Pairs) -> Arrival {
         let trusted: Vec<IpNet> = trusted.iter().filter_map(|network| network.parse().ok()).collect();
-        Arrival::of(peer.parse().ok(), &headers(pairs), &trusted)
+        Arrival::read(peer.parse().ok(), &PeerOwner::Us, Version::HTTP_11, &headers(pairs), &trusted)
     }
 
     #[test]
@@ -157,9 +265,56 @@ mod tests {
             ("127.0.0.1", &[("host", "localhost"), ("via", "1.1 proxy")], false),
         ];
         for (peer, pairs, is_local) in rows {
-            assert_eq!(arrival(peer, &[], pairs).is_local, is_local, "{peer} {pairs:?}");
+            assert_eq!(arrival(peer, &[], pairs).not_local.is_none(), is_local, "{peer} {pairs:?}");
         }
         let proxy = arrival("127.0.0.1", &["127.0.0.1/32"], &[("host", "localhost")]);
-        assert!(!proxy.is_local, "a trusted proxy on this machine speaks for others");
+        assert_eq!(proxy.not_local, Some(NotLocal::TrustedProxy), "a trusted proxy on this machine speaks for others");
+    }
+    /// One table of headers: the names that proxies use, and every name of the families that they invent.
+    #[test]
+    fn request_with_a_header_of_proxies_is_not_local() {
+        let names = [
+            "x-real-ip",
+            "cf-connecting-ip",
+            "cf-ray",
+            "true-client-ip",
+            "x-client-ip",
+            "client-ip",
+            "fastly-client-ip",
+            "x-envoy-external-address",
+            "x-amzn-trace-id",
+            "x-original-forwarded-for",
+            "x-cluster-client-ip",
+            "x-forwarded",
+            "x-forwarded-anything",
+            "x-azure-clientip",
+            "x-appengine-user-ip",
+            "fly-client-ip",
+            "proxy-connection",
+            "cdn-loop",
+        ];
+        for name in names {
+            let mut headers = headers(&[("host", "localhost")]);
+            headers.append(HeaderName::from_static(name), HeaderValue::from_static("1.2.3.4"));
+            let localhost = Some(Ipv4Addr::LOCALHOST.into());
+            let arrival = Arrival::read(localhost, &PeerOwner::Us, Version::HTTP_11, &headers, &[]);
+            assert_eq!(arrival.not_local, Some(NotLocal::Forwarded(name.to_owned())));
+        }
+        for name in ["x-request-id", "x-api-version", "client-hints", "forwarded-by-nobody", "viable"] {
+            assert!(!is_of_proxies(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn only_http_1_1_of_our_own_user_or_root_is_local() {
+        let headers = headers(&[("host", "localhost")]);
+        let judged = |owner: PeerOwner, version| {
+            Arrival::read(Some(Ipv4Addr::LOCALHOST.into()), &owner, version, &headers, &[]).not_local
+        };
+        assert_eq!(judged(PeerOwner::Us, Version::HTTP_11), None);
+        assert_eq!(judged(PeerOwner::Us, Version::HTTP_10), Some(NotLocal::OldVersion));
+        assert_eq!(judged(PeerOwner::Other(33), Version::HTTP_11), Some(NotLocal::OtherUser(33)));
+        let unknown = judged(PeerOwner::Unknown("no table".into()), Version::HTTP_11);
+        assert!(unknown.unwrap().to_string().contains("no table"));
     }
 }

@@ -21,6 +21,9 @@ pub enum Role {
 /// The operation that gives a browser its session.
 pub(crate) const LOG_IN: &str = "log_in";
 
+/// What answers whether the server is well: it costs no limit.
+pub(crate) const HEALTH: [&str; 4] = ["health", "api_health", "livez", "readyz"];
+
 /// Every operation and the role that it needs.
 pub const ROLES: &[(&str, Role)] = &[
     ("health", Role::Open),
@@ -29,7 +32,7 @@ pub const ROLES: &[(&str, Role)] = &[
     ("readyz", Role::Open),
     (LOG_IN, Role::Open),
     ("log_out", Role::Read),
-    ("me", Role::Read),
+    ("me", Role::Open),
     ("list_keys", Role::Admin),
     ("generate_key", Role::Admin),
     ("revoke_key", Role::Admin),

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use service::access::Identity;
+use service::access::{Actor, Identity, LoginWay};
 use utoipa::ToSchema;
 
 /// How far credentials reach.
@@ -48,15 +48,56 @@ pub struct LoggedOut {
 /// Who asks.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct Me {
-    /// `key`, `session`, `shell`, `page` or `loopback`.
+    /// `key`, `session`, `shell`, `page`, `loopback` or `nobody`.
     #[schema(example = "key")]
     pub kind: String,
     /// The id of the key or session, or the kind where there is none.
     pub id: String,
     /// The name of the key, or the kind.
     pub name: String,
-    /// How far it reaches.
-    pub role: AccessRole,
+    /// How far it reaches; `null` for nobody.
+    pub role: Option<AccessRole>,
+    /// How a person can sign in.
+    pub login: Login,
+    /// Why nothing is proved, and what to do about it; `null` for who is known.
+    pub reason: Option<String>,
+}
+
+/// How a person can sign in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Login {
+    /// With the password.
+    Password,
+    /// With a key: no password is set.
+    Keys,
+    /// There is neither a password nor a key.
+    None,
+}
+
+impl From<LoginWay> for Login {
+    fn from(way: LoginWay) -> Self {
+        match way {
+            LoginWay::Password => Self::Password,
+            LoginWay::Keys => Self::Keys,
+            LoginWay::None => Self::None,
+        }
+    }
+}
+
+impl Me {
+    /// Somebody who is known.
+    pub fn known(identity: Identity, way: LoginWay) -> Self {
+        let kind = identity.actor.as_str().to_owned();
+        let role = Some(identity.role.into());
+        Self { kind, id: identity.id, name: identity.name, role, login: way.into(), reason: None }
+    }
+
+    /// Nobody, and why.
+    pub fn nobody(way: LoginWay, reason: String) -> Self {
+        let kind = Actor::Nobody.as_str().to_owned();
+        Self { id: kind.clone(), name: kind.clone(), kind, role: None, login: way.into(), reason: Some(reason) }
+    }
 }
 
 impl From<service::access::Role> for AccessRole {
@@ -76,12 +117,5 @@ impl From<AccessRole> for service::access::Role {
             AccessRole::Operate => Self::Operate,
             AccessRole::Admin => Self::Admin,
         }
-    }
-}
-
-impl From<Identity> for Me {
-    fn from(identity: Identity) -> Self {
-        let kind = identity.actor.as_str().to_owned();
-        Self { kind, id: identity.id, name: identity.name, role: identity.role.into() }
     }
 }

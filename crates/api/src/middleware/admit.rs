@@ -9,11 +9,14 @@ use actix_web::{
     middleware::Next,
     web::Data,
 };
-use service::{Dashboard, access::Actor};
+use service::{
+    Dashboard,
+    access::{Access, Actor, Decision, LoginSource},
+};
 use tracing::Instrument;
 
 use super::authenticate::{Asker, Rules, identify, refuse_foreign_page, unauthorized};
-use super::request::Asked;
+use super::request::{Asked, Cost};
 use super::{rate_limit, refuse};
 use crate::audit;
 use crate::error::{ApiError, ErrorCode};
@@ -32,17 +35,14 @@ pub async fn admit<B: MessageBody + 'static>(
         return Ok(refuse(request, ApiError::internal("no rules of access are in force")));
     };
     let asked = request.extensions().get::<Asked>().cloned().unwrap_or_default();
-    let peer = request.peer_addr().map(|peer| peer.ip());
-    let arrival = Arrival::of(peer, request.headers(), &rules.trusted_proxies);
+    let arrival = Arrival::of(request.request(), &rules.trusted_proxies);
     let (asker, refusal) = judge(&dashboard, &rules, &request, &arrival, &asked).await;
 
-    let client = asker.client();
-    let is_open = asked.role == Role::Open;
-    let limits = &dashboard.access.limits;
-    let decision = if is_open { limits.look(&client) } else { limits.check(&client) };
+    let decision = count(&dashboard.access, &request, &asker, asked.cost);
     let refusal = decision.and_then(|decision| rate_limit::refusal(&decision)).or(refusal);
 
     request.extensions_mut().insert(asker.clone());
+    request.extensions_mut().insert(arrival);
     let (method, path) = (request.method().clone(), request.path().to_owned());
     let changes = asked.operation.clone().filter(|_| changes_something(&method, asked.role));
     let mut answer = match (refusal, changes) {
@@ -65,6 +65,18 @@ pub async fn admit<B: MessageBody + 'static>(
     }
     lend_page_its_session(&dashboard, &asker, &method, &path, &mut answer);
     Ok(answer)
+}
+
+/// Counts a request before anything of it is noted; what is free only learns how its client stands.
+fn count(access: &Access, request: &ServiceRequest, asker: &Asker, cost: Cost) -> Option<Decision> {
+    match cost {
+        Cost::Free => access.limits.look(&asker.client()),
+        Cost::Request => access.limits.check(&asker.client()),
+        Cost::Login => {
+            let browser = session_cookie::read_browser(request.request(), access.workspace_id(), asker.is_https);
+            access.count_login(&LoginSource { address: asker.address, browser: browser.as_deref() })
+        }
+    }
 }
 
 /// An operation that changes something, and who asked for it.
@@ -122,7 +134,7 @@ async fn judge(
 }
 
 /// The refusal of somebody who proved nothing.
-pub(crate) fn nobody() -> ApiError {
+fn nobody() -> ApiError {
     unauthorized("Credentials are needed: a key, or a login with the password")
 }
 
@@ -144,7 +156,9 @@ fn lend_page_its_session(
     if !is_unnamed || path != "/" || *method != Method::GET {
         return;
     }
-    if let Ok(cookie) = session_cookie::lend(dashboard.access.page_cookie(), asker.is_https) {
+    if let Ok(cookie) =
+        session_cookie::lend(dashboard.access.page_cookie(), dashboard.access.workspace_id(), asker.is_https)
+    {
         answer.headers_mut().append(header::SET_COOKIE, cookie);
     }
 }

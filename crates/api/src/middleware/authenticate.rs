@@ -88,10 +88,10 @@ pub(super) async fn identify(
             other => other.into(),
         });
     }
-    let cookie = session_cookie::read(request.request(), arrival.is_https);
+    let cookie = session_cookie::read(request.request(), access.workspace_id(), arrival.is_https);
     let mut credentials = Vec::with_capacity(2);
     credentials.extend(cookie.as_deref().map(Credential::Session));
-    if arrival.is_local || rules.allow_unauthenticated {
+    if arrival.not_local.is_none() || rules.allow_unauthenticated {
         credentials.push(Credential::Loopback { cookie: cookie.as_deref() });
     }
     for credential in credentials {
@@ -126,7 +126,7 @@ fn presented_keys(headers: &HeaderMap) -> BTreeSet<&str> {
 }
 
 /// A page of another origin may not use what the machine or a cookie is trusted with, whatever the method.
-pub(super) fn refuse_foreign_page(rules: &Rules, headers: &HeaderMap, arrival: &Arrival) -> Result<(), ApiError> {
+pub(crate) fn refuse_foreign_page(rules: &Rules, headers: &HeaderMap, arrival: &Arrival) -> Result<(), ApiError> {
     let site = headers.get("sec-fetch-site").map(|value| value.as_bytes());
     let is_ours_by_site = matches!(site, None | Some(b"same-origin" | b"none"));
     let is_welcome = if headers.contains_key(header::ORIGIN) {

@@ -35,14 +35,21 @@ pub async fn allow<B: MessageBody + 'static>(
     };
     let rules = request.app_data::<Data<Rules>>().cloned();
     let origins = rules.as_ref().map(|rules| rules.origins.clone()).unwrap_or_default();
-    let is_preflight =
-        request.method() == Method::OPTIONS && request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
+    let is_preflight = is_preflight(&request);
     let is_free = is_preflight || has_key(request.headers()) || is_open(&request);
 
     let mut answer =
         if is_preflight { request.into_response(preflight()) } else { next.call(request).await?.map_into_boxed_body() };
     describe(answer.headers_mut(), &origins, &origin, is_free);
     Ok(answer)
+}
+
+/// Whether a browser asks what it may ask.
+pub(super) fn is_preflight(request: &ServiceRequest) -> bool {
+    let headers = request.headers();
+    request.method() == Method::OPTIONS
+        && headers.contains_key(header::ORIGIN)
+        && headers.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD)
 }
 
 fn is_open(request: &ServiceRequest) -> bool {

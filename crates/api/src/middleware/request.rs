@@ -4,15 +4,22 @@ use actix_web::{
     Error, HttpMessage,
     body::{BoxBody, MessageBody},
     dev::{ServiceRequest, ServiceResponse},
-    http::header::{HeaderName, HeaderValue},
+    http::{
+        Method,
+        header::{HeaderName, HeaderValue},
+    },
     middleware::Next,
     web::Data,
 };
+use service::text;
 use tokio::time::Instant;
 use tracing::Instrument;
 
+use super::cors;
+use crate::log_room::OTHER_REQUESTS;
 use crate::measures;
-use crate::operations::{Operations, Role};
+use crate::operations::{HEALTH, LOG_IN, Operations, Role, changes_something};
+use crate::static_files;
 
 /// The header of the id, in requests and answers.
 pub const HEADER: HeaderName = HeaderName::from_static("x-request-id");
@@ -30,6 +37,20 @@ pub struct Asked {
     pub role: Role,
     /// It belongs to the interface, and not to the page and its files.
     pub is_interface: bool,
+    /// How it counts.
+    pub(crate) cost: Cost,
+}
+
+/// How a request counts against the limits of its client.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Cost {
+    /// Not at all: health, files of the page, preflights.
+    Free,
+    /// As a login, whatever is in it.
+    Login,
+    /// As any request, those that no route takes among them.
+    #[default]
+    Request,
 }
 
 /// Gives the request its id and writes its line when it is answered. The query is left out of the log: it may hold secrets.
@@ -39,7 +60,7 @@ pub async fn observe<B: MessageBody + 'static>(
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let asked = ask(&request);
     let method = request.method().clone();
-    let path = request.path().to_owned();
+    let path = text::cut(request.path()).into_owned();
     let span = tracing::info_span!("request", id = %asked.id);
     let started = Instant::now();
     request.extensions_mut().insert(asked.clone());
@@ -53,7 +74,13 @@ pub async fn observe<B: MessageBody + 'static>(
     let taken = started.elapsed();
     measures::request_answered(asked.operation.as_deref(), status, taken);
     let ms = taken.as_millis() as u64;
-    span.in_scope(|| tracing::info!(%method, path, status, ms, "answered"));
+    let is_kept = answer.status().is_server_error()
+        || (changes_something(&method, asked.role) && !answer.status().is_client_error());
+    span.in_scope(|| match asked.cost {
+        Cost::Free => tracing::debug!(target: OTHER_REQUESTS, %method, path, status, ms, "answered"),
+        _ if is_kept => tracing::info!(%method, path, status, ms, "answered"),
+        _ => tracing::info!(target: OTHER_REQUESTS, %method, path, status, ms, "answered"),
+    });
     Ok(answer.map_into_boxed_body())
 }
 
@@ -72,6 +99,19 @@ fn ask(request: &ServiceRequest) -> Asked {
             None => Role::Open,
         },
         is_interface,
+        cost: cost_of(request, operation.map(|operation| operation.id.as_str())),
+    }
+}
+
+fn cost_of(request: &ServiceRequest, operation: Option<&str>) -> Cost {
+    let is_reading = matches!(*request.method(), Method::GET | Method::HEAD);
+    match operation {
+        Some(LOG_IN) => Cost::Login,
+        Some(operation) if HEALTH.contains(&operation) => Cost::Free,
+        Some(_) => Cost::Request,
+        None if cors::is_preflight(request) => Cost::Free,
+        None if is_reading && static_files::find(request.request()).is_some() => Cost::Free,
+        None => Cost::Request,
     }
 }
 

@@ -34,7 +34,8 @@ pub(super) fn describe(document: &mut OpenApi) {
     components.add_security_scheme(KEY, SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer)));
     let cookie = ApiKeyValue::with_description(
         "comfyui-dashboard",
-        "A session, from a login with the password; by https the name begins with `__Host-`",
+        "A session, from a login with the password. The name ends with the id of the workspace (`comfyui-dashboard-1f3a90c2`) and by https \
+         begins with `__Host-`",
     );
     components.add_security_scheme(SESSION, SecurityScheme::ApiKey(ApiKey::Cookie(cookie)));
 }

@@ -9,6 +9,8 @@ use actix_web::{
     web::Data,
 };
 
+use service::text;
+
 use crate::error::{ApiError, ErrorCode};
 use crate::middleware::request::Asked;
 use crate::operations::Operations;
@@ -39,7 +41,7 @@ fn answer(request: &HttpRequest) -> Result<HttpResponse, ApiError> {
     match (file, request.method()) {
         (Some(file), &Method::GET) => Ok(file),
         _ if methods.is_empty() => {
-            let message = format!("There is no route {}", request.path());
+            let message = format!("There is no route {}", text::cut(request.path()));
             Err(ApiError::new(ErrorCode::NotFound, message).with("resource", "route"))
         }
         (_, &Method::OPTIONS) => {
@@ -47,7 +49,8 @@ fn answer(request: &HttpRequest) -> Result<HttpResponse, ApiError> {
         }
         (_, method) => {
             let allow = allow(&methods);
-            let message = format!("{} does not take {method}; it takes {allow}", request.path());
+            let path = text::cut(request.path());
+            let message = format!("{path} does not take {method}; it takes {allow}");
             Err(ApiError::new(ErrorCode::MethodNotAllowed, message).with_header(header::ALLOW, &allow))
         }
     }

@@ -8,6 +8,14 @@ mod first_start;
 mod limits;
 mod rights;
 
+use std::io;
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
+
+use api::peer_owner::PeerOwners;
+use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_tungstenite::tungstenite;
 
@@ -31,6 +39,10 @@ const ROWS: &[Row] = &[
     (&[("X-Forwarded-Host", "localhost")], 401),
     (&[("X-Forwarded-Proto", "https")], 401),
     (&[("Via", "1.1 proxy")], 401),
+    (&[("X-Real-IP", "1.2.3.4")], 401),
+    (&[("CF-Connecting-IP", "1.2.3.4")], 401),
+    (&[("True-Client-IP", "1.2.3.4")], 401),
+    (&[("X-Amzn-Trace-Id", "Root=1-2-3")], 401),
     (&[("Origin", "http://127.0.0.1:PORT")], 200),
     (&[("Origin", "https://127.0.0.1:PORT")], 200),
     (&[("Origin", "http://localhost:PORT"), ("Host", "localhost:PORT")], 200),
@@ -119,6 +131,10 @@ fn lower(name: &str) -> &'static str {
         "x-forwarded-host",
         "x-forwarded-proto",
         "via",
+        "x-real-ip",
+        "cf-connecting-ip",
+        "true-client-ip",
+        "x-amzn-trace-id",
         "origin",
         "sec-fetch-site",
         "authorization",
@@ -187,4 +203,81 @@ async fn without_a_list_any_origin_may_read_what_is_open_or_carries_a_key_and_ne
     {
         assert!(headers.contains(name), "{name}");
     }
+}
+
+/// nginx sends HTTP/1.0 and names no client as it comes: `proxy_pass http://127.0.0.1:8082;`.
+#[tokio::test(flavor = "multi_thread")]
+async fn http_1_0_on_this_machine_is_not_trusted() {
+    let server = World::new().serve().await;
+    for (version, status) in [("1.0", "401"), ("1.1", "200")] {
+        let lines = format!("Host: 127.0.0.1:{}\r\nConnection: close\r\n\r\n", server.port);
+        let answer = raw(&server, format!("GET /api/auth/keys HTTP/{version}\r\n{lines}").as_bytes()).await;
+        assert_eq!(answer.split(' ').nth(1), Some(status), "{version}: {answer}");
+    }
+}
+
+/// A proxy or a service of another user speaks for others. Where the owner cannot be looked up, nobody is trusted, and the
+/// answer says so. The lookup is made once a connection.
+#[tokio::test(flavor = "multi_thread")]
+async fn only_connections_of_our_own_user_are_trusted() {
+    let world = World::new();
+    let own = rustix::process::geteuid().as_raw();
+    let rows: [(Result<u32, &'static str>, u16, &str); 4] = [
+        (Ok(own), 200, ""),
+        (Ok(0), 200, ""),
+        (Ok(own + 4711), 401, "another user"),
+        (Err("no table of sockets"), 401, "cannot be looked up: no table of sockets"),
+    ];
+    for (owner, status, reason) in rows {
+        let lookups = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&lookups);
+        let owners = PeerOwners::by(move |_, _| {
+            counted.fetch_add(1, Ordering::SeqCst);
+            owner.map_err(io::Error::other)
+        });
+        let server = world.serve_with(|config| config.peer_owners = owners).await;
+        let ask =
+            |path: &str, last: &str| format!("GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{}\r\n{last}\r\n", server.port);
+        let requests = ask("/api/presets", "").repeat(3) + &ask("/api/auth/me", "Connection: close\r\n");
+        let answers = raw(&server, requests.as_bytes()).await;
+        let found: Vec<&str> = answers.split("HTTP/1.1 ").skip(1).collect();
+        assert_eq!(found.len(), 4, "{answers}");
+        assert!(found[..3].iter().all(|answer| answer.starts_with(&status.to_string())), "{owner:?}: {answers}");
+        assert!(found[3].starts_with("200") && found[3].contains(reason), "{owner:?}: {answers}");
+        assert_eq!(found[3].contains("\"reason\":null"), status == 200, "{owner:?}: {answers}");
+        assert_eq!(lookups.load(Ordering::SeqCst), 1, "four requests of one connection");
+        server.stop().await.unwrap();
+    }
+}
+
+/// It is open to everybody, and says how to sign in and why nothing is proved.
+#[tokio::test(flavor = "multi_thread")]
+async fn me_says_how_to_sign_in_and_why_not() {
+    let world = World::new();
+    let server = world.serve().await;
+    let me = async |headers: &[(&str, &str)]| -> Value {
+        let mut request = server.client.get(server.url("/api/auth/me"));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let answer = request.send().await.unwrap();
+        assert_eq!(answer.status(), 200);
+        answer.json().await.unwrap()
+    };
+    let proxied = [("X-Real-IP", "1.2.3.4")];
+    let known = me(&[]).await;
+    assert_eq!((&known["kind"], &known["login"], &known["reason"]), (&"loopback".into(), &"none".into(), &Value::Null));
+    let stranger = me(&proxied).await;
+    assert_eq!((&stranger["kind"], &stranger["role"]), (&"nobody".into(), &Value::Null));
+    let reason = stranger["reason"].as_str().unwrap();
+    assert!(reason.contains("`x-real-ip`") && reason.contains("auth set-password"), "{reason}");
+    let rebound = me(&[("Host", "evil.example")]).await;
+    assert!(rebound["reason"].as_str().unwrap().contains("evil.example"), "{rebound}");
+
+    let access = callers::shell(&world).await;
+    callers::key(&access, service::access::Role::Read).await;
+    assert_eq!(me(&proxied).await["login"], "keys");
+    access.set_password(callers::PASSWORD).await.unwrap();
+    let me = me(&proxied).await;
+    assert_eq!((&me["login"], &me["reason"]), (&"password".into(), &"Sign in with the password, or send a key".into()));
 }

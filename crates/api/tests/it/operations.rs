@@ -98,7 +98,7 @@ fn every_operation_has_its_role_and_no_role_is_without_operation() {
     let table: BTreeSet<String> = ROLES.iter().map(|(id, _)| (*id).to_owned()).collect();
     assert_eq!(documented, table);
     let open: Vec<&str> = ROLES.iter().filter(|(_, role)| *role == Role::Open).map(|(id, _)| *id).collect();
-    assert_eq!(open, ["health", "api_health", "livez", "readyz", "log_in"]);
+    assert_eq!(open, ["health", "api_health", "livez", "readyz", "log_in", "me"]);
 }
 
 #[test]

@@ -147,7 +147,8 @@ async fn no_secret_is_in_an_answer_a_log_of_deeds_or_the_measures() {
         assert!(answer.status().as_u16() < 500);
         read.push_str(&answer.text().await.unwrap());
     }
-    for secret in [admin.as_str(), &cookie, "hf_canary_setting", "canary_civitai", "canary guess", PASSWORD] {
+    let cookie = cookie.split_once('=').unwrap().1;
+    for secret in [admin.as_str(), cookie, "hf_canary_setting", "canary_civitai", "canary guess", PASSWORD] {
         assert!(!read.contains(secret), "{secret} is shown");
     }
     let audit: Value = serde_json::from_str(
@@ -178,7 +179,7 @@ async fn guesses_of_the_password_get_slow_and_the_right_one_then_waits_too() {
     while login("a guess").await.status() == 401 {
         refused += 1;
     }
-    assert!((10..=11).contains(&refused), "{refused} guesses were answered");
+    assert_eq!(refused, 5, "guesses that were judged");
     let slow = login(PASSWORD).await;
     assert_eq!(slow.status(), 429);
     assert!(slow.headers().contains_key("retry-after"));
@@ -188,8 +189,7 @@ async fn guesses_of_the_password_get_slow_and_the_right_one_then_waits_too() {
 async fn what_is_stored_cannot_break_out_of_where_it_is_shown() {
     let world = World::new();
     let server = world.serve().await;
-    for name in ["<script>alert(1)</script>", "{{7*7}}", "'; DROP TABLE access_keys; --", "\" onload=\"x", "a\u{202e}b"]
-    {
+    for name in ["<script>alert(1)</script>", "{{7*7}}", "'; DROP TABLE access_keys; --", "\" onload=\"x"] {
         let (status, body) = server.json("POST", "/api/auth/keys", Some(json!({"name": name, "role": "admin"}))).await;
         if status == 401 {
             break;
@@ -197,7 +197,7 @@ async fn what_is_stored_cannot_break_out_of_where_it_is_shown() {
         assert_eq!((status, body["name"].as_str()), (201, Some(name)));
         shell(&world).await.revoke_key(body["id"].as_str().unwrap()).await.unwrap();
     }
-    for name in ["two\r\nlines", "nul\u{0}", "\u{1b}[31mred", "", &"n".repeat(101)] {
+    for name in ["two\r\nlines", "nul\u{0}", "\u{1b}[31mred", "a\u{202e}b", "a\u{200b}b", "", &"n".repeat(101)] {
         let (status, body) = server.json("POST", "/api/auth/keys", Some(json!({"name": name}))).await;
         assert_eq!((status, body["error"]["code"].as_str()), (400, Some("INVALID_REQUEST")), "{name:?}");
     }

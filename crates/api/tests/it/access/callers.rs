@@ -16,6 +16,7 @@ pub(super) const PASSWORD: &str = "a good password";
 pub(super) enum Proof {
     Nothing,
     Key(String),
+    /// Its name and its value.
     Cookie(String),
 }
 
@@ -24,13 +25,14 @@ impl Proof {
         match self {
             Self::Nothing => request,
             Self::Key(key) => request.bearer_auth(key),
-            Self::Cookie(value) => request.header(header::COOKIE, cookie_header(value)),
+            Self::Cookie(pair) => request.header(header::COOKIE, pair),
         }
     }
 }
 
-pub(super) fn cookie_header(value: &str) -> String {
-    format!("comfyui-dashboard={value}")
+/// A cookie of the server's own name with another value.
+pub(super) fn planted(cookie: &str, value: &str) -> String {
+    format!("{}={value}", cookie.split_once('=').unwrap().0)
 }
 
 /// The same database, as another process has it.
@@ -47,7 +49,7 @@ pub(super) async fn key(access: &Access, role: Role) -> String {
     access.generate_key(new).await.unwrap().0.reveal().to_owned()
 }
 
-/// Logs in as a browser does; the answer is the value of the cookie.
+/// Logs in as a browser does; the answer is the cookie of the session.
 pub(super) async fn log_in(server: &Server) -> String {
     let login = server.client.post(server.url("/api/auth/login")).json(&json!({"password": PASSWORD}));
     let answer = login.send().await.unwrap();
@@ -55,10 +57,10 @@ pub(super) async fn log_in(server: &Server) -> String {
     cookie_of(&answer).unwrap()
 }
 
-/// The value of the cookie that an answer sets.
+/// The first cookie that an answer sets, as a browser sends it.
 pub(super) fn cookie_of(answer: &reqwest::Response) -> Option<String> {
     let header = answer.headers().get(header::SET_COOKIE)?.to_str().unwrap();
-    Some(header.split(';').next()?.split_once('=')?.1.to_owned())
+    Some(header.split(';').next()?.to_owned())
 }
 
 /// Everybody, by name, with the role that they have; `None`: they are nobody.
@@ -73,13 +75,13 @@ pub(super) async fn everybody(world: &World, server: &Server) -> Vec<(&'static s
     let id = access.list_keys().await.unwrap().last().unwrap().id.clone();
     access.revoke_key(&id).await.unwrap();
     let left = log_in(server).await;
-    access.log_out(&left).await.unwrap();
+    access.log_out(left.split_once('=').unwrap().1).await.unwrap();
     vec![
         ("nobody", None, Proof::Nothing),
         ("wrong key", None, Proof::Key("cdk_wrong".to_owned())),
         ("expired key", None, Proof::Key(expired)),
         ("revoked key", None, Proof::Key(revoked)),
-        ("wrong cookie", None, Proof::Cookie("wrong".to_owned())),
+        ("wrong cookie", None, Proof::Cookie(planted(&left, "wrong"))),
         ("ended session", None, Proof::Cookie(left)),
         ("read", Some(Role::Read), Proof::Key(key(&access, Role::Read).await)),
         ("operate", Some(Role::Operate), Proof::Key(key(&access, Role::Operate).await)),

@@ -43,7 +43,7 @@ async fn a_password_is_made_once_where_that_is_asked_for() {
     drop(first);
     assert!(build(&world, &["--generate-password"]).await.unwrap().first_password().is_none());
     let access = shell(&world).await;
-    assert!(access.log_in(&password, [127, 0, 0, 1].into(), None).await.is_ok());
+    assert!(access.log_in(&password, std::net::IpAddr::from([127, 0, 0, 1]), None).await.is_ok());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -113,7 +113,7 @@ async fn forged_addresses_change_nothing_and_each_key_has_its_own_number() {
         let mut passed = 0;
         for number in 0..30 {
             let address = forged(number);
-            let cookie = format!("comfyui-dashboard={number}");
+            let cookie = format!("comfyui-dashboard-{}={number}", access.workspace_id());
             let headers = [("Authorization", bearer.as_str()), ("X-Forwarded-For", &address), ("Cookie", &cookie)];
             passed += usize::from(ask(&server, "/api/presets", &headers).await.status() == 200);
         }
@@ -142,7 +142,7 @@ async fn behind_a_trusted_proxy_each_client_is_its_own_and_cannot_speak_for_anot
 async fn an_address_or_a_client_may_hold_so_many_connections_and_sockets_and_no_more() {
     let world = World::new();
     let server = world.serve_with(|config| {
-        config.connections_per_address = 12;
+        config.connections.per_address = 12;
         config.sockets_per_client = 3;
     });
     let server = server.await;
@@ -197,4 +197,57 @@ async fn a_key_that_asks_too_often_by_the_socket_or_without_it_is_refused_and_wa
     let trail = server.client.get(server.url("/api/audit")).bearer_auth(&admin).send().await.unwrap();
     let trail: Value = trail.json().await.unwrap();
     assert_eq!(trail["total"], 9, "{trail}");
+}
+
+/// Requests that are no login by their form: each counts before anything of it is noted, though no limit for addresses is set.
+#[tokio::test(flavor = "multi_thread")]
+async fn login_of_any_form_counts_before_it_is_noted() {
+    let world = World::new();
+    let server = world.serve().await;
+    let access = shell(&world).await;
+    access.set_password(super::callers::PASSWORD).await.unwrap();
+    let admin = key(&access, Role::Admin).await;
+    let post = || server.client.post(server.url("/api/auth/login"));
+    let good = json!({"password": "a wrong one"});
+    let mut statuses = Vec::new();
+    for _ in 0..6 {
+        let forms = [
+            post().json(&json!({})),
+            post().json(&good).header("Origin", "http://evil.example"),
+            post().body("{}"),
+            post().body("x".repeat(2 << 20)).header("Content-Type", "application/json"),
+            post().json(&good).bearer_auth("cdk_wrong"),
+            post().json(&good).header("X-API-Version", "9"),
+            server.client.post(server.url("/api/auth/login?envelope=maybe")).json(&good),
+        ];
+        for form in forms {
+            // A server that has heard enough may close the connection before a large body is sent.
+            statuses.push(form.send().await.map_or(0, |answer| answer.status().as_u16()));
+        }
+    }
+    let counted = statuses.iter().take_while(|status| **status != 429).count();
+    assert_eq!(counted, 10, "{statuses:?}");
+    assert!(statuses[10..].iter().all(|status| [429, 0].contains(status)), "{statuses:?}");
+    let trail = server.client.get(server.url("/api/audit")).bearer_auth(&admin).send().await.unwrap();
+    let trail: Value = trail.json().await.unwrap();
+    assert_eq!(trail["total"], 10, "what was refused for its number is not noted: {trail}");
+}
+
+/// Addresses that no route takes count like any other request; health and the page's files cost nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn unknown_routes_count_like_any_request() {
+    let (server, _) = limited(&World::new(), 10).await;
+    let mut statuses = Vec::new();
+    for _ in 0..4 {
+        for path in ["/AAAA", "/.env", "/api/nothing"] {
+            statuses.push(ask(&server, path, &[]).await.status().as_u16());
+        }
+    }
+    assert_eq!(statuses[..10], [404; 10]);
+    assert_eq!(statuses[10..], [429; 2]);
+    let posted = server.client.post(server.url("/")).send().await.unwrap();
+    assert_eq!(posted.status(), 429, "a file of the page is free to read, and no more");
+    for path in ["/health", "/livez", "/readyz", "/", "/docs"] {
+        assert_eq!(ask(&server, path, &[]).await.status(), 200, "{path}");
+    }
 }

@@ -10,7 +10,7 @@ use service::access::Role;
 use test_support::fake_comfy::FakeComfy;
 use tokio_tungstenite::tungstenite;
 
-use super::callers::{Proof, cookie_header, everybody};
+use super::callers::{Proof, everybody};
 use crate::world::{PATIENCE, Server, World, socket::Client};
 
 /// These end the sessions that the walk needs, and come last.
@@ -165,7 +165,7 @@ async fn raw_status(server: &Server, method: &str, target: &str, proof: &Proof) 
     let credentials = match proof {
         Proof::Nothing => String::new(),
         Proof::Key(key) => format!("Authorization: Bearer {key}\r\n"),
-        Proof::Cookie(value) => format!("Cookie: {}\r\n", cookie_header(value)),
+        Proof::Cookie(pair) => format!("Cookie: {pair}\r\n"),
     };
     let request = format!(
         "{method} {target} HTTP/1.1\r\nHost: 127.0.0.1:{}\r\n{credentials}Content-Length: 0\r\nConnection: close\r\n\r\n",
@@ -188,7 +188,7 @@ async fn actions_of_the_socket_ask_for_the_same_roles() {
                 let offered = format!("comfyui-dashboard, bearer.{key}");
                 Client::try_connect(&server, "/ws", &[("sec-websocket-protocol", &offered)]).await
             }
-            Proof::Cookie(value) => Client::try_connect(&server, "/ws", &[("cookie", &cookie_header(value))]).await,
+            Proof::Cookie(pair) => Client::try_connect(&server, "/ws", &[("cookie", pair)]).await,
         };
         let (Some(role), Ok(mut client)) = (role, opened) else {
             assert!(role.is_none(), "{name} was not let in");
