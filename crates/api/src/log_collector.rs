@@ -14,6 +14,8 @@ use tracing::{
 };
 use tracing_subscriber::{Layer, layer::Context, registry::LookupSpan};
 
+use crate::log_room::shelf_of;
+
 /// Parts whose lines are about presets, the registry and downloads. A part begins with the name of a module.
 const PRESET_MANAGER: [&str; 7] = [
     "downloader",
@@ -57,13 +59,14 @@ impl<S: Subscriber + for<'span> LookupSpan<'span>> Layer<S> for Collector {
             .into_iter()
             .flatten()
             .find_map(|span| span.extensions().get::<RequestId>().map(|id| id.0.clone()));
-        self.ring.push(LogLine {
+        let line = LogLine {
             at: SystemClock.now(),
             level: level_of(*event.metadata().level()),
             service: service_of(event.metadata().target()),
             message: fields.sentence(),
             request_id: fields.request_id.or(named),
-        });
+        };
+        self.ring.push_to(shelf_of(event.metadata().target()), line);
     }
 }
 

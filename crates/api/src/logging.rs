@@ -1,30 +1,23 @@
 //! What is logged, how it looks, and where it goes: stderr, the memory that `/api/system/logs` answers from, and a file a day.
 
-use std::io::IsTerminal;
+use std::io::{self, IsTerminal};
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
 use clap::{Args, ValueEnum};
-use service::{Clock, SystemClock, logs::LogRing};
-use tracing_appender::{
-    non_blocking::{NonBlocking, WorkerGuard},
-    rolling::{RollingFileAppender, Rotation},
-};
+use service::{SystemClock, logs::LogRing};
+use tracing::Metadata;
+use tracing_appender::non_blocking::{NonBlocking, WorkerGuard};
 use tracing_subscriber::{
     EnvFilter, Layer,
-    fmt::{self, writer::OptionalWriter},
+    fmt::{self, MakeWriter, writer::OptionalWriter},
     layer::SubscriberExt,
     util::SubscriberInitExt,
 };
 
 use crate::log_collector::Collector;
-use crate::log_room::DailyRoom;
-
-/// How many files of a day each are kept.
-const DAYS: usize = 7;
-/// Bytes that the file of a day may have: some 300,000 lines.
-const MOST_A_DAY: u64 = 64 << 20;
-const FILE: &str = "dashboard.log";
+use crate::log_file::DailyFile;
+use crate::log_room::{Format, RoomWriter, Rooms};
 
 /// Parts that say what our own lines say better; whoever names them in LOG_LEVEL hears them.
 const QUIET: &str = "actix_server=warn,actix_http::h1::dispatcher=off";
@@ -58,25 +51,39 @@ pub enum LogFormat {
 pub fn start(settings: &LogSettings, default_level: &str) -> LogOnDisk {
     let level = settings.log_level.as_deref().unwrap_or(default_level);
     let filter = EnvFilter::try_new(format!("{QUIET},{level}")).unwrap_or_else(|_| EnvFilter::new(default_level));
-    let to_stderr = fmt::layer().with_writer(std::io::stderr);
+    let format = match settings.log_format {
+        LogFormat::Text => Format::Text,
+        LogFormat::Json => Format::Json,
+    };
+    let to_stderr = fmt::layer().with_writer(Rooms::new(io::stderr, SystemClock, format, 0));
     let to_stderr = match settings.log_format {
         LogFormat::Text => to_stderr.with_ansi(std::io::stderr().is_terminal()).boxed(),
         LogFormat::Json => to_stderr.json().flatten_event(true).boxed(),
     };
     let on_disk = LogOnDisk::default();
-    let file = Arc::clone(&on_disk.file);
-    let writer = move || file.get().map_or_else(OptionalWriter::none, |file| OptionalWriter::some(file.clone()));
     // One JSON object a line, whatever stderr shows: nothing that is logged can begin a line of its own.
-    let to_file = fmt::layer().json().flatten_event(true).with_writer(writer);
+    let to_file = fmt::layer().json().flatten_event(true).with_writer(on_disk.clone());
     let collector = Collector::new(settings.ring.clone());
     drop(tracing_subscriber::registry().with(filter).with(to_stderr).with(to_file).with(collector).try_init());
     on_disk
 }
 
 /// The log on disk. There is none until somebody asks for it: a call that is refused leaves nothing behind.
-#[derive(Debug, Default)]
+#[derive(Clone, Default)]
 pub struct LogOnDisk {
-    file: Arc<OnceLock<NonBlocking>>,
+    file: Arc<OnceLock<Rooms<NonBlocking, SystemClock>>>,
+}
+
+impl<'a> MakeWriter<'a> for LogOnDisk {
+    type Writer = OptionalWriter<RoomWriter<'a, NonBlocking, SystemClock>>;
+
+    fn make_writer(&'a self) -> Self::Writer {
+        self.file.get().map_or_else(OptionalWriter::none, |rooms| OptionalWriter::some(rooms.make_writer()))
+    }
+
+    fn make_writer_for(&'a self, metadata: &Metadata<'_>) -> Self::Writer {
+        self.file.get().map_or_else(OptionalWriter::none, |rooms| OptionalWriter::some(rooms.make_writer_for(metadata)))
+    }
 }
 
 impl LogOnDisk {
@@ -92,13 +99,11 @@ impl LogOnDisk {
     }
 }
 
-fn open(folder: &Path) -> Result<(NonBlocking, WorkerGuard), String> {
-    std::fs::create_dir_all(folder).map_err(|cause| cause.to_string())?;
-    let appender = RollingFileAppender::builder().rotation(Rotation::DAILY).filename_prefix(FILE).max_log_files(DAYS);
-    let appender = appender.build(folder).map_err(|cause| cause.to_string())?;
-    let todays = folder.join(format!("{FILE}.{}", SystemClock.now().strftime("%Y-%m-%d")));
-    let written = todays.metadata().map_or(0, |facts| facts.len());
-    Ok(tracing_appender::non_blocking(DailyRoom::new(appender, SystemClock, MOST_A_DAY, written)))
+fn open(folder: &Path) -> io::Result<(Rooms<NonBlocking, SystemClock>, WorkerGuard)> {
+    let file = DailyFile::open(folder, SystemClock)?;
+    let written = file.written();
+    let (writer, guard) = tracing_appender::non_blocking(file);
+    Ok((Rooms::new(|| writer.clone(), SystemClock, Format::Json, written), guard))
 }
 
 fn level(text: &str) -> Result<String, String> {

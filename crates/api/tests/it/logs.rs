@@ -92,3 +92,18 @@ async fn the_log_is_on_disk_one_json_object_a_line() {
     let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert!(lines.iter().any(|line| line["path"] == "/api/presets/ON-DISK"), "{text}");
 }
+
+/// A client's text of any length takes little room, and what asks for health or the page leaves no line.
+#[tokio::test(flavor = "multi_thread")]
+async fn log_lines_cut_what_a_client_sent() {
+    let world = World::new();
+    let process = Process::serve(&world).await;
+    ask(&process, &format!("/needle{}", "A".repeat(30_000))).await;
+    ask(&process, "/livez").await;
+    ask(&process, "/").await;
+    let found = lines(&process, "search=needle").await;
+    let message = found[0]["message"].as_str().unwrap();
+    assert!(found.len() == 1 && message.len() < 300, "{found:?}");
+    assert!(lines(&process, "search=path=/livez").await.is_empty());
+    assert_eq!(lines(&process, "search=answered").await.len(), 3, "the long one and two looks at the log");
+}
