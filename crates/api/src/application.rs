@@ -23,6 +23,7 @@ use crate::middleware::{
 };
 use crate::openapi::{self, Document};
 use crate::operations::Operations;
+use crate::peer_owner::PeerOwners;
 use crate::routes;
 use crate::settings_in_force::SettingsInForce;
 use crate::ws::Hub;
@@ -172,7 +173,8 @@ fn serve(
 ) -> Result<Server, ApplicationError> {
     let document = openapi::document();
     let settings = web::Data::new(SettingsInForce::of(&config));
-    let connections = Connections::new(config.connections_per_address, config.rules.trusted_proxies.clone());
+    let connections = Connections::new(config.connections, config.rules.trusted_proxies.clone());
+    let owners = config.peer_owners.clone();
     let operations = web::Data::new(Operations::of(&document));
     let document = web::Data::new(Document::from(&document));
     let (rules, body_pace, socket_pace) =
@@ -213,7 +215,7 @@ fn serve(
         .keep_alive(KEEP_ALIVE)
         .shutdown_timeout(REQUESTS_SHUTDOWN_SECONDS)
         .disable_signals()
-        .on_connect(move |connection, extensions| greet(connection, &connections, extensions));
+        .on_connect(move |connection, extensions| greet(connection, &connections, &owners, extensions));
     for listener in listeners {
         server = server.listen(listener)?;
     }
@@ -250,15 +252,23 @@ fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     Ok(socket.into())
 }
 
-/// Takes a connection in, or ends it at once where its address holds too many. A peer that reads nothing would hold its
+/// Takes a connection in and looks up whose it is, or ends it at once where there are too many. A peer that reads nothing would hold its
 /// answer for ever: the framework has no time limit for writes, the kernel has.
-fn greet(connection: &dyn std::any::Any, connections: &Arc<Connections>, extensions: &mut Extensions) {
+fn greet(
+    connection: &dyn std::any::Any,
+    connections: &Arc<Connections>,
+    owners: &PeerOwners,
+    extensions: &mut Extensions,
+) {
     let Some(stream) = connection.downcast_ref::<actix_web::rt::net::TcpStream>() else { return };
     let socket = SockRef::from(stream);
-    let Some(place) = stream.peer_addr().ok().and_then(|peer| connections.take(peer.ip())) else {
+    let addresses = stream.peer_addr().and_then(|peer| Ok((peer, stream.local_addr()?)));
+    let place = addresses.ok().and_then(|(peer, local)| Some((connections.take(peer.ip())?, peer, local)));
+    let Some((place, peer, local)) = place else {
         let _ = socket.shutdown(Shutdown::Both);
         return;
     };
+    extensions.insert(owners.owner_of(peer, local));
     let _ = socket.set_tcp_user_timeout(Some(PEER_TAKES_NOTHING));
     extensions.insert(place);
 }

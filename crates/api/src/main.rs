@@ -1,9 +1,8 @@
 //! The program: reads its call, starts the runtime, does what was asked, says in one line why it could not.
 
-use std::io::Write;
 use std::process::ExitCode;
 
-use api::{Invocation, cli};
+use api::{Invocation, cli, cli::print};
 
 /// The call itself cannot be obeyed.
 const UNUSABLE_CALL: u8 = 2;
@@ -12,19 +11,23 @@ fn main() -> ExitCode {
     let invocation = match Invocation::of_process() {
         Ok(invocation) => invocation,
         Err(answer) if answer.is_answer => {
-            // Whoever reads may have seen enough (`| head`): that is no failure.
-            let _ = writeln!(std::io::stdout(), "{answer}");
-            return ExitCode::SUCCESS;
+            return match print::raw(&format!("{answer}\n")) {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(failure) => {
+                    print::complain(format_args!("comfyui-dashboard: {failure}"));
+                    failure.exit_code()
+                }
+            };
         }
         Err(refusal) => {
-            eprintln!("comfyui-dashboard: {refusal}");
+            print::complain(format_args!("comfyui-dashboard: {refusal}"));
             return ExitCode::from(UNUSABLE_CALL);
         }
     };
     let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(workers()).enable_all().build() {
         Ok(runtime) => runtime,
         Err(cause) => {
-            eprintln!("comfyui-dashboard: the runtime cannot start: {cause}");
+            print::complain(format_args!("comfyui-dashboard: the runtime cannot start: {cause}"));
             return ExitCode::FAILURE;
         }
     };
@@ -33,7 +36,7 @@ fn main() -> ExitCode {
     match outcome {
         Ok(code) => code,
         Err(failure) => {
-            eprintln!("comfyui-dashboard: {failure}");
+            print::complain(format_args!("comfyui-dashboard: {failure}"));
             failure.exit_code()
         }
     }

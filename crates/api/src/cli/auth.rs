@@ -12,7 +12,7 @@ use service::{
     access::{Access, KeyView, NewKey, PasswordSet, Role},
 };
 
-use super::CliError;
+use super::{CliError, print};
 use crate::config::{Settings, values::positive_span};
 
 /// What can be done about keys and the password.
@@ -69,22 +69,28 @@ async fn obey(access: &Access, command: AuthCommand) -> Result<(), CliError> {
             let expires_at =
                 expires_at.map_err(|_| CliError::Failed("--expires-in: that is too far away".to_owned()))?;
             let name = name.unwrap_or_else(|| now.strftime("%Y-%m-%d").to_string());
-            let (secret, _) = access.generate_key(NewKey { name, role: role.into(), expires_at }).await?;
-            println!("{}", secret.reveal());
+            let (secret, made) = access.generate_key(NewKey { name, role: role.into(), expires_at }).await?;
+            if let Err(unseen) = print::line(secret.reveal()) {
+                // Nobody has seen it and nobody can see it again.
+                access.revoke_key(&made.id).await?;
+                return Err(unseen);
+            }
         }
-        AuthCommand::ListKeys => access.list_keys().await?.iter().for_each(print_key),
+        AuthCommand::ListKeys => access.list_keys().await?.iter().try_for_each(print_key)?,
         AuthCommand::RevokeKey { id } => {
             access.revoke_key(&id).await?;
-            println!("revoked {id}");
+            print::line(format_args!("revoked {id}"))?;
         }
         AuthCommand::SetPassword => {
             let password = tokio::task::spawn_blocking(read_password).await.map_err(io::Error::other);
             let password =
                 password.flatten().map_err(|cause| CliError::Failed(format!("no password came: {cause}")))?;
             match access.set_password(&password).await? {
-                PasswordSet::InForce => println!("the password is set; every browser is logged out"),
+                PasswordSet::InForce => print::line("the password is set; every browser is logged out")?,
                 PasswordSet::BehindSetting => {
-                    println!("the password is kept, but ACCESS_PASSWORD is in force for as long as the server has it");
+                    print::line(
+                        "the password is kept, but ACCESS_PASSWORD is in force for as long as the server has it",
+                    )?;
                 }
             }
         }
@@ -92,10 +98,10 @@ async fn obey(access: &Access, command: AuthCommand) -> Result<(), CliError> {
     Ok(())
 }
 
-fn print_key(key: &KeyView) {
+fn print_key(key: &KeyView) -> Result<(), CliError> {
     let day =
         |time: Option<jiff::Timestamp>, otherwise: &str| time.map_or(otherwise.to_owned(), |time| time.to_string());
-    println!(
+    print::line(format_args!(
         "{}  {:8} {}…  expires {}  last used {}  {}",
         key.id,
         key.role.as_str(),
@@ -103,13 +109,13 @@ fn print_key(key: &KeyView) {
         day(key.expires_at, "never"),
         day(key.last_used_at, "never"),
         key.name,
-    );
+    ))
 }
 
 /// The first line of the standard input; on a terminal, without showing what is typed.
 fn read_password() -> io::Result<String> {
     let _hidden = if io::stdin().is_terminal() {
-        eprint!("New password: ");
+        write!(io::stderr(), "New password: ")?;
         io::stderr().flush()?;
         Some(HiddenTyping::start()?)
     } else {
@@ -136,7 +142,7 @@ impl HiddenTyping {
 impl Drop for HiddenTyping {
     fn drop(&mut self) {
         let _ = tcsetattr(io::stdin(), OptionalActions::Flush, &self.0);
-        eprintln!();
+        let _ = writeln!(io::stderr());
     }
 }
 

@@ -3,8 +3,9 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use super::{CliError, remote::Remote};
+use super::{CliError, print, remote::Remote};
 use crate::config::Settings;
+use crate::peer_owner::{self, TRUST_IN_LOCALHOST};
 
 /// Prints a line for each thing that has to be right; 1 when one of them is not.
 pub(super) async fn run(settings: &Settings) -> Result<ExitCode, CliError> {
@@ -17,21 +18,35 @@ pub(super) async fn run(settings: &Settings) -> Result<ExitCode, CliError> {
     ] {
         let state = folder_state(path);
         is_well &= state.is_ok();
-        println!("{name:16} {}: {}", path.display(), state.unwrap_or_else(|wrong| wrong));
+        print::line(format_args!("{name:16} {}: {}", path.display(), state.unwrap_or_else(|wrong| wrong)))?;
     }
     if let Some(file) = &config.service.preset_config {
         let is_there = file.is_file();
         is_well &= is_there;
-        println!("{:16} {}: {}", "registry file", file.display(), if is_there { "is there" } else { "is missing" });
+        let state = if is_there { "is there" } else { "is missing" };
+        print::line(format_args!("{:16} {}: {state}", "registry file", file.display()))?;
     }
-    println!("{:16} {}", "registry", config.service.registry_url);
-    println!("{:16} {}", "Hugging Face", config.service.downloader.hf_endpoint);
-    println!("{:16} {}", "ComfyUI", service::comfy::without_credentials(&settings.comfyui.comfyui_url));
+    print::line(format_args!("{:16} {}", "registry", config.service.registry_url))?;
+    print::line(format_args!("{:16} {}", "Hugging Face", config.service.downloader.hf_endpoint))?;
+    let comfyui = service::comfy::without_credentials(&settings.comfyui.comfyui_url);
+    print::line(format_args!("{:16} {comfyui}", "ComfyUI"))?;
     match Remote::find(&config.listen).await {
-        Some(remote) => println!("{:16} answers at {}", "server", remote.address()),
-        None => println!("{:16} is not running", "server"),
+        Some(remote) => print::line(format_args!("{:16} answers at {}", "server", remote.address()))?,
+        None => print::line(format_args!("{:16} is not running", "server"))?,
+    }
+    for line in trust_in_localhost() {
+        print::line(format_args!("{:16} {line}", "localhost"))?;
     }
     Ok(if is_well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// What is trusted without a password or key, and whether that can be told.
+fn trust_in_localhost() -> Vec<String> {
+    let mut lines = vec![format!("without a password or key {TRUST_IN_LOCALHOST}")];
+    if let Err(cause) = peer_owner::try_out() {
+        lines.push(format!("is not trusted here: the user of a connection cannot be looked up: {cause}"));
+    }
+    lines
 }
 
 /// Whether files can be made in a folder, or the folder itself.

@@ -34,6 +34,9 @@ pub enum CliError {
     /// Something did not arrive.
     #[error("{0}")]
     Failed(String),
+    /// The standard output takes nothing.
+    #[error("cannot write to the standard output: {0}")]
+    Output(std::io::Error),
     /// Somebody pressed Ctrl-C.
     #[error("interrupted; {0}")]
     Interrupted(&'static str),

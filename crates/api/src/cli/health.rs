@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use super::{CliError, remote::Remote};
+use super::{CliError, print, remote::Remote};
 use crate::config::Settings;
 
 /// 0 when the server answers, 1 when it does not.
@@ -10,7 +10,7 @@ pub(super) async fn run(settings: &Settings) -> Result<ExitCode, CliError> {
     let addresses = settings.listen.addresses();
     match Remote::find(&addresses).await {
         Some(remote) => {
-            println!("alive at {}", remote.address());
+            print::line(format_args!("alive at {}", remote.address()))?;
             Ok(ExitCode::SUCCESS)
         }
         None => {

@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::backend::Backend;
 use super::progress::follow;
-use super::{CliError, serve::stop_signal};
+use super::{CliError, print, serve::stop_signal};
 use crate::config::Settings;
 use crate::dto::Priority;
 use crate::dto::installs::InstallRequest;
@@ -63,15 +63,15 @@ async fn install(backend: &Backend, arguments: &InstallArguments) -> Result<Exit
     for preset in &arguments.presets {
         match backend.install_preset(preset, &request).await {
             Ok(started) => {
-                started.warnings.iter().for_each(|warning| eprintln!("{preset}: {warning}"));
+                started.warnings.iter().for_each(|warning| print::complain(format_args!("{preset}: {warning}")));
                 downloads.push((preset.clone(), started.download_id));
             }
-            Err(failure) if is_installed(&failure) => println!("{preset} is already installed"),
+            Err(failure) if is_installed(&failure) => print::line(format_args!("{preset} is already installed"))?,
             Err(failure) => return Err(failure),
         }
     }
     if arguments.detach && matches!(backend, Backend::Server(_)) {
-        downloads.iter().for_each(|(preset, download)| println!("{preset}: {download}"));
+        downloads.iter().try_for_each(|(preset, download)| print::line(format_args!("{preset}: {download}")))?;
         return Ok(ExitCode::SUCCESS);
     }
     follow(backend, &downloads, stop_signal().map_err(crate::ApplicationError::from)?).await?;

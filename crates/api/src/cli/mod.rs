@@ -8,6 +8,7 @@ mod get;
 mod health;
 mod install;
 mod presets;
+pub mod print;
 mod progress;
 mod remote;
 mod serve;
@@ -60,7 +61,7 @@ pub async fn run(invocation: Invocation) -> Result<ExitCode, CliError> {
         Command::Doctor => doctor::run(&settings).await,
         Command::Health => health::run(&settings).await,
         Command::Openapi => {
-            print!("{}", openapi::Document::from(&openapi::document()).json());
+            print::raw(&openapi::Document::from(&openapi::document()).json())?;
             Ok(ExitCode::SUCCESS)
         }
     }

@@ -1,11 +1,10 @@
 //! `presets`: what can be installed.
 
-use std::io::Write;
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 
-use super::{CliError, backend::Backend};
+use super::{CliError, backend::Backend, print};
 use crate::config::Settings;
 use crate::dto::presets::{Preset, PresetState};
 
@@ -48,11 +47,9 @@ pub(super) async fn run(settings: &Settings, command: PresetsCommand) -> Result<
     backend.close().await;
     let presets = listed?;
     let widest = presets.iter().map(|preset| preset.id.len()).max().unwrap_or(0);
-    let lines: String = presets.iter().map(|preset| line(preset, widest) + "\n").collect();
-    // Whoever reads may have seen enough (`| head`): that is no failure.
-    let _ = std::io::stdout().write_all(lines.as_bytes());
+    presets.iter().try_for_each(|preset| print::line(line(preset, widest)))?;
     if presets.is_empty() {
-        eprintln!("no preset matches");
+        print::complain("no preset matches");
     }
     Ok(ExitCode::SUCCESS)
 }

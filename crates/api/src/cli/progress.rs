@@ -2,13 +2,14 @@
 //! looks.
 
 use std::collections::{HashMap, HashSet};
+use std::fmt::Display;
 use std::io::IsTerminal;
 use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use tokio::time::Instant;
 
-use super::{CliError, backend::Backend};
+use super::{CliError, backend::Backend, print, print::escaped};
 use crate::dto::downloads::{DownloadDetail, DownloadFile, DownloadState, FileState};
 use crate::dto::units::{size_text, speed_text};
 
@@ -46,7 +47,10 @@ pub(super) async fn follow(
             }
         }
     }
-    if failures.is_empty() { Ok(()) } else { Err(CliError::Failed(failures.join("; "))) }
+    if !failures.is_empty() {
+        return Err(CliError::Failed(failures.join("; ")));
+    }
+    screen.unprinted.map_or(Ok(()), Err)
 }
 
 /// How a download ended, if it did.
@@ -69,12 +73,20 @@ struct Screen {
     files: HashMap<String, ProgressBar>,
     told: HashSet<String>,
     last_line: Option<Instant>,
+    /// Why a line could not be printed. The download goes on.
+    unprinted: Option<CliError>,
 }
 
 impl Screen {
     fn new() -> Self {
         let bars = std::io::stderr().is_terminal().then(MultiProgress::new);
-        Self { bars, total: None, files: HashMap::new(), told: HashSet::new(), last_line: None }
+        Self { bars, total: None, files: HashMap::new(), told: HashSet::new(), last_line: None, unprinted: None }
+    }
+
+    fn print(&mut self, text: impl Display) {
+        if let Err(cause) = print::line(text) {
+            self.unprinted.get_or_insert(cause);
+        }
     }
 
     fn show(&mut self, name: &str, detail: &DownloadDetail) {
@@ -88,7 +100,7 @@ impl Screen {
         for file in detail.file_details.iter().filter(|file| file.status != FileState::Pending) {
             let bar = self.files.entry(file.path.clone()).or_insert_with(|| {
                 let bar = bars.add(styled(FILE_BAR));
-                bar.set_message(file.path.clone());
+                bar.set_message(escaped(&file.path));
                 bar
             });
             bar.set_length(file.total_bytes.unwrap_or(file.downloaded_bytes));
@@ -98,7 +110,7 @@ impl Screen {
             }
         }
         let total = self.total.get_or_insert_with(|| bars.add(styled(TOTAL_BAR)));
-        total.set_message(format!("{name}: {}", standing(detail)));
+        total.set_message(escaped(&format!("{name}: {}", standing(detail))));
         total.set_length(detail.download.total_bytes.unwrap_or(detail.download.downloaded_bytes));
         total.set_position(detail.download.downloaded_bytes);
     }
@@ -106,12 +118,12 @@ impl Screen {
     fn say(&mut self, name: &str, detail: &DownloadDetail) {
         for file in detail.file_details.iter().filter(|file| file.status == FileState::Completed) {
             if self.told.insert(format!("{name} {}", file.path)) {
-                println!("{name}: {} is here ({})", file.path, size_text(whole(file)));
+                self.print(format_args!("{name}: {} is here ({})", file.path, size_text(whole(file))));
             }
         }
         if self.last_line.is_none_or(|last| last.elapsed() >= LINE) {
             self.last_line = Some(Instant::now());
-            println!("{name}: {}", standing(detail));
+            self.print(format_args!("{name}: {}", standing(detail)));
         }
     }
 
@@ -120,10 +132,10 @@ impl Screen {
         match (self.bars.take(), self.total.take()) {
             (Some(bars), total) => {
                 total.iter().for_each(ProgressBar::finish_and_clear);
-                let _ = bars.println(text);
+                let _ = bars.println(escaped(&text));
                 self.bars = Some(bars);
             }
-            (None, _) => println!("{text}"),
+            (None, _) => self.print(text),
         }
         self.files.drain().for_each(|(_, bar)| bar.finish_and_clear());
         self.last_line = None;

@@ -29,10 +29,20 @@ pub struct AccessSettings {
     /// Requests a minute of a key or session; 0: any number
     #[arg(long, env, global = true, value_name = "N", value_parser = number, default_value = "1000", hide_env_values = true)]
     pub rate_limit_authenticated: u32,
+    /// Connections of one address [default: a quarter of what the process can afford, 2048 at most]
+    #[arg(long, env, global = true, value_name = "N", value_parser = count, hide_env_values = true)]
+    pub max_connections_per_address: Option<usize>,
+    /// Sockets of one key, session or address
+    #[arg(long, env, global = true, value_name = "N", value_parser = count, default_value = "256", hide_env_values = true)]
+    pub max_sockets_per_client: usize,
 }
 
 fn number(text: &str) -> Result<u32, String> {
     text.parse().map_err(|_| "it takes a whole number from 0".to_owned())
+}
+
+fn count(text: &str) -> Result<usize, String> {
+    text.parse().ok().filter(|count| *count > 0).ok_or_else(|| "it takes a whole number from 1".to_owned())
 }
 
 fn secret(text: &str) -> Result<SecretText, String> {

@@ -24,10 +24,12 @@ pub use refusal::Refusal;
 pub use storage::StorageSettings;
 
 use crate::cli::Command;
+use crate::descriptors::{self, ConnectionLimits};
 use crate::extract::BodyPace;
 use crate::logging::LogSettings;
 use crate::middleware::authenticate::Rules;
 use crate::origin::AllowedOrigins;
+use crate::peer_owner::PeerOwners;
 use crate::ws::SocketPace;
 
 const ABOUT: &str =
@@ -42,10 +44,6 @@ Examples:
 
 Every setting below is also an environment variable, and a flag wins. `install` and `get` use the running server if there is
 one, else they do the work themselves. Interrupted downloads go on where they were.";
-
-/// Many more than a browser or a script opens, many fewer than the server can hold.
-const CONNECTIONS_PER_ADDRESS: usize = 2048;
-const SOCKETS_PER_CLIENT: usize = 256;
 
 /// A call of the program: what to do, and how everything is set.
 #[derive(Debug, Parser)]
@@ -95,8 +93,10 @@ pub struct Config {
     pub generate_password: bool,
     /// How the service works.
     pub service: service::Settings,
-    /// Most connections of one address.
-    pub connections_per_address: usize,
+    /// How many connections there may be.
+    pub connections: ConnectionLimits,
+    /// Where the owner of a local connection is looked up.
+    pub peer_owners: PeerOwners,
     /// Most sockets of one client.
     pub sockets_per_client: usize,
     /// How slow a body may come.
@@ -145,8 +145,9 @@ impl Settings {
             },
             generate_password: self.access.generate_password,
             service: service_settings::of(self),
-            connections_per_address: CONNECTIONS_PER_ADDRESS,
-            sockets_per_client: SOCKETS_PER_CLIENT,
+            connections: ConnectionLimits::of(descriptors::limit(), self.access.max_connections_per_address),
+            peer_owners: PeerOwners::default(),
+            sockets_per_client: self.access.max_sockets_per_client,
             body_pace: BodyPace::default(),
             socket_pace: SocketPace::default(),
         })

@@ -29,6 +29,7 @@ pub(super) fn of(settings: &Settings) -> Service {
             password: settings.access.access_password.as_ref().map(secret),
             anonymous_requests_a_minute: settings.access.rate_limit_anonymous,
             known_requests_a_minute: settings.access.rate_limit_authenticated,
+            ..AccessSettings::default()
         },
         comfy: ComfySettings {
             url: settings.comfyui.comfyui_url.clone(),

@@ -1,6 +1,7 @@
 //! The program from a shell: what it says, what it takes, and that it works with and without a running server.
 
 use test_support::file_server::Content;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::world::{
     World, client,
@@ -133,4 +134,146 @@ async fn the_document_is_printed_as_it_is_committed() {
     let output = run(call(["openapi"])).await;
     let committed = include_str!("../../../../openapi/openapi.json");
     assert!(String::from_utf8(output.stdout).unwrap() == committed, "run `cargo xtask openapi` and commit it");
+}
+
+/// Names from a registry reach a terminal as text that it shows and does not obey.
+#[tokio::test(flavor = "multi_thread")]
+async fn hostile_names_are_escaped_on_the_terminal() {
+    let mut world = World::new();
+    let one = world.file("small", "one.safetensors", &Content::pattern(1, 300_000));
+    world.preset("HOSTILE", &[("loras/one.safetensors", &one)])["name"] =
+        "\u{1b}]0;pwned\u{7}\u{1b}[31mred\r\u{202e}txt".into();
+    let listed = run(call_in(&world, &["presets", "list", "--listen", "127.0.0.1:9"])).await;
+    let text = String::from_utf8(listed.stdout).unwrap();
+    assert!(text.contains("\\u{1b}]0;pwned") && text.contains("\\u{202e}txt"), "{text}");
+    assert!(text.chars().all(|character| character == '\n' || !service::text::is_unprintable(character)), "{text:?}");
+}
+
+/// Runs a call whose standard output is the test's own.
+async fn finish(command: &mut tokio::process::Command) -> std::process::Output {
+    let child = command.spawn().unwrap();
+    tokio::time::timeout(crate::world::PATIENCE, child.wait_with_output()).await.expect("it ends in time").unwrap()
+}
+
+/// An output that takes nothing is an error of the command, not a panic; a reader that is gone is none.
+#[tokio::test(flavor = "multi_thread")]
+async fn full_output_fails_the_command_without_a_panic() {
+    let world = World::new();
+    let full = || std::fs::File::options().write(true).open("/dev/full").unwrap();
+    let nowhere = ["--listen", "127.0.0.1:9"];
+    for words in [&["presets", "list"][..], &["doctor"], &["auth", "generate-key"], &["openapi"], &["--version"]] {
+        let mut command = call_in(&world, &[words, &nowhere].concat());
+        let output = finish(command.stdout(full())).await;
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(1), "{words:?}: {said}");
+        assert!(said.contains("cannot write to the standard output"), "{words:?}: {said}");
+    }
+    let keys = run(call_in(&world, &["auth", "list-keys"])).await;
+    assert!(keys.stdout.is_empty(), "a key that nobody has seen is gone");
+
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut command = call_in(&world, &[&["doctor"][..], &nowhere].concat());
+    let output = finish(command.stdout(writer)).await;
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// A server whose outputs take nothing serves all the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn server_with_a_full_output_serves() {
+    let world = World::new();
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let full = || std::fs::File::options().write(true).open("/dev/full").unwrap();
+    let mut command = call_in(&world, &["serve", "--listen", &format!("127.0.0.1:{port}")]);
+    let mut child = command.stdout(full()).stderr(full()).spawn().unwrap();
+    let alive = async {
+        while client().get(format!("http://127.0.0.1:{port}/livez")).send().await.is_err() {
+            assert!(child.try_wait().unwrap().is_none(), "it ended");
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(crate::world::PATIENCE, alive).await.expect("it serves in time");
+}
+
+/// A link or a pipe in the place of the server's own files is refused at once, and what it leads to stays as it is.
+#[tokio::test(flavor = "multi_thread")]
+async fn links_and_pipes_in_place_of_own_files_are_refused() {
+    for name in ["dashboard.db", "dashboard.db.lock", "dashboard.db-wal"] {
+        for kind in ["link", "pipe"] {
+            let world = World::new();
+            let data = world.folder.path().join("data");
+            std::fs::create_dir_all(&data).unwrap();
+            let target = world.folder.path().join("target");
+            std::fs::write(&target, "theirs").unwrap();
+            match kind {
+                "link" => std::os::unix::fs::symlink(&target, data.join(name)).unwrap(),
+                _ if name.ends_with("-wal") => continue,
+                _ => assert!(std::process::Command::new("mkfifo").arg(data.join(name)).status().unwrap().success()),
+            }
+            let mode = || std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(&target).unwrap().permissions());
+            let before = mode();
+            let output = run(call_in(&world, &["serve", "--listen", "127.0.0.1:0"])).await;
+            let said = String::from_utf8_lossy(&output.stderr).into_owned();
+            assert_eq!(output.status.code(), Some(1), "{kind} {name}: {said}");
+            assert!(said.contains("symbolic link") || said.contains("not a regular file"), "{kind} {name}: {said}");
+            assert_eq!(
+                (std::fs::read_to_string(&target).unwrap().as_str(), mode()),
+                ("theirs", before),
+                "{kind} {name}"
+            );
+        }
+    }
+}
+
+/// Tokens in a pipe hold nothing up, and a log behind a link is not written.
+#[tokio::test(flavor = "multi_thread")]
+async fn odd_token_and_log_files_hold_nothing_up() {
+    let world = World::new();
+    let data = world.folder.path().join("data");
+    std::fs::create_dir_all(data.join("logs")).unwrap();
+    for name in ["source-tokens.json", "cli.token"] {
+        assert!(std::process::Command::new("mkfifo").arg(data.join(name)).status().unwrap().success());
+    }
+    let target = world.folder.path().join("target");
+    std::fs::write(&target, "theirs").unwrap();
+    let today = jiff::Timestamp::now().strftime("dashboard.log.%Y-%m-%d").to_string();
+    std::os::unix::fs::symlink(&target, data.join("logs").join(today)).unwrap();
+    let process = Process::serve(&world).await;
+    assert_eq!(process.json("GET", "/api/presets", None).await.0, 200);
+    assert_eq!(std::fs::read_to_string(&target).unwrap(), "theirs");
+}
+
+/// With a small limit of descriptors, one address that opens all it can leaves room for another.
+#[tokio::test(flavor = "multi_thread")]
+async fn one_address_leaves_descriptors_for_others() {
+    let world = World::new();
+    let mut command = tokio::process::Command::new("sh");
+    command.args(["-c", "ulimit -Sn 128; ulimit -Hn 256; exec \"$0\" \"$@\""]);
+    command.arg(env!("CARGO_BIN_EXE_comfyui-dashboard")).args(["serve", "--listen", "127.0.0.1:0"]);
+    command.args(world.arguments()).env_clear().env("PATH", "/usr/bin:/bin").kill_on_drop(true);
+    command.stdout(std::process::Stdio::piped()).stdin(std::process::Stdio::null());
+    let process = Process::started(command).await;
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", process.child.id().unwrap())).unwrap();
+    let files = limits.lines().find(|line| line.starts_with("Max open files")).unwrap();
+    assert!(files.contains("256         "), "the soft limit is raised: {files}");
+    let address: std::net::SocketAddr = process.address.parse().unwrap();
+    let mut held = Vec::new();
+    let mut served = 0;
+    for _ in 0..300 {
+        let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
+        let question = b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n";
+        let mut first = [0; 1];
+        let sent = stream.write_all(question).await.is_ok();
+        served += usize::from(sent && stream.read(&mut first).await.is_ok_and(|read| read == 1));
+        held.push(stream);
+    }
+    assert!((8..100).contains(&served), "{served} of 300 were served");
+    let other = tokio::net::TcpSocket::new_v4().unwrap();
+    other.bind("127.0.0.2:0".parse().unwrap()).unwrap();
+    let mut stream = other.connect(address).await.unwrap();
+    stream.write_all(b"GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").await.unwrap();
+    let mut answer = String::new();
+    let read = tokio::time::timeout(crate::world::PATIENCE, stream.read_to_string(&mut answer)).await;
+    read.expect("it answers in time").unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
 }
