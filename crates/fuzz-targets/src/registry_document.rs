@@ -7,8 +7,8 @@ use registry::{Catalog, ConfinedPath, Preset, PresetId};
 
 use crate::memory::{self, Limit};
 
-/// Bytes of memory for each byte of a document: a value of one character costs about a hundred.
-const MEMORY: Limit = Limit::per_byte(256);
+/// A value of one character costs about a hundred bytes, and aliases of YAML may repeat values up to a number.
+const MEMORY: Limit = Limit { fixed: 96 << 20, per_byte: 256 };
 
 pub(crate) fn check(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };

@@ -2,10 +2,17 @@
 //!
 //! Must not know what a registry is made of.
 
-use serde_json::Value;
+use std::fmt;
 
-/// How many values a text may have. A value of one character takes a hundred bytes in memory; 56 presets have some 4,000.
+use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Value};
+
+/// How many values a text may have, those included that a YAML alias repeats. A value of one character takes a hundred bytes in
+/// memory; 56 presets have some 4,000.
 const MOST_VALUES: usize = 300_000;
+
+/// A text or key counts as one more value for each so many bytes: a long one that is repeated costs its length each time.
+const BYTES_A_VALUE: usize = 256;
 
 /// How many brackets of a YAML text may be open at once; its scanner's time grows with their square.
 const MOST_OPEN_BRACKETS: usize = 100;
@@ -13,16 +20,108 @@ const MOST_OPEN_BRACKETS: usize = 100;
 /// The value that `text` spells: JSON where it starts with a brace, else YAML.
 pub(crate) fn parse_value(text: &str) -> Result<Value, Box<dyn std::error::Error + Send + Sync>> {
     let text = text.trim_start_matches('\u{FEFF}');
+    // Before YAML is parsed at all: its events take more memory than its values.
     if text.bytes().filter(|byte| matches!(byte, b',' | b'\n')).count() > MOST_VALUES {
         return Err(format!("it has more than {MOST_VALUES} values").into());
     }
+    let mut left = MOST_VALUES;
+    let counted = Counted { left: &mut left };
     if text.trim_start().starts_with('{') {
-        return Ok(serde_json::from_str(text)?);
+        let mut json = serde_json::Deserializer::from_str(text);
+        let value = counted.deserialize(&mut json)?;
+        json.end()?;
+        return Ok(value);
     }
     if most_open_brackets(text) > MOST_OPEN_BRACKETS {
         return Err(format!("it has more than {MOST_OPEN_BRACKETS} brackets open at once").into());
     }
-    Ok(serde_norway::from_str(text)?)
+    Ok(counted.deserialize(serde_norway::Deserializer::from_str(text))?)
+}
+
+/// Builds a value and counts its parts while it is read. Counting separators of the text instead would miss what aliases of YAML
+/// repeat: a text of `n` bytes can spell `n * n` values.
+struct Counted<'a> {
+    left: &'a mut usize,
+}
+
+impl Counted<'_> {
+    fn again(&mut self) -> Counted<'_> {
+        Counted { left: self.left }
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Counted<'_> {
+    type Value = Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        spend(self.left, 1)?;
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Counted<'_> {
+    type Value = Value;
+
+    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("a value that JSON can spell")
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_str<E: Error>(self, value: &str) -> Result<Value, E> {
+        spend(self.left, value.len() / BYTES_A_VALUE)?;
+        Ok(value.into())
+    }
+
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_none<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, inner: D) -> Result<Value, D::Error> {
+        inner.deserialize_any(self)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(mut self, mut elements: A) -> Result<Value, A::Error> {
+        let mut list = Vec::new();
+        while let Some(element) = elements.next_element_seed(self.again())? {
+            list.push(element);
+        }
+        Ok(list.into())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(mut self, mut members: A) -> Result<Value, A::Error> {
+        let mut map = Map::new();
+        while let Some(key) = members.next_key::<String>()? {
+            spend(self.left, key.len() / BYTES_A_VALUE)?;
+            map.insert(key, members.next_value_seed(self.again())?);
+        }
+        Ok(map.into())
+    }
+}
+
+/// Takes so many values from what is left.
+fn spend<E: Error>(left: &mut usize, values: usize) -> Result<(), E> {
+    let rest = left.checked_sub(values).ok_or_else(|| E::custom(format!("it has more than {MOST_VALUES} values")))?;
+    *left = rest;
+    Ok(())
 }
 
 /// Counts brackets inside of words too, where they are few and mostly closed.
