@@ -5,6 +5,7 @@
 //! for new inputs with libFuzzer. Nothing here is linked into the product.
 
 mod content_range;
+mod extra_model_paths;
 mod input;
 mod journal;
 mod memory;
@@ -33,6 +34,7 @@ pub struct Target {
 /// Every target.
 pub const TARGETS: &[Target] = &[
     Target { name: "content_range", check: content_range::check },
+    Target { name: "extra_model_paths", check: extra_model_paths::check },
     Target { name: "gguf", check: weights::check_gguf },
     Target { name: "journal", check: journal::check },
     Target { name: "page_graph", check: page_graph::check },

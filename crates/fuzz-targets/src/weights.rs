@@ -4,7 +4,7 @@
 use std::cell::Cell;
 use std::io;
 
-use model_file::{Glance, ReadAt, Report, Structure, glance, inspect};
+use model_file::{Glance, Kind, ReadAt, Report, Structure, glance, inspect};
 use serde_json::Value;
 
 use crate::memory::{self, Limit};
@@ -51,7 +51,9 @@ pub(crate) fn report_on(bytes: &[u8], name: &str) -> Report {
 
 pub(crate) fn check_safetensors(bytes: &[u8]) {
     let report = report_on(bytes, "model.safetensors");
-    let (Structure::Whole, Some(header)) = (&report.structure, &report.header) else { return };
+    let (Structure::Whole, Some(header), Kind::Safetensors) = (&report.structure, &report.header, report.kind) else {
+        return;
+    };
     let length = u64::from_le_bytes(*bytes.first_chunk().expect("a whole file has a length"));
     let head_end = 8 + usize::try_from(length).expect("a whole file has its head");
     let data = (bytes.len() - head_end) as u64;
@@ -79,7 +81,7 @@ pub(crate) fn check_safetensors(bytes: &[u8]) {
 
 pub(crate) fn check_gguf(bytes: &[u8]) {
     let report = report_on(bytes, "model.gguf");
-    let (Structure::Whole, Some(header)) = (&report.structure, &report.header) else { return };
+    let (Structure::Whole, Some(header), Kind::Gguf) = (&report.structure, &report.header, report.kind) else { return };
     // Version, counts, and for each tensor the length of its name, its number of dimensions, its type and its offset.
     let least_head =
         header.tensors.checked_mul(24).and_then(|tensors| tensors.checked_add(24)).expect("of a real file");

@@ -12,6 +12,8 @@ pub mod downloads;
 mod error;
 pub mod events;
 mod fits;
+#[doc(hidden)]
+pub mod fuzzing;
 mod ids;
 pub mod jobs;
 mod live;

@@ -74,7 +74,8 @@ pub(crate) fn read(settings: &ExtraModelPaths) -> Result<Vec<ExtraRoot>, Error> 
     roots(&text, beside).map_err(|cause| refused(cause.to_string()))
 }
 
-fn roots(text: &str, beside: &Path) -> Result<Vec<ExtraRoot>, serde_norway::Error> {
+/// The folders that this text names; relative ones lie in the folder `beside`.
+pub(crate) fn roots(text: &str, beside: &Path) -> Result<Vec<ExtraRoot>, serde_norway::Error> {
     let sections: Option<BTreeMap<String, Section>> = serde_norway::from_str(text)?;
     let mut found = Vec::new();
     for section in sections.unwrap_or_default().into_values() {
