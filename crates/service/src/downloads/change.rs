@@ -8,7 +8,7 @@ use tokio::time::{Duration, timeout};
 use super::{DownloadState, DownloadView, Downloads, PauseReason, Priority, jobs};
 use crate::{
     Error,
-    store::{Line, Step},
+    store::{DownloadRow, Line, Step},
 };
 
 /// How long an answer waits for the engine's own word to be in the database.
@@ -34,16 +34,11 @@ impl Downloads {
     /// Stops a download where it is. What has arrived stays.
     pub async fn pause(&self, id: &str) -> Result<DownloadState, Error> {
         let stored = self.stored(id).await?;
-        match (stored.row.state, stored.row.pause_reason) {
-            (DownloadState::Paused, Some(PauseReason::InsufficientStorage)) => {
-                let _ = self.engine.pause(&JobId::new(id)).await;
-                self.pause_row(id).await?;
-                Ok(DownloadState::Paused)
-            }
-            (DownloadState::Paused, _) => Ok(DownloadState::Paused),
-            (state, _) if state.is_active() => {
+        match stored.row.state {
+            state if state.is_active() || waits_for_room(&stored.row) => {
                 let command = async || self.engine.pause(&JobId::new(id)).await.map(|_| ());
-                match self.settle(id, command, |state| !state.is_active()).await? {
+                // One that waits for room may go on by itself, and even end, before the engine hears of the pause.
+                match self.settle(id, command, |row| !row.state.is_active() && !waits_for_room(row)).await? {
                     Settled::Unknown => {
                         self.pause_row(id).await?;
                         Ok(DownloadState::Paused)
@@ -52,7 +47,8 @@ impl Downloads {
                     Settled::At(state) => Err(wrong_state(id, "paused", state)),
                 }
             }
-            (state, _) => Err(wrong_state(id, "paused", state)),
+            DownloadState::Paused => Ok(DownloadState::Paused),
+            state => Err(wrong_state(id, "paused", state)),
         }
     }
 
@@ -63,7 +59,7 @@ impl Downloads {
             state if state.is_active() => Ok(state),
             DownloadState::Paused => {
                 let command = async || self.engine.resume(&JobId::new(id)).await.map(|_| ());
-                match self.settle(id, command, |state| state != DownloadState::Paused).await? {
+                match self.settle(id, command, |row| row.state != DownloadState::Paused).await? {
                     Settled::Unknown => self.start_again(id).await,
                     Settled::At(state) => Ok(state),
                 }
@@ -88,7 +84,8 @@ impl Downloads {
             removed.store(parts, Ordering::Relaxed);
             Ok(())
         };
-        match self.settle(id, command, |state| !state.is_unfinished() && state != DownloadState::Failed).await? {
+        let is_over = |row: &DownloadRow| !row.state.is_unfinished() && row.state != DownloadState::Failed;
+        match self.settle(id, command, is_over).await? {
             Settled::Unknown => {
                 self.store.step(id, Step::to(DownloadState::Cancelled), self.clock.now()).await?;
                 Ok(false)
@@ -167,7 +164,7 @@ impl Downloads {
         &self,
         id: &str,
         command: impl AsyncFn() -> Result<(), CommandError>,
-        is_settled: impl Fn(DownloadState) -> bool,
+        is_settled: impl Fn(&DownloadRow) -> bool,
     ) -> Result<Settled, Error> {
         let mut events = self.bus.subscribe();
         let mut outcome = command().await;
@@ -183,9 +180,9 @@ impl Downloads {
         };
         let settled = async {
             loop {
-                let state = self.stored(id).await?.row.state;
-                if is_settled(state) {
-                    return Ok(state);
+                let row = self.stored(id).await?.row;
+                if is_settled(&row) {
+                    return Ok(row.state);
                 }
                 let _ = events.recv().await;
             }
@@ -196,6 +193,10 @@ impl Downloads {
             Err(_) => Ok(Settled::At(self.stored(id).await?.row.state)),
         }
     }
+}
+
+fn waits_for_room(row: &DownloadRow) -> bool {
+    row.state == DownloadState::Paused && row.pause_reason == Some(PauseReason::InsufficientStorage)
 }
 
 enum Settled {

@@ -40,7 +40,7 @@ pub(crate) use history::HistoryFilter;
 pub(crate) use installs::{InstallRow, ReplacedFile};
 pub(crate) use place::is_network;
 pub(crate) use prompts::{Advanced, PromptEnd, PromptInsert, PromptRow, Queued};
-pub(crate) use rows::{DownloadInsert, Existing, FileRow, StoredDownload};
+pub(crate) use rows::{DownloadInsert, Existing, FileRow, Row as DownloadRow, StoredDownload};
 pub(crate) use sessions::{AliveSince, SessionInsert, StoredSession};
 pub(crate) use steps::{Line, Step};
 pub(crate) use validations::ValidationRow;
