@@ -99,6 +99,14 @@ impl MemoryDisk {
         self.state().folders.get(folder).is_some_and(|folder| folder.is_unreliable)
     }
 
+    /// Whether a sync of this file has ever failed.
+    pub(crate) fn has_lost_bytes(&self, path: &str) -> bool {
+        let (folder, name) = path.rsplit_once('/').unwrap_or_default();
+        let state = self.state();
+        let inode = state.folders.get(folder).and_then(|folder| folder.cached.get(name));
+        inode.is_some_and(|inode| state.contents[*inode].has_lost_bytes)
+    }
+
     pub(crate) fn past_cache(&self) -> u64 {
         self.state().past_cache
     }

@@ -25,6 +25,8 @@ pub(crate) struct Content {
     pub(crate) aside: u64,
     /// Who holds its lock.
     pub(crate) locked: bool,
+    /// A sync has failed, so that the disk may not have what the cache shows.
+    pub(crate) has_lost_bytes: bool,
 }
 
 /// Not synced.
@@ -81,6 +83,7 @@ impl Content {
     /// The disk says that it could not; what it covered is no longer tried, though the cache shows it still.
     pub(crate) fn fail_to_sync(&mut self, chance: &Chance) {
         self.settle(Spared::Some, Some(chance));
+        self.has_lost_bytes = true;
     }
 
     pub(crate) fn power_cut(&mut self, spared: Spared, chance: &Chance) {

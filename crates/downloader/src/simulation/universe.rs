@@ -12,6 +12,7 @@ use super::chance::Chance;
 use super::delays::Delays;
 use super::disk::MemoryDisk;
 use super::internet::Internet;
+use super::kept::Kept;
 use super::plan::Plan;
 use super::promises::{Heard, Promises, Standing};
 use super::tally::Tally;
@@ -19,7 +20,7 @@ use super::trace::Trace;
 use super::troubles::Troubles;
 use super::weather::Weather;
 use crate::world::{Network, Threads, World};
-use crate::{Downloader, JobEvent, Priority, Update};
+use crate::{Downloader, JobEvent, JobId, Priority, Update};
 
 /// When the weather turns fair in the last life.
 const STORM: Duration = Duration::from_secs(60);
@@ -48,6 +49,14 @@ pub(crate) fn run(seed: u64) -> Result<Run, Failure> {
     }
 }
 
+/// Pauses a job that has hardly begun.
+fn pause_soon(downloader: Downloader, id: JobId, after: Duration) {
+    tokio::spawn(async move {
+        tokio::time::sleep(after).await;
+        let _ = downloader.pause(&id).await;
+    });
+}
+
 struct Universe {
     chance: Chance,
     trace: Arc<Trace>,
@@ -55,6 +64,7 @@ struct Universe {
     internet: Arc<Internet>,
     plan: Plan,
     promises: Promises,
+    kept: Kept,
     tally: Tally,
 }
 
@@ -73,7 +83,7 @@ impl Universe {
         let internet = Arc::new(Internet::new(chance.clone(), Arc::clone(&trace)));
         let plan = Plan::by(&chance, &disk, &internet);
         let tally = Tally { seeds: 1, files: plan.files.len() as u64, ..Tally::default() };
-        Self { chance, trace, disk, internet, plan, promises: Promises::default(), tally }
+        Self { chance, trace, disk, internet, plan, promises: Promises::default(), kept: Kept::default(), tally }
     }
 
     fn run(&mut self) -> Result<(), String> {
@@ -119,15 +129,24 @@ impl Universe {
         self.trace.begin_life(life);
         self.disk.begin_life(self.troubles(last));
         self.internet.turn(Weather::by(&self.chance));
+        self.kept.forget();
+        self.kept.look(&self.plan, &self.disk);
         let (downloader, mut updates, engine) = Downloader::in_world(self.plan.settings.clone(), self.world());
         let engine = tokio::spawn(engine);
         let mut heard = Heard::new();
         for job in self.promises.unfinished(&self.plan) {
             heard.insert(job.id.clone(), Standing::Moving);
+            let id = job.id.clone();
             downloader.enqueue(job).await.map_err(|error| error.to_string())?;
+            if self.chance.happens(0.15) {
+                self.trace.line(format!("{id}: paused at once"));
+                pause_soon(downloader.clone(), id, self.chance.milliseconds(0..10));
+            }
         }
         let fair_from = Instant::now() + STORM;
-        let stops_at = Instant::now() + if last { PATIENCE } else { self.chance.milliseconds(100..60_000) };
+        let shortest = self.chance.one_of(&[0, 100, 100, 100]);
+        let longest = if shortest == 0 { 20 } else { 60_000 };
+        let stops_at = Instant::now() + if last { PATIENCE } else { self.chance.milliseconds(shortest..longest) };
         let mut fair = false;
         while !heard.is_empty() {
             let now = Instant::now();
@@ -180,6 +199,7 @@ impl Universe {
             self.hear(update, heard)?;
         }
         stopping.await.map_err(|error| error.to_string())?;
+        self.kept.holds(&self.plan, &self.disk)?;
         engine.await.map_err(|error| error.to_string())?;
         // What was told to end gets a moment for it.
         tokio::time::sleep(Duration::from_secs(60)).await;
@@ -209,6 +229,7 @@ impl Universe {
         if !matches!(update.event, JobEvent::Progress(_)) {
             self.trace.line(format!("{}: {:?}", update.job, update.event));
         }
+        self.kept.hear(&update, &self.plan, &self.disk);
         self.promises.hear(update, heard, &self.plan, &self.disk, &mut self.tally)
     }
 
@@ -219,6 +240,7 @@ impl Universe {
         let downloader = downloader.clone();
         let what = self.chance.index(12);
         let number = self.chance.number(0..200_000);
+        let soon = self.chance.happens(0.3).then(|| self.chance.milliseconds(0..10));
         self.trace.line(format!("{id}: command {what}"));
         match what {
             0 => self.plan.publish_another(&self.chance, &self.internet),
@@ -231,7 +253,12 @@ impl Universe {
                     7 => drop(downloader.set_priority(&id, Priority::High).await),
                     8 => drop(downloader.set_rate_limit(&id, Some(10_000 + number)).await),
                     9 => downloader.set_global_rate_limit(Some(20_000 + number)),
-                    _ => drop(downloader.resume(&id).await),
+                    _ => {
+                        let resumed = downloader.resume(&id).await;
+                        if let Some(soon) = soon.filter(|_| resumed.is_ok()) {
+                            pause_soon(downloader, id, soon);
+                        }
+                    }
                 }
             })),
         }
