@@ -6,39 +6,41 @@ use url::{Host, Url};
 
 use crate::{PrivateSources, Settings};
 
-/// Decides by host and address.
+/// Suffixes of names that lead into private networks wherever they are resolved (RFC 6761, 6762, 8375, and ICANN's `internal`).
+const PRIVATE_SUFFIXES: [&str; 6] = ["localhost", "local", "localdomain", "internal", "home.arpa", "lan"];
+
+/// Decides by host, port and address.
 #[derive(Debug, Clone)]
 pub(crate) struct AddressPolicy {
     allowed: PrivateSources,
-    /// Hosts of the endpoints.
-    endpoints: Vec<String>,
+    /// Hosts and ports of the endpoints: another service on the same host is not one.
+    endpoints: Vec<(String, Option<u16>)>,
     proxies: Vec<String>,
 }
 
 impl AddressPolicy {
     pub(crate) fn new(settings: &Settings) -> Self {
         let endpoints = [&settings.hf_endpoint, &settings.civitai_endpoint];
-        let endpoints = endpoints.iter().filter_map(|url| url.host_str()).map(normal).collect();
+        let endpoints = endpoints.iter().filter_map(|url| host_and_port(url)).collect();
         let proxies = settings.proxy_hosts.iter().map(|host| normal(host)).collect();
         Self { allowed: settings.private_sources.clone(), endpoints, proxies }
     }
 
-    /// Whether a connection to this address may be made for this host name, be it that of a link or of a proxy.
+    /// Whether a connection to this address may be made for this host name. A name that the operator gave, of an endpoint or of a
+    /// proxy, may lead anywhere: whoever resolves it cannot tell for which port. [`name_to_judge`](Self::name_to_judge) does.
     pub(crate) fn permits(&self, host: &str, address: IpAddr) -> bool {
-        self.proxies.contains(&normal(host)) || self.permits_link(host, address)
+        self.is_named(&normal(host)) || self.permits_link(address)
     }
 
-    /// Whether a link with this host name may lead to this address.
-    pub(crate) fn permits_link(&self, host: &str, address: IpAddr) -> bool {
+    /// Whether a link that is no endpoint may lead to this address.
+    pub(crate) fn permits_link(&self, address: IpAddr) -> bool {
         let networks = match &self.allowed {
             PrivateSources::All => return true,
             PrivateSources::None => &[][..],
             PrivateSources::Networks(networks) => networks.as_slice(),
         };
         let meant = meant_by(address);
-        self.endpoints.contains(&normal(host))
-            || is_public(meant)
-            || networks.iter().any(|network| network.contains(&address) || network.contains(&meant))
+        is_public(meant) || networks.iter().any(|network| network.contains(&address) || network.contains(&meant))
     }
 
     /// A URL whose host is an address is judged here, since no name is resolved for it. `Err` holds the address.
@@ -48,14 +50,38 @@ impl AddressPolicy {
             Some(Host::Ipv6(address)) => IpAddr::V6(address),
             _ => return Ok(()),
         };
-        let host = url.host_str().unwrap_or_default();
-        if self.permits_link(host, address) { Ok(()) } else { Err(address.to_string()) }
+        if self.is_endpoint(url) || self.permits_link(address) { Ok(()) } else { Err(address.to_string()) }
     }
 
-    /// The name in a URL, where it is also that of a proxy: whoever resolves it cannot tell for whom.
-    pub(crate) fn name_of_a_proxy<'a>(&self, url: &'a Url) -> Option<&'a str> {
-        url.domain().filter(|name| self.proxies.contains(&normal(name)))
+    /// The name in a URL, where it has to be resolved and judged before anybody is asked: it is also that of a proxy or of an
+    /// endpoint on another port, or a proxy may be handed it, which resolves it by itself.
+    pub(crate) fn name_to_judge<'a>(&self, url: &'a Url) -> Option<&'a str> {
+        if self.allowed == PrivateSources::All || self.is_endpoint(url) {
+            return None;
+        }
+        url.domain().filter(|name| !self.proxies.is_empty() || self.is_named(&normal(name)))
     }
+
+    fn is_endpoint(&self, url: &Url) -> bool {
+        host_and_port(url).is_some_and(|asked| self.endpoints.contains(&asked))
+    }
+
+    fn is_named(&self, host: &String) -> bool {
+        self.proxies.contains(host) || self.endpoints.iter().any(|(endpoint, _)| endpoint == host)
+    }
+}
+
+/// Whether a name leads into a private network although nobody here can resolve it: its suffix says so, or it is that of this
+/// machine.
+pub(crate) fn is_private_name(name: &str) -> bool {
+    let name = normal(name);
+    let own = rustix::system::uname().nodename().to_string_lossy().to_ascii_lowercase();
+    let ends_in = |suffix: &&str| name.strip_suffix(*suffix).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
+    name == own || PRIVATE_SUFFIXES.iter().any(|suffix| ends_in(&suffix))
+}
+
+fn host_and_port(url: &Url) -> Option<(String, Option<u16>)> {
+    Some((normal(url.host_str()?), url.port_or_known_default()))
 }
 
 fn normal(host: &str) -> String {
@@ -201,14 +227,44 @@ mod tests {
         assert!(policy(PrivateSources::All).permits("other.internal", local));
     }
 
+    /// Another service on the host of the mirror is not the mirror.
+    #[test]
+    fn an_endpoint_is_permitted_with_its_port_only() {
+        let name = |policy: &AddressPolicy, url: &str| {
+            policy.name_to_judge(&Url::parse(url).expect("a URL")).map(str::to_owned)
+        };
+        let hf_endpoint = Url::parse("http://127.0.0.1:8000").expect("a URL");
+        let strict = AddressPolicy::new(&Settings { hf_endpoint, ..Settings::default() });
+        assert!(verdict(&strict, "http://127.0.0.1:8000/f"));
+        assert!(!verdict(&strict, "http://127.0.0.1:9000/f") && !verdict(&strict, "http://127.0.0.1/f"));
+        let hf_endpoint = Url::parse("http://mirror.internal:8000").expect("a URL");
+        let strict = AddressPolicy::new(&Settings { hf_endpoint, ..Settings::default() });
+        assert_eq!(name(&strict, "http://mirror.internal:8000/f"), None);
+        assert_eq!(name(&strict, "http://Mirror.internal.:9000/f").as_deref(), Some("mirror.internal."));
+        assert_eq!(name(&strict, "http://other.example/f"), None, "the resolver judges it");
+    }
+
+    #[test]
+    fn names_of_private_networks_are_known_unresolved() {
+        for name in ["localhost", "a.localhost", "metadata.google.internal", "Metadata.Google.Internal.", "nas.local"] {
+            assert!(is_private_name(name), "{name}");
+        }
+        let own = rustix::system::uname().nodename().to_string_lossy().into_owned();
+        assert!(is_private_name(&own), "{own}");
+        for name in ["huggingface.co", "internal.example", "notlocalhost", "mylocal.example"] {
+            assert!(!is_private_name(name), "{name}");
+        }
+    }
+
     #[test]
     fn a_proxy_may_have_a_private_address_and_a_link_to_it_may_not() {
         let strict = policy(PrivateSources::None);
         let local = IpAddr::V4(Ipv4Addr::LOCALHOST);
-        assert!(strict.permits("Proxy.Internal", local) && !strict.permits_link("proxy.internal", local));
+        assert!(strict.permits("Proxy.Internal", local) && !strict.permits_link(local));
         assert!(!verdict(&strict, "http://10.9.9.9:22/"));
-        let name = |url: &str| strict.name_of_a_proxy(&Url::parse(url).expect("a URL")).map(str::to_owned);
+        let name = |url: &str| strict.name_to_judge(&Url::parse(url).expect("a URL")).map(str::to_owned);
         assert_eq!(name("http://proxy.internal.:22/").as_deref(), Some("proxy.internal."));
-        assert_eq!((name("http://mirror.internal/"), name("http://10.9.9.9/")), (None, None));
+        assert_eq!(name("http://files.example/").as_deref(), Some("files.example"), "the proxy would resolve it");
+        assert_eq!((name("http://mirror.internal:8000/"), name("http://10.9.9.9/")), (None, None));
     }
 }

@@ -11,7 +11,7 @@ use rustix::io::Errno;
 use url::Url;
 
 use crate::Settings;
-use crate::address_policy::AddressPolicy;
+use crate::address_policy::{self, AddressPolicy};
 
 /// A name has no address that may be connected to.
 #[derive(Debug, thiserror::Error)]
@@ -71,12 +71,15 @@ impl Resolve for GuardedResolver {
     }
 }
 
-/// Whether a URL leads to a proxy at an address that a link may not lead to. The resolver above cannot tell the two apart.
-pub(crate) async fn leads_to_private_proxy(policy: &AddressPolicy, url: &Url) -> bool {
-    let Some(name) = policy.name_of_a_proxy(url) else { return false };
-    // Where it has no address, nobody will find one.
-    let Ok(mut found) = tokio::net::lookup_host((name, 0)).await else { return false };
-    found.any(|found| !policy.permits_link(name, found.ip()))
+/// Whether a URL has a name that leads to an address which a link may not lead to, where the resolver above is not asked or
+/// cannot tell. A name that cannot be resolved here is for the proxy to resolve, unless it is known to be private; where that
+/// leads, nobody here can tell.
+pub(crate) async fn leads_to_private_name(policy: &AddressPolicy, url: &Url) -> bool {
+    let Some(name) = policy.name_to_judge(url) else { return false };
+    match tokio::net::lookup_host((name, 0)).await {
+        Ok(mut found) => found.any(|found| !policy.permits_link(found.ip())),
+        Err(_) => address_policy::is_private_name(name),
+    }
 }
 
 /// The refusal inside an error of the client, if that is what it is.

@@ -102,7 +102,8 @@ impl Default for Backoff {
     }
 }
 
-/// Which private, loopback and link-local addresses a URL may lead to. The endpoints' own hosts are always allowed.
+/// Which private, loopback and link-local addresses a URL may lead to. The endpoints' own hosts are always allowed,
+/// with their ports.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum PrivateSources {
     /// Only public addresses.

@@ -109,6 +109,11 @@ fn a_proxy_may_have_a_private_name_where_the_operator_says_so_and_a_link_never()
         fetched(&link, told()).unwrap();
         let refused = fetched("http://10.0.0.1/f.bin", told()).unwrap_err();
         assert!(refused.contains("10.0.0.1, a private or reserved address"), "{refused}");
+        // The proxy would resolve these by itself.
+        for name in ["localhost", "metadata.google.internal", "nowhere.local"] {
+            let refused = fetched(&format!("http://{name}:9/f.bin"), told()).unwrap_err();
+            assert!(refused.contains(&format!("{name}, a private or reserved address")), "{refused}");
+        }
         return;
     }
     let proxy = FileServer::start();

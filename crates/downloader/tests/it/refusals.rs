@@ -220,6 +220,28 @@ async fn a_name_with_only_private_addresses_is_refused() {
     assert!(story.completed(), "{:#?}", story.told());
 }
 
+/// Another service on the host of the mirror is no mirror.
+#[tokio::test]
+async fn an_endpoint_opens_its_own_port_and_no_other() {
+    let (mirror, canary) = (FileServer::start(), FileServer::start());
+    canary.file("/f.bin", Content::pattern(24, 1000));
+    mirror.file("/org/repo/resolve/main/f.bin", Content::pattern(27, 1000));
+    for host in ["127.0.0.1", "localhost"] {
+        let strict = || Settings {
+            private_sources: downloader::PrivateSources::None,
+            hf_endpoint: mirror.url("").replace("127.0.0.1", host).parse().unwrap(),
+            ..settings()
+        };
+        let mut rig = Rig::with(strict());
+        let story = rig.fetch(rig.file("f.bin", &canary.url("/f.bin").replace("127.0.0.1", host))).await;
+        assert!(matches!(story.error(), TransferError::RefusedAddress { .. }), "{host}: {}", story.error());
+        let mut rig = Rig::with(strict());
+        let story = rig.fetch(rig.file("f.bin", "hf://org/repo/f.bin")).await;
+        assert!(story.completed(), "{host}: {:#?}", story.told());
+    }
+    assert_eq!(canary.connections_opened(), 0);
+}
+
 #[tokio::test]
 async fn a_link_that_leads_to_a_proxy_itself_is_judged_like_any_other() {
     let canary = FileServer::start();
