@@ -87,3 +87,64 @@ pub(crate) fn of_network(error: &reqwest::Error, host: String) -> OpenError {
     }
     OpenError::transient(TransferError::Network { host, problem: client::innermost(error) })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every status, from a listed link and from where a redirect led.
+    #[test]
+    fn every_status_has_a_class() {
+        let listed = SourceUrl::parse("https://files.example/f.bin").expect("a link");
+        let class = |status: u16, signed: bool| {
+            let response = http::Response::builder().status(status).body("").expect("an answer").into();
+            match of_status(&response, &listed, signed, TokenHint::NoneForHost) {
+                OpenError::Final(_) => "final",
+                OpenError::Transient { .. } => "transient",
+                OpenError::Refused { .. } => "refused",
+                OpenError::Unsatisfiable { .. } => "unsatisfiable",
+            }
+        };
+        // The last status of each run of equal ones.
+        let table = |signed: bool| {
+            let mut runs: Vec<(u16, &str)> = Vec::new();
+            for status in 100..600 {
+                match runs.last_mut() {
+                    Some((last, of_run)) if *of_run == class(status, signed) => *last = status,
+                    _ => runs.push((status, class(status, signed))),
+                }
+            }
+            runs
+        };
+        let after_404 = [(407, "final"), (408, "transient")];
+        let from_411 = [
+            (415, "final"),
+            (416, "unsatisfiable"),
+            (424, "final"),
+            (425, "transient"),
+            (428, "final"),
+            (429, "transient"),
+            (499, "final"),
+            (500, "transient"),
+            (501, "final"),
+            (504, "transient"),
+            (506, "final"),
+            (507, "transient"),
+            (508, "final"),
+            (509, "transient"),
+            (519, "final"),
+            (530, "transient"),
+            (599, "final"),
+        ];
+        let listed_link =
+            [&[(400, "final"), (401, "refused"), (402, "final"), (403, "refused")], &after_404[..], &from_411];
+        assert_eq!(table(false), listed_link.concat());
+        let led_to: [&[_]; 4] = [
+            &[(399, "final"), (401, "refused"), (402, "final"), (404, "refused")],
+            &after_404,
+            &[(409, "final"), (410, "refused")],
+            &from_411,
+        ];
+        assert_eq!(table(true), led_to.concat());
+    }
+}

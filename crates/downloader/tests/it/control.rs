@@ -1,10 +1,12 @@
 //! Limits that change while bytes arrive, and random sequences of everything that can be asked or go wrong.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use downloader::{CommandError, Existing, FileJob, Job, JobEvent, JobId, JobState, PauseReason, Settings};
 use proptest::prelude::*;
+use proptest::test_runner::{RngAlgorithm, TestRng, TestRunner};
 use test_support::file_server::{Content, FileServer, Route, When};
 
 use crate::rig::{MIB, PATIENCE, Rig, settings};
@@ -16,16 +18,15 @@ async fn rate_limits_hold_and_can_be_lifted_meanwhile() {
     let start = Instant::now();
     assert!(rig.fetch(rig.known("a", &route)).await.completed());
     let limited = start.elapsed();
-    assert!((Duration::from_millis(450)..Duration::from_secs(4)).contains(&limited), "{limited:?}");
+    assert!(limited >= Duration::from_millis(450), "{limited:?}");
 
     rig.downloader.set_global_rate_limit(None);
     let job = Job { rate_limit: Some(20_000), ..Job::new(JobId::new("slow"), vec![rig.known("b", &route)]) };
     rig.downloader.enqueue(job).await.unwrap();
     rig.until("slow", |event| matches!(event, JobEvent::Progress(_))).await;
     rig.downloader.set_rate_limit(&JobId::new("slow"), None).await.unwrap();
-    let lifted = Instant::now();
+    // Under the limit it would take minutes, far longer than this waits.
     assert!(rig.rest("slow").await.completed());
-    assert!(lifted.elapsed() < Duration::from_secs(8), "{:?}", lifted.elapsed());
 }
 
 #[tokio::test]
@@ -86,7 +87,7 @@ async fn all_jobs_share_the_global_limit_and_all_files_of_a_job_its_own() {
         }
         // A second's worth, less what may have been saved up; four times as fast if each had a limit of its own.
         let took = began.elapsed();
-        assert!((Duration::from_millis(750)..Duration::from_secs(4)).contains(&took), "global {global}: {took:?}");
+        assert!(took >= Duration::from_millis(750), "global {global}: {took:?}");
         routes.iter().for_each(|route| rig.assert_whole(&route.path()[1..], &route.content()));
     }
 }
@@ -99,9 +100,9 @@ async fn a_job_under_a_strict_limit_pauses_at_once() {
     let job = Job { rate_limit: Some(1000), ..Job::new(id.clone(), vec![rig.known("f", &route)]) };
     rig.downloader.enqueue(job).await.unwrap();
     rig.until("job", |event| matches!(event, JobEvent::FileStarted { .. })).await;
-    let start = Instant::now();
-    rig.downloader.pause(&id).await.unwrap();
-    assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
+    // What is on its way by then would take minutes under the limit.
+    let paused = tokio::time::timeout(PATIENCE, rig.downloader.pause(&id)).await;
+    assert_eq!(paused.expect("the pause waits for the limit"), Ok(JobState::Paused(PauseReason::Requested)));
 }
 
 #[tokio::test]
@@ -173,9 +174,17 @@ async fn live(life: Life) {
     let mut rig = Rig::start();
     let id = JobId::new("job");
     rig.enqueue("job", vec![file(&rig)]).await;
+    // Nothing is wrong with the bytes, so what was journalled once stays.
+    let mut journalled = 0;
     for step in life.steps {
         let answer = match step {
-            Step::Pause => rig.downloader.pause(&id).await.map(drop),
+            Step::Pause => {
+                let paused = rig.downloader.pause(&id).await;
+                if paused.is_ok() {
+                    journalled = journalled_bytes(&rig, journalled);
+                }
+                paused.map(drop)
+            }
             Step::Resume => rig.downloader.resume(&id).await.map(drop),
             Step::Wait => {
                 for _ in 0..1_000 {
@@ -186,6 +195,7 @@ async fn live(life: Life) {
             Step::Restart | Step::Kill => {
                 let home = if matches!(step, Step::Kill) { rig.kill().await } else { rig.shutdown().await };
                 rig = Rig::on(home, settings());
+                journalled = journalled_bytes(&rig, journalled);
                 rig.enqueue("job", vec![again(file(&rig))]).await;
                 Ok(())
             }
@@ -207,6 +217,31 @@ async fn live(life: Life) {
     rig.assert_whole("f", &route.content());
 }
 
+/// What the journal of the partial file believes, while nobody writes it; no less than before, unless the file is whole.
+fn journalled_bytes(rig: &Rig, before: u64) -> u64 {
+    if rig.path("f").exists() {
+        return 0;
+    }
+    let journal = std::fs::read(rig.path("f.part.journal")).unwrap_or_default();
+    let mut blocks = BTreeMap::new();
+    let mut rest = journal.get(8..).unwrap_or_default();
+    let number = |bytes: &[u8]| u32::from_le_bytes(bytes.try_into().unwrap());
+    while let Some((length, record)) = rest.split_first_chunk::<4>()
+        && let Some((body, after)) = record.split_at_checked(u32::from_le_bytes(*length) as usize)
+    {
+        match body[0] {
+            1 => blocks.clear(),
+            2 => _ = blocks.insert(number(&body[1..5]), u64::from(number(&body[5..9]))),
+            3 => _ = blocks.remove(&number(&body[1..5])),
+            _ => {}
+        }
+        rest = after.get(4..).unwrap_or_default();
+    }
+    let now = blocks.values().sum();
+    assert!(now >= before, "{before} bytes were journalled, {now} are");
+    now
+}
+
 /// The job of an earlier engine, which may have ended unheard: a file that is there is the one that was wanted.
 fn again(file: FileJob) -> FileJob {
     FileJob { existing: Existing::Share, ..file }
@@ -215,11 +250,12 @@ fn again(file: FileJob) -> FileJob {
 #[test]
 fn any_sequence_of_pause_resume_restart_kill_and_cut_ends_whole_or_clean() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    let mut runner = proptest::test_runner::TestRunner::new(ProptestConfig {
-        cases: 32,
-        failure_persistence: None,
-        ..ProptestConfig::default()
-    });
+    // The same lives each time, so that a failure can be repeated; others by this variable.
+    let seed = std::env::var("CONTROL_SEED").map_or(0, |seed| seed.parse::<u64>().unwrap());
+    let mut bytes = [0; 32];
+    bytes[..8].copy_from_slice(&seed.to_le_bytes());
+    let config = ProptestConfig { cases: 32, failure_persistence: None, ..ProptestConfig::default() };
+    let mut runner = TestRunner::new_with_rng(config, TestRng::from_seed(RngAlgorithm::ChaCha, &bytes));
     let outcome = runner.run(&lives(), |life| {
         runtime.block_on(live(life));
         Ok(())

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use downloader::{Arrival, Existing, FileJob, JobEvent, JobId, TransferError};
 use test_support::file_server::{Content, FileServer};
+use test_support::requirements::Requirement;
 
 use crate::mounts::{Mount, TMPFS};
 use crate::rig::{MIB, Rig, settings};
@@ -24,6 +25,11 @@ const RAMFS: Mount = Mount { name: "ramfs", script: r#"mount -t ramfs ramfs "$0"
 /// Through FUSE; it has no links, sets no room aside and cannot rename without replacing.
 const EXFAT: Mount = Mount {
     name: "exfat",
+    needs: &[
+        Requirement::Program { name: "mkfs.exfat", package: "exfatprogs" },
+        Requirement::Program { name: "mount.exfat-fuse", package: "exfat-fuse" },
+        Requirement::FileSystem("fuse"),
+    ],
     image: true,
     script: r#"truncate -s 64M "$0/../image" && mkfs.exfat "$0/../image" && mount -t exfat-fuse -o loop "$0/../image" "$0""#,
     ..TMPFS
@@ -32,6 +38,7 @@ const EXFAT: Mount = Mount {
 /// Clones files.
 const BTRFS: Mount = Mount {
     name: "btrfs",
+    needs: &[Requirement::Program { name: "mkfs.btrfs", package: "btrfs-progs" }, Requirement::FileSystem("btrfs")],
     image: true,
     script: r#"truncate -s 200M "$0/../image" && mkfs.btrfs -q "$0/../image" && mount -o loop "$0/../image" "$0""#,
     ..TMPFS
@@ -39,6 +46,7 @@ const BTRFS: Mount = Mount {
 
 const XFS: Mount = Mount {
     name: "xfs",
+    needs: &[Requirement::Program { name: "mkfs.xfs", package: "xfsprogs" }, Requirement::FileSystem("xfs")],
     image: true,
     script: r#"truncate -s 320M "$0/../image" && mkfs.xfs -q "$0/../image" && mount -o loop "$0/../image" "$0""#,
     ..TMPFS

@@ -1,7 +1,5 @@
 //! Several sources of one file: which server sends how much, as far as they are proven to hold the same.
 
-use std::time::{Duration, Instant};
-
 use downloader::FileJob;
 use test_support::file_server::{Content, FileServer, Route, Validator, When::Always};
 
@@ -41,12 +39,10 @@ async fn a_slow_but_living_source_is_left_for_a_fast_one() {
     for size in [48, 8] {
         let content = Content::pattern(72, size * MIB);
         let (slow, fast) = (server(&content, 100_000), server(&content, 20_000_000));
-        let began = Instant::now();
         let (rig, story) = fetch(&[&slow, &fast], true).await;
         rig.assert_whole("f.bin", &content);
         assert!(slow.body_bytes_sent() < 4 * MIB, "{size} MiB: the slow one sent {}", slow.body_bytes_sent());
         assert!(story.outcome().wire_bytes < (size + 4) * MIB, "{} bytes for {size} MiB", story.outcome().wire_bytes);
-        assert!(began.elapsed() < Duration::from_secs(10), "{size} MiB took {:?}", began.elapsed());
     }
 }
 

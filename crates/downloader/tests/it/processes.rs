@@ -1,12 +1,14 @@
 //! The engine in a process of its own (the example `fetch`, which cargo builds along with this test): two of them on one file, one
 //! that is killed, and one whose system calls fail, as on file systems that lack something and on disks that lose what they
-//! were given. Where the machine does not let a test trace system calls, those rows say so and are skipped.
+//! were given. Where the machine does not let a test trace system calls, those
+//! tests are skipped by name, or fail in CI.
 
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
 use downloader::{Arrival, JobEvent, JobId, Settings};
 use test_support::file_server::{Content, FileServer, Gate, Route};
+use test_support::requirements::{Requirement, available};
 
 use crate::rig::{MIB, PATIENCE, Rig, settings};
 
@@ -112,12 +114,7 @@ async fn until_held(trial: &Trial, gate: &Gate, written: u64) {
 }
 
 fn can_trace() -> bool {
-    let probe = Command::new("strace").args(["-f", "-o", "/dev/null", "true"]).stderr(Stdio::null()).status();
-    let can = probe.is_ok_and(|status| status.success());
-    if !can {
-        eprintln!("skipped: strace is not installed, or may not trace here");
-    }
-    can
+    available(&[Requirement::Tracing])
 }
 
 #[tokio::test]
@@ -203,6 +200,56 @@ async fn a_file_system_that_lacks_something_is_enough() {
         assert_eq!(ran.status.code(), Some(1), "{lacking}");
         assert_eq!(said(&ran.stderr), "f.bin: f.bin exists already and is not the file asked for", "{lacking}");
         assert_eq!(trial.rig.bytes("f.bin"), b"somebody's", "{lacking}");
+    }
+}
+
+/// Advice that a sandbox or a file system refuses is no failed sync: what is here still counts.
+#[tokio::test]
+async fn a_refused_fadvise_costs_no_byte() {
+    if !can_trace() {
+        return;
+    }
+    let trial = Trial::new();
+    let gate = trial.route.hold_at(5 * MIB + 1000);
+    let mut first = trial.start(&[]);
+    until_held(&trial, &gate, 5 * MIB).await;
+    first.kill().unwrap();
+    first.wait().unwrap();
+    gate.open();
+    let before = trial.route.body_bytes_sent();
+    let ran = trial.start_with(&["fadvise64:error=EPERM"], None).wait_with_output().unwrap();
+    assert!(ran.status.success() && ran.stderr.is_empty(), "{}", said(&ran.stderr));
+    let fetched = trial.route.body_bytes_sent() - before;
+    assert!(fetched <= SIZE - 4 * MIB, "{fetched} bytes");
+    trial.assert_whole();
+}
+
+/// The journal of a partial file cannot be read, for want of a descriptor or for a fault of the disk: both files stay.
+#[tokio::test]
+async fn a_journal_that_cannot_be_read_keeps_the_partial_file() {
+    if !can_trace() {
+        return;
+    }
+    for (failing, on) in
+        [("pread64:error=EIO:when=1", "f.bin.part.journal"), ("openat:error=EMFILE:when=1", "f.bin.part.journal")]
+    {
+        let trial = Trial::new();
+        let gate = trial.route.hold_at(5 * MIB + 1000);
+        let mut first = trial.start(&[]);
+        until_held(&trial, &gate, 5 * MIB).await;
+        first.kill().unwrap();
+        first.wait().unwrap();
+        gate.open();
+        let before = trial.route.body_bytes_sent();
+        let ran = trial.start_with(&[failing], Some(on)).wait_with_output().unwrap();
+        if !ran.status.success() {
+            trial.rig.assert_waits("f.bin");
+            let again = trial.start(&[]).wait_with_output().unwrap();
+            assert!(again.status.success(), "{failing}: {}", said(&again.stderr));
+        }
+        let fetched = trial.route.body_bytes_sent() - before;
+        assert!(fetched <= SIZE - 4 * MIB, "{failing}: {fetched} bytes");
+        trial.assert_whole();
     }
 }
 

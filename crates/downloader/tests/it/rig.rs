@@ -83,6 +83,10 @@ impl Rig {
         Self { downloader, folder, updates, engine: tokio::spawn(engine), home }
     }
 
+    pub(crate) fn with_one_connection(home: Arc<TempDir>) -> Self {
+        Self::on(home, Settings { connections_per_download: 1, ..settings() })
+    }
+
     pub(crate) fn destination(&self, name: &str) -> Destination {
         Destination::new(&self.folder, name).unwrap()
     }

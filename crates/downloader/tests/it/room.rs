@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use downloader::{Destination, Existing, FileJob, JobEvent, JobId, PauseReason, Settings, TransferError};
 use test_support::file_server::{Content, FileServer, Route, When::Always};
+use test_support::requirements::{Missing, skip};
 
 use crate::mounts::{Mount, TMPFS};
 use crate::rig::{MIB, Rig, Story, settings};
@@ -34,8 +35,8 @@ async fn a_job_without_room_waits_and_goes_on_by_itself() {
     let home = std::sync::Arc::new(tempfile::tempdir().unwrap());
     let filler = File::create(home.path().join("filler")).unwrap();
     if rustix::fs::fallocate(&filler, rustix::fs::FallocateFlags::empty(), 0, FILLER).is_err() {
-        eprintln!("skipped: the temporary folder has no 4 GiB to set aside");
-        return;
+        let missing = "the temporary folder has no 4 GiB to set aside".to_owned();
+        return skip(&Missing::Capability(missing));
     }
     let room = rustix::fs::statvfs(home.path()).unwrap();
     let min_free_space = room.f_bavail * room.f_frsize + FILLER / 2;
@@ -50,12 +51,16 @@ async fn a_job_without_room_waits_and_goes_on_by_itself() {
     rig.assert_whole("f.bin", &route.content());
 }
 
+/// Runs a program where room cannot be set aside, as on file systems without fallocate.
+const WITHOUT_FALLOCATE: &str =
+    "strace -f -qq --seccomp-bpf -o /dev/null -e trace=fallocate -e inject=fallocate:error=EOPNOTSUPP";
+
 /// The small disk; `None` in the process that has none, after a test of this name was run in one that has.
 fn small_disk(test: &str) -> Option<Disk> {
-    // Room cannot be set aside there, as on file systems without fallocate, unless the test says otherwise.
-    let without_fallocate =
-        "strace -f -qq --seccomp-bpf -o /dev/null -e trace=fallocate -e inject=fallocate:error=EOPNOTSUPP";
-    let under = if test.contains("cannot_be_set_aside") { without_fallocate } else { "" };
+    small_disk_under("", test)
+}
+
+fn small_disk_under(under: &'static str, test: &str) -> Option<Disk> {
     let folder = Mount { under, ..TMPFS }.place(&format!("room::{test}"))?;
     Some(Disk { folder })
 }
@@ -128,7 +133,7 @@ async fn filled_at(disk: &Disk, percent: u64, route: &Route) -> Option<((u64, u6
 #[tokio::test]
 async fn a_disk_that_fills_up_where_room_cannot_be_set_aside_pauses_the_job_until_it_is_freed() {
     let test = "a_disk_that_fills_up_where_room_cannot_be_set_aside_pauses_the_job_until_it_is_freed";
-    let Some(disk) = small_disk(test) else { return };
+    let Some(disk) = small_disk_under(WITHOUT_FALLOCATE, test) else { return };
     for percent in [0, 1, 20, 50, 80, 99] {
         for sized in [true, false] {
             let route = route(SIZE);
@@ -215,6 +220,42 @@ async fn a_disk_that_is_full_between_files_keeps_those_that_are_whole() {
         disk.assert_whole(&format!("f{n}"), route);
     }
     assert_eq!(routes[0].requests().len(), 1, "what was whole is not fetched again");
+}
+
+/// Files of one job on two file systems: room is looked for where it was lacking, whichever file comes first.
+#[tokio::test]
+async fn room_is_looked_for_where_it_was_lacking() {
+    let Some(disk) = small_disk("room_is_looked_for_where_it_was_lacking") else { return };
+    let roomy = FileServer::start().file("/roomy", Content::pattern(95, 2 * MIB));
+    let large = route(40 * MIB);
+    let gate = roomy.hold_at(MIB);
+    let mut rig = Rig::with(Settings { storage_poll: Duration::from_millis(5), ..settings() });
+    let full = FileJob { destination: disk.file("f"), ..rig.known("f", &large) };
+    rig.enqueue("job", vec![rig.known("roomy", &roomy), full]).await;
+    let (needed, available) = shortage(&rig.rest("job").await);
+    assert!(needed > available, "{needed} needed, {available} available");
+    // Time enough for a hundred looks.
+    let slow = roomy.server().file("/slow", Content::pattern(93, 100)).trickle(1, Duration::from_millis(10), Always);
+    rig.enqueue("slow", vec![rig.known("slow", &slow)]).await;
+    let story = rig.any(|event| matches!(event, JobEvent::Completed)).await;
+    let resumed = story.events.iter().filter(|event| matches!(event, JobEvent::Resumed)).count();
+    assert_eq!(resumed, 0, "{:#?}", story.told());
+    gate.open();
+    assert!(rig.downloader.cancel(&JobId::new("job")).await.unwrap());
+
+    // The other way round: what was full is freed while the disk of the first file has less than was needed.
+    let (first, second) = (route(40 * MIB), route(12 * MIB));
+    disk.fill();
+    let short = FileJob { destination: disk.file("f"), ..rig.known("f", &second) };
+    let gate = first.hold_at(MIB);
+    rig.enqueue("again", vec![rig.known("first", &first), short]).await;
+    let (needed, available) = shortage(&rig.rest("again").await);
+    assert!(needed == 12 * MIB && available < needed, "{needed} needed, {available} available");
+    gate.open();
+    disk.free();
+    let story = rig.until("again", |event| matches!(event, JobEvent::Completed | JobEvent::Failed { .. })).await;
+    assert!(story.completed(), "{:#?}", story.told());
+    disk.assert_whole("f", &second);
 }
 
 #[tokio::test]
