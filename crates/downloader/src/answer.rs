@@ -70,11 +70,14 @@ pub(crate) fn unsatisfied_total(headers: &HeaderMap) -> Option<u64> {
     headers.get(CONTENT_RANGE)?.to_str().ok()?.trim().strip_prefix("bytes */")?.parse().ok()
 }
 
+/// How a body is encoded that was asked for as it is.
+pub(crate) fn unasked_encoding(headers: &HeaderMap) -> Option<&str> {
+    text(headers, CONTENT_ENCODING).filter(|encoding| !encoding.eq_ignore_ascii_case("identity"))
+}
+
 /// Judges a successful answer to a request for `start..end` (`end` may lie past the end of the file), or for the whole.
 pub(crate) fn judge(status: StatusCode, headers: &HeaderMap, start: u64, end: Option<u64>) -> Result<Body, String> {
-    if let Some(encoding) =
-        text(headers, CONTENT_ENCODING).filter(|encoding| !encoding.eq_ignore_ascii_case("identity"))
-    {
+    if let Some(encoding) = unasked_encoding(headers) {
         return Err(format!("it is encoded as {} although it was asked for as it is", quoted(encoding)));
     }
     let length = content_length(headers)?;

@@ -56,6 +56,7 @@ pub(crate) type ClaimId = u64;
 #[derive(Debug)]
 pub(crate) struct BlockMap {
     total: Option<u64>,
+    /// As far as there is anything: memory is taken by what has arrived, not by what a server says.
     blocks: Vec<Block>,
     /// Index of the first block that is not full.
     first_gap: usize,
@@ -67,9 +68,12 @@ pub(crate) struct BlockMap {
 impl BlockMap {
     /// Nothing is here. Without a total the file grows until [`end_here`](Self::end_here).
     pub(crate) fn new(total: Option<u64>) -> Self {
-        let count = total.map_or(0, |total| total.div_ceil(BLOCK));
-        let blocks = vec![Block::default(); usize::try_from(count).unwrap_or(0)];
-        Self { total, blocks, first_gap: 0, present: 0, claims: BTreeMap::new(), last_claim: 0 }
+        Self { total, blocks: Vec::new(), first_gap: 0, present: 0, claims: BTreeMap::new(), last_claim: 0 }
+    }
+
+    /// How many blocks the file has, where its length is known.
+    fn count(&self) -> usize {
+        self.total.map_or(0, |total| usize::try_from(total.div_ceil(BLOCK)).unwrap_or(usize::MAX))
     }
 
     pub(crate) fn total(&self) -> Option<u64> {
@@ -136,9 +140,11 @@ impl BlockMap {
         *self = Self { last_claim, ..Self::new(total) };
     }
 
-    /// The file of unknown length ends where it stands.
+    /// The file of unknown length ends where it stands. What lies behind a gap that was voided meanwhile is no part of it.
     pub(crate) fn end_here(&mut self) {
-        self.total = Some(self.contiguous_end());
+        let end = self.contiguous_end();
+        self.blocks.truncate(usize::try_from(end.div_ceil(BLOCK)).unwrap_or(usize::MAX));
+        (self.total, self.present) = (Some(end), end);
     }
 
     /// The state of each block, for the journal and the outcome.
@@ -147,7 +153,8 @@ impl BlockMap {
     }
 
     pub(crate) fn checksums(&self) -> BlockChecksums {
-        BlockChecksums { block_size: BLOCK as u32, crc32: self.blocks.iter().map(|block| block.crc).collect() }
+        let crc32 = (0..self.count()).map(|index| self.block(index).crc).collect();
+        BlockChecksums { block_size: BLOCK as u32, crc32 }
     }
 
     /// Claims the first missing bytes that nobody fetches, at most about `want` of them.
@@ -160,8 +167,8 @@ impl BlockMap {
         taken.sort_by_key(|span| span.next);
         let holder = |byte: u64| taken.iter().find(|span| span.next <= byte && byte < span.end);
         let mut index = self.first_gap;
-        while index < self.blocks.len() {
-            let start = index as u64 * BLOCK + u64::from(self.blocks[index].have);
+        while index < self.count() {
+            let start = index as u64 * BLOCK + u64::from(self.block(index).have);
             if self.is_full(index) {
                 index += 1;
             } else if let Some(span) = holder(start) {
@@ -181,7 +188,7 @@ impl BlockMap {
         let mut end = (first as u64 + 1) * BLOCK;
         while end < wanted_end.min(next_claim) {
             let index = usize::try_from(end / BLOCK).unwrap_or(usize::MAX);
-            if self.blocks.get(index).is_none_or(|block| block.have > 0) {
+            if index >= self.count() || self.block(index).have > 0 {
                 break;
             }
             end += BLOCK;

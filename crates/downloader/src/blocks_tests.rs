@@ -100,6 +100,29 @@ fn a_file_of_unknown_length_ends_where_it_is_told_to() {
     assert_eq!(map.total(), Some(BLOCK + 3));
 }
 
+/// A sync failed before the end came: the end is where the gap begins, and what lies behind it is dropped.
+#[test]
+fn an_unknown_length_ends_at_a_voided_gap() {
+    let mut map = BlockMap::new(None);
+    map.set(0, Block { have: BLOCK as u32, crc: 1 });
+    map.set(1, Block { have: BLOCK as u32, crc: 2 });
+    map.set(2, Block { have: 7, crc: 3 });
+    map.void(1);
+    map.end_here();
+    assert_eq!((map.total(), map.present(), map.missing()), (Some(BLOCK), BLOCK, 0));
+    assert!(map.is_complete() && !map.has_unclaimed());
+    assert_eq!(map.checksums().crc32, [1]);
+}
+
+#[test]
+fn memory_is_taken_by_bytes_and_not_by_sizes() {
+    let mut map = BlockMap::new(Some(LARGEST_FILE));
+    let (_, span) = map.claim(BLOCK).expect("bytes are missing");
+    assert_eq!((span.next, span.end), (0, BLOCK));
+    map.set(0, Block { have: BLOCK as u32, crc: 1 });
+    assert!(map.blocks.capacity() < 100, "{} blocks", map.blocks.capacity());
+}
+
 proptest! {
     #[test]
     fn whatever_is_claimed_filled_stolen_and_voided_the_sums_hold(
@@ -112,7 +135,7 @@ proptest! {
             match kind {
                 0 => open.extend(map.claim(u64::from(number) * 64).map(|(id, _)| id)),
                 1 => open.extend(map.steal(BLOCK, u64::from(number) * 64).map(|(id, _)| id)),
-                2 => map.void(usize::from(number) % map.blocks.len()),
+                2 => map.void(usize::from(number) % total.div_ceil(BLOCK) as usize),
                 3 if !open.is_empty() => map.release(open.swap_remove(usize::from(number) % open.len())),
                 _ => full(&mut map, usize::from(number) % total.div_ceil(BLOCK) as usize),
             }

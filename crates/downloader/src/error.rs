@@ -278,11 +278,16 @@ pub enum TransferError {
 
 impl From<Shortage> for TransferError {
     fn from(shortage: Shortage) -> Self {
-        Self::InsufficientStorage { needed_bytes: shortage.needed, available_bytes: shortage.available }
+        Self::InsufficientStorage { needed_bytes: shortage.needed, available_bytes: shortage.available.unwrap_or(0) }
     }
 }
 
 impl TransferError {
+    /// A status with which hosts refuse the file, and some of them one connection more than they like.
+    pub(crate) fn may_mean_too_many(&self) -> bool {
+        matches!(self, Self::Unauthorized { .. } | Self::Forbidden { .. } | Self::NotFound { .. })
+    }
+
     /// This process, or the machine, has no room for another open file: that passes when others are closed.
     pub(crate) fn is_full_file_table(&self) -> bool {
         let cause = std::error::Error::source(self).and_then(|cause| cause.downcast_ref::<io::Error>());

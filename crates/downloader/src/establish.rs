@@ -102,6 +102,38 @@ impl Fetching<'_> {
         Ok(())
     }
 
+    /// A body without a length has ended with its connection. Where no hash decides in the end, the server is asked once for what
+    /// follows: that nothing does, it can say, and one that ignores ranges cannot.
+    pub(crate) async fn prove_end(&mut self, index: usize) -> Result<(), Halt> {
+        let end = self.incoming.map().contiguous_end();
+        if self.transfer.expected().is_none() {
+            let source = Arc::clone(&self.sources[index].source);
+            let asked = tokio::select! {
+                biased;
+                () = self.transfer.stop.cancelled() => return Err(Halt::Stopped),
+                asked = conditional::ask(&self.transfer.engine.web, &source, None, end, Some(u64::MAX)) => asked,
+            };
+            let host = source.host();
+            let cut = || TransferError::BadAnswer { host, problem: "it ended early".to_owned() };
+            match asked.map(|asked| asked.opened.body) {
+                // There is more. The next connection asks for it.
+                Ok(Body::Part(_)) => {
+                    self.ranges = true;
+                    return Ok(());
+                }
+                Ok(Body::Whole(Some(total))) | Err(OpenError::Unsatisfiable { total: Some(total) }) if total != end => {
+                    return self.try_again(index, cut(), None);
+                }
+                Err(OpenError::Transient { error, retry_after }) => return self.try_again(index, error, retry_after),
+                _ => {}
+            }
+        }
+        let mut map = self.incoming.map();
+        map.end_here();
+        self.incoming.meter.set_total(map.total());
+        Ok(())
+    }
+
     async fn no_file(&self, opened: Opened) -> Option<TransferError> {
         let name = self.transfer.file.destination.name();
         let (host, patience) = (self.sources[self.current].source.host(), self.transfer.engine.settings.stall_timeout);
@@ -187,14 +219,18 @@ impl Fetching<'_> {
             (map.total(), map.missing(), map.present())
         };
         let Some(total) = total else { return Ok(()) };
-        let part = Arc::clone(&self.incoming.part);
+        let (part, space) = (Arc::clone(&self.incoming.part), Arc::clone(&self.transfer.engine.space));
+        let key = self.transfer.key;
+        let room = move || {
+            let needed = missing.saturating_sub(part.allocated().saturating_sub(present));
+            space.reserve(key, part.folder.as_ref(), needed).map_err(Halt::Shortage)?;
+            if total <= BLOCK {
+                return Ok(None);
+            }
+            Ok(Some(part.preallocate(total).map_err(|error| part.error("making room for", error))?))
+        };
+        self.preallocated = self.transfer.stoppable(room).await?.unwrap_or(self.preallocated);
         let space = &self.transfer.engine.space;
-        let needed = missing.saturating_sub(part.allocated().saturating_sub(present));
-        space.reserve(self.transfer.key, part.folder.as_ref(), needed).map_err(Halt::Shortage)?;
-        if total > BLOCK {
-            let room = move || part.preallocate(total).map_err(|error| part.error("making room for", error));
-            self.preallocated = self.transfer.blocking(room).await?;
-        }
         if self.preallocated {
             // From here on the file system itself counts these bytes as used.
             space.still_needs(self.transfer.key, 0);

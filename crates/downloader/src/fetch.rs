@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest::Response;
+use reqwest::{Response, Version};
 use tokio_util::sync::CancellationToken;
 
 use crate::answer::{self, Body};
@@ -49,6 +49,8 @@ pub(crate) enum FetchEnd {
     Changed,
     /// The whole file came where a part was asked for.
     RangesRefused,
+    /// The connection was closed, and nothing tells whether that is the end of the file.
+    EndUnproven,
     /// The disk failed.
     Disk(io::Error),
 }
@@ -125,6 +127,8 @@ impl Fetcher {
         let content_type = answer::text(opened.response.headers(), reqwest::header::CONTENT_TYPE).map(str::to_owned);
         let mut writer = Writer::new(self, claim, content_type, host, start);
         let mut response = opened.response;
+        let is_framed = response.version() > Version::HTTP_11
+            || response.headers().contains_key(reqwest::header::TRANSFER_ENCODING);
         loop {
             // What is stored counts, not what is collected: the claim has to cover the latter.
             let claimed_end = self.incoming.map().advance(claim, writer.stored());
@@ -147,7 +151,7 @@ impl Fetcher {
             };
             let frame = match read {
                 Ok(Ok(Some(frame))) => frame,
-                Ok(Ok(None)) => return writer.ended(body_end).await,
+                Ok(Ok(None)) => return writer.ended(body_end, is_framed).await,
                 Ok(Err(error)) => return writer.leave(refusal::of_network(&error, host.to_owned()).into()).await,
                 Err(_) => return writer.leave(self.stalled(host)).await,
             };

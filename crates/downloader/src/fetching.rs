@@ -210,8 +210,9 @@ impl<'a> Fetching<'a> {
         }
     }
 
-    async fn ended(&mut self, ended: Ended) -> Result<(), Halt> {
+    async fn ended(&mut self, mut ended: Ended) -> Result<(), Halt> {
         self.incoming.map().release(ended.claim);
+        ended.end = self.unless_one_too_many(ended.claim, ended.source, ended.end);
         if let Some(running) = self.fetchers.remove(&ended.claim) {
             self.measure_ended(&running);
             if running.received() > 0 {
@@ -246,6 +247,7 @@ impl<'a> Fetching<'a> {
             FetchEnd::Changed | FetchEnd::RangesRefused if ended.source != self.current => {
                 self.sources[ended.source].differs = true;
             }
+            FetchEnd::EndUnproven => self.prove_end(ended.source).await?,
             FetchEnd::Changed => self.changed().await?,
             FetchEnd::RangesRefused => {
                 self.restart(RestartReason::RangesRefused).await?;
@@ -254,6 +256,21 @@ impl<'a> Fetching<'a> {
             FetchEnd::Disk(error) => return Err(self.incoming.part.error("writing", error).into()),
         }
         Ok(())
+    }
+
+    /// A host that refuses a connection while it delivers over another one wants fewer of them; only one that is refused alone
+    /// is refused the file.
+    fn unless_one_too_many(&self, claim: ClaimId, source: usize, end: FetchEnd) -> FetchEnd {
+        let delivers = |(other, running): (&ClaimId, &Running)| {
+            *other != claim && running.source == source && running.received() > 0
+        };
+        let brought = self.fetchers.get(&claim).is_some_and(|running| running.received() > 0);
+        match end {
+            FetchEnd::Refused(error) if error.may_mean_too_many() && !brought && self.fetchers.iter().any(delivers) => {
+                FetchEnd::Failed { error, retry_after: None }
+            }
+            end => end,
+        }
     }
 
     /// Makes what has arrived safe before the transfer stands still.

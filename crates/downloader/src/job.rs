@@ -76,8 +76,9 @@ pub enum Existing {
     /// SHA-256 asked for (or, where none is known, exactly the size asked for) counts as already arrived.
     #[default]
     Keep,
-    /// A file that is there when this one's turn comes is the one that is wanted: it counts as already arrived. Only a
-    /// SHA-256 that was asked for and does not match makes it [`DestinationExists`](crate::TransferError::DestinationExists).
+    /// A file that is there when this one's turn comes is the one that is wanted: it counts as already arrived. A SHA-256 that
+    /// was asked for and does not match, or a journalled partial file beside it that was never finished, makes it
+    /// [`DestinationExists`](crate::TransferError::DestinationExists).
     /// A job of this engine that is fetching the same destination is waited for (as for every `Existing`), so that two
     /// jobs that share a file fetch it once.
     Share,

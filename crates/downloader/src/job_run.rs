@@ -64,7 +64,8 @@ pub(crate) struct RunOutcome {
     pub(crate) finished: Vec<(usize, u64)>,
     pub(crate) failed: Option<(usize, Arc<TransferError>)>,
     pub(crate) stopped: bool,
-    pub(crate) shortage: Option<Shortage>,
+    /// The first file for which there was no room.
+    pub(crate) shortage: Option<(usize, Shortage)>,
 }
 
 impl JobRun {
@@ -179,7 +180,7 @@ impl JobRun {
             Err(Halt::Stopped) => meter.set_state(FileState::Waiting),
             Err(Halt::Shortage(shortage)) => {
                 meter.set_state(FileState::Waiting);
-                self.outcome.shortage.get_or_insert(shortage);
+                self.outcome.shortage.get_or_insert((index, shortage));
                 self.stop.cancel();
             }
             Err(Halt::Failed(error)) => {

@@ -74,6 +74,8 @@ mod already_here;
 mod answer;
 mod bandwidth;
 mod block_buffers;
+#[cfg(test)]
+mod blocking_tests;
 mod blocks;
 mod client;
 mod command;

@@ -17,11 +17,14 @@ use crate::job_run::{JobRun, RunOutcome};
 use crate::outbox::Outbox;
 use crate::part::Discard;
 use crate::scheduler::job_ends::Event;
-use crate::scheduler::waiting_for_room::Patience;
+use crate::scheduler::waiting_for_room::{Look, Patience};
 use crate::{CommandError, Job, JobEvent, JobId, JobState, PauseReason, Update, part};
 
 mod job_ends;
 mod waiting_for_room;
+
+/// Failed jobs that are kept, so that they can be resumed: the newest.
+const MOST_FAILED: usize = 100;
 
 pub(crate) struct Scheduler {
     engine: Arc<Engine>,
@@ -51,7 +54,16 @@ enum State {
     Running {
         stop: CancellationToken,
     },
-    Paused(PauseReason),
+    /// Because somebody asked for it.
+    Paused,
+    /// Until there is room for one of its files.
+    WaitingForRoom {
+        /// Its index in the job.
+        file: usize,
+        needed: u64,
+        /// Looks whether there is.
+        look: Option<Look>,
+    },
     Failed,
     /// Its partial files are being removed.
     Removing,
@@ -76,7 +88,7 @@ impl Scheduler {
         loop {
             tokio::select! {
                 biased;
-                _ = storage_poll.tick() => self.look_for_room().await,
+                _ = storage_poll.tick() => self.look_for_room(),
                 command = self.commands.recv() => match command {
                     Some(Command::Shutdown(reply)) => {
                         self.shutting_down.push(reply);
@@ -128,7 +140,7 @@ impl Scheduler {
         self.last_order += 1;
         let entry = Entry {
             order: self.last_order,
-            state: if job.paused { State::Paused(PauseReason::Requested) } else { State::Queued },
+            state: if job.paused { State::Paused } else { State::Queued },
             task: None,
             bandwidth: Arc::new(Bandwidth::new(job.rate_limit)),
             patience: Patience::default(),
@@ -152,7 +164,7 @@ impl Scheduler {
                 entry.pausing.push(reply);
                 return;
             }
-            State::Paused(PauseReason::Requested) => {}
+            State::Paused => {}
             State::Failed => {
                 let _ = reply.send(Ok(JobState::Failed));
                 return;
@@ -161,8 +173,8 @@ impl Scheduler {
                 let _ = reply.send(Ok(JobState::Cancelled));
                 return;
             }
-            State::Queued | State::Paused(_) => {
-                entry.state = State::Paused(PauseReason::Requested);
+            State::Queued | State::WaitingForRoom { .. } => {
+                entry.state = State::Paused;
                 self.send(&id, JobEvent::Paused(PauseReason::Requested)).await;
             }
         }
@@ -173,7 +185,7 @@ impl Scheduler {
         let unknown = || CommandError::UnknownJob(id.clone());
         let entry = self.entries.get_mut(id).ok_or_else(unknown)?;
         match entry.state {
-            State::Paused(_) | State::Failed => {
+            State::Paused | State::WaitingForRoom { .. } | State::Failed => {
                 entry.state = State::Queued;
                 self.send(id, JobEvent::Resumed).await;
                 Ok(JobState::Queued)
@@ -202,7 +214,8 @@ impl Scheduler {
         let Some(entry) = self.entries.get_mut(id) else { return };
         entry.state = State::Removing;
         let own: Vec<_> = entry.job.unfinished().cloned().collect();
-        let others = self.entries.values().filter(|entry| !matches!(entry.state, State::Removing));
+        let goes_on = |entry: &&Entry| !matches!(entry.state, State::Removing | State::Failed);
+        let others = self.entries.values().filter(goes_on);
         let wanted: HashSet<_> = others.flat_map(|entry| entry.job.unfinished()).collect();
         let destinations: Vec<_> = own.into_iter().filter(|own| !wanted.contains(own)).collect();
         let (job, disk, threads) = (id.clone(), Arc::clone(&self.engine.disk), self.engine.threads.clone());
@@ -250,9 +263,11 @@ impl Scheduler {
     /// Stops every run and waits until what arrived is safe.
     async fn park_all(mut self) {
         self.commands.close();
-        for entry in self.entries.values() {
-            if let State::Running { stop } = &entry.state {
-                stop.cancel();
+        for entry in self.entries.values_mut() {
+            match &mut entry.state {
+                State::Running { stop } => stop.cancel(),
+                State::WaitingForRoom { look, .. } => *look = None,
+                _ => {}
             }
         }
         while let Some(ended) = self.tasks.join_next().await {

@@ -37,6 +37,8 @@ pub(crate) struct Source {
     has_given: AtomicBool,
     /// Microseconds that its quickest answer took, from the request to the head.
     silence: AtomicU64,
+    /// Its last answer was encoded, although it was asked for as it is.
+    encodes: AtomicBool,
     /// It gives the whole file where it sees a condition.
     pub(crate) refuses_conditions: AtomicBool,
 }
@@ -90,6 +92,7 @@ impl Source {
             renewing: tokio::sync::Mutex::new(()),
             has_given: AtomicBool::new(false),
             silence: AtomicU64::new(u64::MAX),
+            encodes: AtomicBool::new(false),
             refuses_conditions: AtomicBool::new(false),
         }
     }
@@ -236,8 +239,14 @@ impl Web {
         response: Response,
         wanted: Wanted<'_>,
     ) -> Result<Opened, OpenError> {
-        let body = answer::judge(response.status(), response.headers(), wanted.start, wanted.end)
-            .map_err(|problem| OpenError::transient(TransferError::BadAnswer { host: host_of(&url), problem }))?;
+        let body = answer::judge(response.status(), response.headers(), wanted.start, wanted.end);
+        // A proxy may encode one answer; a host that does so twice in a row always does.
+        let is_encoded = answer::unasked_encoding(response.headers()).is_some();
+        let was_encoded = source.encodes.swap(is_encoded, Relaxed);
+        let body = body.map_err(|problem| {
+            let error = TransferError::BadAnswer { host: host_of(&url), problem };
+            if is_encoded && was_encoded { OpenError::Final(error) } else { OpenError::transient(error) }
+        })?;
         if url != *first {
             source.keep(Resolved { url, facts: facts.clone() });
         }
@@ -251,7 +260,7 @@ impl Web {
         self.policy
             .permits_literal(url)
             .map_err(|address| OpenError::Final(TransferError::RefusedAddress { host: host_of(url), address }))?;
-        if client::leads_to_private_proxy(&self.policy, url).await {
+        if client::leads_to_private_name(&self.policy, url).await {
             let address = url.host_str().unwrap_or_default().to_owned();
             return Err(OpenError::Final(TransferError::RefusedAddress { host: host_of(url), address }));
         }

@@ -38,7 +38,15 @@ impl Drop for Entered<'_> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Shortage {
     pub(crate) needed: u64,
-    pub(crate) available: u64,
+    /// Nothing where the file system does not say.
+    pub(crate) available: Option<u64>,
+}
+
+impl Shortage {
+    /// Whether the figures bear it out: then they tell by themselves when there is room again.
+    pub(crate) fn shows(self) -> bool {
+        self.available.is_some_and(|available| available < self.needed)
+    }
 }
 
 impl SpaceLedger {
@@ -58,15 +66,15 @@ impl SpaceLedger {
         let available = self.less_others(&needs, key, device, free);
         if bytes > available {
             needs.remove(&key);
-            return Err(Shortage { needed: bytes, available });
+            return Err(Shortage { needed: bytes, available: Some(available) });
         }
         needs.insert(key, Need { device, bytes });
         Ok(())
     }
 
-    /// What a transfer may use on the file system of `folder`.
-    pub(crate) fn available(&self, key: TransferKey, folder: &dyn Folder) -> u64 {
-        folder.room().map_or(0, |Room { device, free }| self.less_others(&self.lock(), key, device, free))
+    /// What a transfer may use on the file system of `folder`; nothing where that does not say.
+    pub(crate) fn available(&self, key: TransferKey, folder: &dyn Folder) -> Option<u64> {
+        folder.room().ok().map(|Room { device, free }| self.less_others(&self.lock(), key, device, free))
     }
 
     fn less_others(&self, needs: &HashMap<TransferKey, Need>, key: TransferKey, device: u64, free: u64) -> u64 {

@@ -144,7 +144,9 @@ pub(crate) fn look_at_destination(
     let expected = file.sha256.or(journal.and_then(|journal| journal.finished));
     let fits_size = file.size.is_none_or(|asked| asked == size);
     let worth_reading = match file.existing {
-        Existing::Share => expected.is_none() || fits_size,
+        // A file of ours is renamed after its journal says so: beside bytes that still arrive it is somebody else's.
+        Existing::Share if expected.is_none() => !matches!(holding, Holding::Resumable(_)),
+        Existing::Share => fits_size,
         Existing::Keep => fits_size && (expected.is_some() || file.size.is_some()),
         Existing::Replace => fits_size && expected.is_some(),
     };

@@ -67,7 +67,7 @@ impl From<TransferError> for Halt {
     fn from(error: TransferError) -> Self {
         match error {
             TransferError::InsufficientStorage { needed_bytes, available_bytes } => {
-                Self::Shortage(Shortage { needed: needed_bytes, available: available_bytes })
+                Self::Shortage(Shortage { needed: needed_bytes, available: Some(available_bytes) })
             }
             error => Self::Failed(error),
         }

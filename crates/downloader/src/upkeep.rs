@@ -112,9 +112,13 @@ impl Fetching<'_> {
             .await
     }
 
-    /// Compares the blocks of an earlier run with their checksums while the rest arrives.
+    /// Compares the blocks of an earlier run with their checksums while the rest arrives. The hash waits for that; where there
+    /// are none, it begins at once.
     pub(crate) fn start_audit(&mut self, blocks: Vec<(usize, Block)>) {
         if blocks.is_empty() {
+            if self.identity.is_some() {
+                self.start_hash(None);
+            }
             return;
         }
         let (part, stop) = (Arc::clone(&self.incoming.part), self.stop_audit.clone());

@@ -223,8 +223,9 @@ impl<'a> Writer<'a> {
         stored.err().unwrap_or(end)
     }
 
-    /// The body has ended: at its stated end, or where there was none to be stated.
-    pub(crate) async fn ended(mut self, body_end: Option<u64>) -> FetchEnd {
+    /// The body has ended: at its stated end, or where there was none to be stated. `is_framed`: the protocol shows that this is
+    /// its end, and not where the connection broke.
+    pub(crate) async fn ended(mut self, body_end: Option<u64>, is_framed: bool) -> FetchEnd {
         if let Err(end) = self.store_all().await {
             return end;
         }
@@ -232,6 +233,9 @@ impl<'a> Writer<'a> {
         let mut map = self.fetcher.incoming.map();
         map.advance(self.claim, self.stored());
         if body_end.is_none() && map.total().is_none() {
+            if !is_framed {
+                return FetchEnd::EndUnproven;
+            }
             map.end_here();
             self.fetcher.incoming.meter.set_total(map.total());
             return FetchEnd::Done;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::task::JoinError;
 use tokio::time::Instant;
 
-use super::{Scheduler, State};
+use super::{Entry, MOST_FAILED, Scheduler, State};
 use crate::job_run::RunOutcome;
 use crate::transfer::of_panic;
 use crate::{JobEvent, JobId, JobState, PauseReason};
@@ -14,6 +14,8 @@ use crate::{JobEvent, JobId, JobState, PauseReason};
 pub(super) enum Event {
     RunEnded(JobId, RunOutcome),
     PartsRemoved(JobId, bool),
+    /// Whether there is room again for a job that waits for it, or nobody can say.
+    RoomSeen(JobId, bool),
 }
 
 impl Scheduler {
@@ -26,11 +28,12 @@ impl Scheduler {
                     let _ = reply.send(Ok(parts_removed));
                 }
             }
+            Some(Event::RoomSeen(id, enough)) => self.room_seen(&id, enough).await,
             None => {}
         }
     }
 
-    /// What a task that panicked would have said: its job has failed, or what could not be removed stays.
+    /// What a task that panicked, or was aborted, would have said: its job has failed, or what could not be removed stays.
     fn died(&self, panic: JoinError) -> Option<Event> {
         let (id, entry) = self.entries.iter().find(|(_, entry)| entry.task == Some(panic.id()))?;
         if matches!(entry.state, State::Removing) {
@@ -56,9 +59,11 @@ impl Scheduler {
         }
         let (state, event) = if whole {
             (JobState::Completed, JobEvent::Completed)
-        } else if let Some(shortage) = outcome.shortage {
-            let reason =
-                PauseReason::InsufficientStorage { needed_bytes: shortage.needed, available_bytes: shortage.available };
+        } else if let Some((_, shortage)) = outcome.shortage {
+            let reason = PauseReason::InsufficientStorage {
+                needed_bytes: shortage.needed,
+                available_bytes: shortage.available.unwrap_or(0),
+            };
             (JobState::Paused(reason), JobEvent::Paused(reason))
         } else if outcome.stopped {
             (JobState::Paused(PauseReason::Requested), JobEvent::Paused(PauseReason::Requested))
@@ -71,17 +76,34 @@ impl Scheduler {
         let asked = !pausing.is_empty() && matches!(state, JobState::Paused(_));
         let state = if asked { JobState::Paused(PauseReason::Requested) } else { state };
         let event = if asked { JobEvent::Paused(PauseReason::Requested) } else { event };
-        let reason = if let JobState::Paused(reason) = state { Some(reason) } else { None };
-        entry.patience.run_ended(Instant::now(), self.engine.settings.storage_poll, reason);
+        let shortage = outcome.shortage.filter(|_| matches!(state, JobState::Paused(_)) && !asked);
+        let figures = shortage.map(|(_, shortage)| shortage);
+        entry.patience.run_ended(Instant::now(), self.engine.settings.storage_poll, figures);
         entry.state = match state {
-            JobState::Paused(reason) => State::Paused(reason),
+            JobState::Paused(_) => match shortage {
+                Some((file, shortage)) => State::WaitingForRoom { file, needed: shortage.needed, look: None },
+                None => State::Paused,
+            },
             JobState::Failed => State::Failed,
             _ => State::Queued,
         };
         let ended = if whole { self.entries.remove(&id) } else { None };
+        self.forget_failed();
         self.send(&id, event).await;
         ended.into_iter().flat_map(|entry| entry.cancelling).for_each(|reply| drop(reply.send(Ok(false))));
         pausing.into_iter().for_each(|reply| drop(reply.send(Ok(state))));
+    }
+}
+
+impl Scheduler {
+    /// Nobody may ever ask for a job again that failed long ago. Given anew, it goes on from its partial files all the same.
+    fn forget_failed(&mut self) {
+        let is_failed = |(_, entry): &(&JobId, &Entry)| matches!(entry.state, State::Failed);
+        while self.entries.iter().filter(is_failed).count() > MOST_FAILED {
+            let oldest = self.entries.iter().filter(is_failed).min_by_key(|(_, entry)| entry.order);
+            let Some(oldest) = oldest.map(|(id, _)| id.clone()) else { return };
+            self.entries.remove(&oldest);
+        }
     }
 }
 

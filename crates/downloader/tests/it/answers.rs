@@ -116,6 +116,17 @@ async fn a_server_that_lies_every_time_fails_in_words() {
     }
 }
 
+/// Nothing is gained by asking a third time, nor by waiting long between the two.
+#[tokio::test]
+async fn a_host_that_always_encodes_is_given_up_at_once() {
+    let route = FileServer::start().file("/f.bin", Content::pattern(33, 300_000)).gzip(Always);
+    let mut rig = Rig::start();
+    let story = rig.fetch(rig.known("f.bin", &route)).await;
+    assert!(matches!(story.error(), TransferError::BadAnswer { .. }), "{}", story.error());
+    assert_eq!(route.requests().len(), 2);
+    rig.assert_absent("f.bin");
+}
+
 #[tokio::test]
 async fn a_size_that_no_disk_can_hold_is_not_believed() {
     const LIE: &str = "9223372036854775806";

@@ -56,6 +56,23 @@ async fn a_file_without_a_known_hash_is_whole_but_not_verified() {
     assert_eq!(story.outcome().etag.as_deref(), Some(route.content().etag().as_str()));
 }
 
+/// A body without a length that breaks off looks like one that ends. Where nothing else would tell, the server is asked.
+#[tokio::test]
+async fn a_body_without_length_is_whole_when_the_server_says_so() {
+    let content = Content::pattern(7, 5 * MIB);
+    for cut in [false, true] {
+        // Only its first answer is without a range.
+        let route = FileServer::start().file("/f.bin", content.clone());
+        let route = route.ignore_range(When::Times(1)).length_by_close(When::Times(1));
+        let route = if cut { route.cut_after(2 * MIB, When::Times(1)) } else { route };
+        let mut rig = Rig::start();
+        let story = rig.fetch(rig.file("f.bin", &route.url())).await;
+        assert!(story.completed(), "cut {cut}: {:#?}", story.told());
+        rig.assert_whole("f.bin", &content);
+        assert_eq!((story.outcome().wire_bytes, story.restarts()), (content.size(), vec![]), "cut {cut}");
+    }
+}
+
 #[tokio::test]
 async fn files_without_a_length_or_ranges_arrive_too() {
     type Rule = fn(&test_support::file_server::Route) -> test_support::file_server::Route;

@@ -6,7 +6,7 @@ use std::path::Path;
 use downloader::{Existing, FileJob, JobEvent, JobId, RestartReason, TransferError};
 use test_support::file_server::{Content, FileServer, Route, When};
 
-use crate::rig::{MIB, Rig, names_below};
+use crate::rig::{MIB, Rig, names_below, settings};
 
 fn route() -> Route {
     FileServer::start().file("/f.bin", Content::pattern(45, 3 * MIB + 5))
@@ -74,6 +74,29 @@ async fn a_finished_part_without_a_journal_waits_for_its_name() {
         rig.assert_whole("f.bin", &route.content());
         assert_eq!(route.body_bytes_sent(), 3 * MIB + 5);
     }
+}
+
+/// A job that takes what is there does not take what somebody put beside its own unfinished bytes.
+#[tokio::test]
+async fn a_shared_destination_is_not_taken_beside_unfinished_bytes() {
+    let route = route();
+    let gate = route.hold_at(2 * MIB);
+    let mut rig = Rig::start();
+    rig.enqueue("job", vec![rig.file("f.bin", &route.url())]).await;
+    let arrived = |event: &JobEvent| matches!(event, JobEvent::Progress(tick) if tick.downloaded_bytes == 2 * MIB);
+    rig.until("job", arrived).await;
+    let home = rig.shutdown().await;
+    gate.open();
+    let mut rig = Rig::on(home, settings());
+    std::fs::write(rig.path("f.bin"), b"somebody's").unwrap();
+    let shared = FileJob { existing: Existing::Share, ..rig.file("f.bin", &route.url()) };
+    let story = rig.fetch(shared).await;
+    assert!(matches!(story.error(), TransferError::DestinationExists { size: 10, .. }), "{}", story.error());
+    assert_eq!(names_below(&rig.folder), ["f.bin", "f.bin.part", "f.bin.part.journal"]);
+    std::fs::remove_file(rig.path("f.bin")).unwrap();
+    rig.downloader.resume(&JobId::new("job")).await.unwrap();
+    assert_eq!(rig.rest("job").await.outcome().wire_bytes, MIB + 5);
+    rig.assert_whole("f.bin", &route.content());
 }
 
 #[tokio::test]

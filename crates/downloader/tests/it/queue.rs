@@ -1,6 +1,8 @@
 //! Who runs when: places, priorities, positions, and the words for jobs that are not there.
 
-use downloader::{CommandError, Existing, FileJob, Job, JobEvent, JobId, JobState, PauseReason, Priority, Settings};
+use downloader::{
+    CommandError, Existing, FileJob, Job, JobEvent, JobId, JobState, PauseReason, Priority, Settings, TransferError,
+};
 use test_support::file_server::{Content, FileServer, Switch, When};
 
 use crate::rig::{MIB, Rig, settings};
@@ -179,6 +181,35 @@ async fn a_file_that_another_job_fetches_does_not_hold_up_the_others_of_a_job() 
     assert!(rig.rest("one").await.completed());
     assert!(rig.rest("two").await.completed());
     assert_eq!(route.body_bytes_sent(), 40 * MIB, "it is fetched once");
+}
+
+/// A job that failed goes on with nothing: a cancel of another one for the same file removes what is here of it.
+#[tokio::test]
+async fn cancel_removes_a_part_that_only_a_failed_job_left() {
+    let route = FileServer::start().file("/f", Content::pattern(68, 4 * MIB)).cut_after(2 * MIB, When::Nth(1));
+    let route = route.status(404, When::After(1));
+    let mut rig = Rig::start();
+    let story = rig.fetch(rig.known("f", &route)).await;
+    assert!(matches!(story.error(), TransferError::NotFound { .. }), "{}", story.error());
+    rig.assert_waits("f");
+    let retry = Job { paused: true, ..Job::new(JobId::new("retry"), vec![rig.known("f", &route)]) };
+    rig.downloader.enqueue(retry).await.unwrap();
+    assert!(rig.downloader.cancel(&JobId::new("retry")).await.unwrap(), "nothing was removed");
+    rig.assert_absent("f");
+}
+
+#[tokio::test]
+async fn failed_jobs_are_kept_up_to_a_bound() {
+    let route = FileServer::start().file("/f", Content::pattern(69, 10)).status(404, When::Always);
+    let mut rig = Rig::start();
+    for n in 0..102 {
+        let id = format!("job {n}");
+        rig.enqueue(&id, vec![rig.known(&id, &route)]).await;
+        assert!(matches!(rig.rest(&id).await.events.last(), Some(JobEvent::Failed { .. })));
+    }
+    let resumed = async |n: u32| rig.downloader.resume(&JobId::new(format!("job {n}"))).await;
+    assert_eq!(resumed(0).await, Err(CommandError::UnknownJob(JobId::new("job 0"))));
+    assert!(resumed(2).await.is_ok() && resumed(101).await.is_ok());
 }
 
 #[tokio::test]

@@ -137,6 +137,38 @@ async fn a_file_that_grew_between_runs_and_does_not_say_so_is_not_cut_off() {
     rig.assert_whole("f.bin", &newer);
 }
 
+/// A kill within the first block of each connection leaves a journal that names the content and believes no byte of it. The hash
+/// then follows the bytes as in a first run, and its state is journalled.
+#[tokio::test]
+async fn a_resume_without_blocks_hashes_while_bytes_arrive() {
+    let route = FileServer::start().file("/f.bin", Content::pattern(58, 48 * MIB));
+    let gate = route.hold_at(MIB + 99);
+    let mut rig = Rig::start();
+    rig.enqueue("job", vec![rig.file("f.bin", &route.url())]).await;
+    let arrived = |event: &JobEvent| matches!(event, JobEvent::Progress(tick) if tick.downloaded_bytes > MIB);
+    rig.until("job", arrived).await;
+    let home = rig.shutdown().await;
+    gate.open();
+
+    let gate = route.hold_at(44 * MIB);
+    let mut rig = Rig::with_one_connection(home);
+    let journal = rig.bytes("f.bin.part.journal");
+    let first_ends = 8 + 4 + u32::from_le_bytes(journal[8..12].try_into().unwrap()) as usize + 4;
+    std::fs::write(rig.path("f.bin.part.journal"), &journal[..first_ends]).unwrap();
+    rig.enqueue("job", vec![rig.file("f.bin", &route.url())]).await;
+    let arrived = |event: &JobEvent| matches!(event, JobEvent::Progress(tick) if tick.downloaded_bytes >= 44 * MIB);
+    rig.until("job", arrived).await;
+    let home = rig.shutdown().await;
+    gate.open();
+    let journal = std::fs::read(home.path().join("models/f.bin.part.journal")).unwrap();
+    let (mut kinds, mut rest) = (Vec::new(), &journal[8..]);
+    while let Some((length, record)) = rest.split_first_chunk::<4>() {
+        kinds.push(record[0]);
+        rest = &record[u32::from_le_bytes(*length) as usize + 4..];
+    }
+    assert!(kinds.contains(&4), "no state of a hash: {kinds:?}");
+}
+
 #[tokio::test]
 async fn a_file_that_changes_all_the_time_fails_in_words() {
     let route = FileServer::start().file("/f.bin", Content::pattern(51, SIZE)).cut_after(3 * MIB, Always);
