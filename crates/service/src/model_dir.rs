@@ -1,23 +1,35 @@
 //! The models folder on the disk. Only this turns a name into a path below it, and only this removes a model.
 //!
+//! A path is resolved once, by the kernel, to a descriptor below the root; everything else is relative to that descriptor.
+//! So a folder that is exchanged for a symbolic link meanwhile leads nowhere.
+//!
 //! Every call blocks: callers run it off the async workers. Nothing here knows presets, downloads or the database.
 
 use std::{
-    fs::{self, File, OpenOptions},
+    fs::{self, File},
     io,
-    os::unix::fs::{MetadataExt, OpenOptionsExt},
+    os::fd::{AsFd, OwnedFd},
     path::{Path, PathBuf},
     sync::Arc,
 };
 
 use registry::ConfinedPath;
-use rustix::fs::OFlags;
+use rustix::{
+    fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, ResolveFlags, Stat},
+    io::Errno,
+};
 
 /// The ending of a file that is not whole yet.
 const PART: &str = ".part";
 
 /// Room where the file system does not say how much: more than any disk has, and exact as a number of JSON.
 const UNKNOWN_ROOM: u64 = (1 << 53) - 1;
+
+/// How a folder is opened.
+const FOLDER: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
+
+/// How something is named without being opened.
+const NAMED: OFlags = OFlags::PATH.union(OFlags::CLOEXEC);
 
 /// What tells one state of a file from another without reading it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -38,6 +50,48 @@ pub(crate) enum RemoveError {
     NotAFile,
     #[error("it could not be removed")]
     Io(#[source] io::Error),
+}
+
+/// Why a path cannot be reached.
+#[derive(Debug)]
+enum Unreachable {
+    /// Nothing is there.
+    Missing,
+    /// A symbolic link on the way, or at the end, leads out of the folder.
+    Outside,
+    Io(io::Error),
+}
+
+impl From<Errno> for Unreachable {
+    fn from(error: Errno) -> Self {
+        match error {
+            Errno::NOENT | Errno::NOTDIR => Self::Missing,
+            Errno::XDEV | Errno::LOOP => Self::Outside,
+            other => Self::Io(other.into()),
+        }
+    }
+}
+
+impl From<Unreachable> for io::Error {
+    fn from(cause: Unreachable) -> Self {
+        match cause {
+            Unreachable::Missing => io::ErrorKind::NotFound.into(),
+            Unreachable::Outside => {
+                Self::new(io::ErrorKind::PermissionDenied, "a symbolic link leads out of the models folder")
+            }
+            Unreachable::Io(cause) => cause,
+        }
+    }
+}
+
+impl From<Unreachable> for RemoveError {
+    fn from(cause: Unreachable) -> Self {
+        match cause {
+            Unreachable::Missing => Self::Missing,
+            Unreachable::Outside => Self::LeadsOutside,
+            Unreachable::Io(cause) => Self::Io(cause),
+        }
+    }
 }
 
 /// The models folder. Cheap to clone.
@@ -65,31 +119,35 @@ impl ModelDir {
 
     /// The stamp of a regular file; `None` where there is none, or where a link leads out of the folder.
     pub(crate) fn stamp(&self, path: &ConfinedPath) -> Option<Stamp> {
-        let place = self.resolve(path)?;
-        fs::metadata(place).ok().filter(fs::Metadata::is_file).map(|metadata| stamp_of(&metadata))
+        let named = self.reach(path.as_str(), NAMED).ok()?;
+        rustix::fs::fstat(named).ok().filter(is_file).map(|stat| stamp_of(&stat))
     }
 
     /// Whether a link on the way to this path, or at its end, leads out of the folder.
     pub(crate) fn leads_outside(&self, path: &ConfinedPath) -> bool {
         let on_the_way = Path::new(path.as_str()).ancestors().skip(1);
-        let existing = on_the_way.map(|inner| self.root.join(inner)).find(|folder| folder.exists());
-        let inside = existing
-            .and_then(|folder| folder.canonicalize().ok())
-            .is_some_and(|folder| folder.starts_with(self.root.as_path()));
-        !inside || (fs::symlink_metadata(self.root.join(path.as_str())).is_ok() && self.resolve(path).is_none())
+        for inner in on_the_way {
+            match self.reach(inner, NAMED) {
+                Ok(_) => return self.is_link_outside(path),
+                Err(Unreachable::Missing) => {}
+                Err(Unreachable::Outside | Unreachable::Io(_)) => return true,
+            }
+        }
+        true
     }
 
     /// Opens a regular file for reading. A pipe would make whoever opens it wait.
     pub(crate) fn open_file(&self, path: &ConfinedPath) -> io::Result<File> {
-        let place = self.resolve(path).ok_or(io::ErrorKind::NotFound)?;
-        open_regular(&place)?.ok_or_else(|| io::ErrorKind::NotFound.into())
+        let file = File::from(self.reach(path.as_str(), OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC)?);
+        if file.metadata()?.is_file() { Ok(file) } else { Err(io::ErrorKind::NotFound.into()) }
     }
 
     /// Bytes that the unfinished `.part` of a file already holds on the disk, preallocated ones included.
     pub(crate) fn part_allocated(&self, path: &ConfinedPath) -> u64 {
-        let Some(place) = self.parent_of(path) else { return 0 };
-        let part = place.join(format!("{}{PART}", path.file_name()));
-        fs::symlink_metadata(part).map_or(0, |metadata| metadata.blocks() * 512)
+        let Ok(folder) = self.parent_of(path) else { return 0 };
+        let part = format!("{}{PART}", path.file_name());
+        let stat = rustix::fs::statat(folder, part, AtFlags::SYMLINK_NOFOLLOW);
+        stat.map_or(0, |stat| u64::try_from(stat.st_blocks).unwrap_or(0) * 512)
     }
 
     /// Free bytes on the file system of the folder, for an unprivileged writer. Some file systems do not say (ramfs, some over
@@ -104,33 +162,43 @@ impl ModelDir {
 
     /// Removes one file and the folders below the top one that it leaves empty. Returns the bytes that it had.
     pub(crate) fn remove(&self, path: &ConfinedPath) -> Result<u64, RemoveError> {
-        let lexical = self.root.join(path.as_str());
-        if fs::symlink_metadata(&lexical).is_err() {
-            return Err(RemoveError::Missing);
+        let folder = self.parent_of(path)?;
+        let stat = rustix::fs::statat(&folder, path.file_name(), AtFlags::SYMLINK_NOFOLLOW);
+        let stat = stat.map_err(Unreachable::from)?;
+        match FileType::from_raw_mode(stat.st_mode) {
+            FileType::Directory => return Err(RemoveError::NotAFile),
+            FileType::Symlink if self.is_link_outside(path) => return Err(RemoveError::LeadsOutside),
+            _ => {}
         }
-        let place = self.resolve(path).ok_or(RemoveError::LeadsOutside)?;
-        let metadata = fs::symlink_metadata(&place).map_err(RemoveError::Io)?;
-        if metadata.is_dir() {
-            return Err(RemoveError::NotAFile);
+        match rustix::fs::unlinkat(&folder, path.file_name(), AtFlags::empty()) {
+            Ok(()) => {}
+            Err(Errno::ISDIR) => return Err(RemoveError::NotAFile),
+            Err(cause) => return Err(Unreachable::from(cause).into()),
         }
-        fs::remove_file(&place).map_err(RemoveError::Io)?;
         self.tidy_empty_folders(path);
-        Ok(metadata.len())
+        Ok(u64::try_from(stat.st_size).unwrap_or(0))
     }
 
     /// Moves a file to another place below the folder, over what is there, and syncs both folders. `false` where there
     /// is none to move.
     pub(crate) fn promote(&self, from: &ConfinedPath, to: &ConfinedPath) -> io::Result<bool> {
-        let outside =
-            || io::Error::new(io::ErrorKind::PermissionDenied, "a symbolic link leads out of the models folder");
-        let Some(source) = self.resolve(from).filter(|source| source.is_file()) else { return Ok(false) };
-        if let Some(parent) = Path::new(to.as_str()).parent() {
-            fs::create_dir_all(self.root.join(parent))?;
+        let source = match self.parent_of(from) {
+            Ok(source) => source,
+            Err(Unreachable::Missing) => return Ok(false),
+            Err(cause) => return Err(cause.into()),
+        };
+        match rustix::fs::statat(&source, from.file_name(), AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(stat) if is_file(&stat) => {}
+            Ok(_) | Err(Errno::NOENT) => return Ok(false),
+            Err(cause) => return Err(cause.into()),
         }
-        let target = self.resolve(to).ok_or_else(outside)?;
-        fs::rename(&source, &target)?;
-        for folder in [target.parent(), source.parent()].into_iter().flatten() {
-            File::open(folder)?.sync_all()?;
+        let target = self.make_parent_of(to)?;
+        if self.is_link_outside(to) {
+            return Err(Unreachable::Outside.into());
+        }
+        rustix::fs::renameat(&source, from.file_name(), &target, to.file_name())?;
+        for folder in [target, source] {
+            File::from(folder).sync_all()?;
         }
         Ok(true)
     }
@@ -138,25 +206,18 @@ impl ModelDir {
     /// Removes a folder with all that is in it, and the folder `above` it if that becomes empty. Where a link leads out of the
     /// models folder, what is behind it is not ours.
     pub(crate) fn remove_folder(&self, path: &ConfinedPath, above: &str) -> io::Result<()> {
-        if self.parent_of(path).is_none() {
-            return Ok(());
+        let Ok(folder) = self.parent_of(path) else { return Ok(()) };
+        remove_tree(&folder, path.file_name())?;
+        if let Ok(root) = self.reach("", FOLDER) {
+            let _ = rustix::fs::unlinkat(root, above, AtFlags::REMOVEDIR);
         }
-        match fs::remove_dir_all(self.root.join(path.as_str())) {
-            Err(cause) if cause.kind() != io::ErrorKind::NotFound => return Err(cause),
-            _ => {}
-        }
-        let _ = fs::remove_dir(self.root.join(above));
         Ok(())
     }
 
     /// What lies directly in a folder; nothing where a link leads out of the models folder.
     pub(crate) fn names_in(&self, folder: &str) -> Vec<String> {
-        let place = self.root.join(folder).canonicalize().ok();
-        if !place.is_some_and(|place| place.starts_with(self.root.as_path())) {
-            return Vec::new();
-        }
-        let entries = fs::read_dir(self.root.join(folder)).into_iter().flatten().flatten();
-        entries.filter_map(|entry| entry.file_name().into_string().ok()).collect()
+        let entries = self.reach(folder, FOLDER).ok().and_then(|folder| names(folder).ok());
+        entries.unwrap_or_default()
     }
 
     /// Every model file: path and stamp, in no order. Hidden files, unfinished downloads and ComfyUI's `put_…_here`
@@ -200,26 +261,74 @@ impl ModelDir {
         }
     }
 
-    /// The path on the disk, if no link on the way or at its end leads out of the folder.
-    fn resolve(&self, path: &ConfinedPath) -> Option<PathBuf> {
-        let place = self.parent_of(path)?.join(path.file_name());
-        match fs::symlink_metadata(&place) {
-            Ok(metadata) if metadata.is_symlink() => {
-                place.canonicalize().ok().filter(|target| target.starts_with(self.root.as_path())).map(|_| place)
-            }
-            _ => Some(place),
+    /// Opens what lies at a path below the root, which itself is the empty path. Links inside the root are followed; one that
+    /// leads out of it is never.
+    fn reach(&self, path: impl AsRef<Path>, how: OFlags) -> Result<OwnedFd, Unreachable> {
+        let root = rustix::fs::openat(CWD, self.root.as_path(), FOLDER, Mode::empty())?;
+        let path = path.as_ref();
+        if path.as_os_str().is_empty() {
+            return Ok(root);
+        }
+        let confined = ResolveFlags::BENEATH.union(ResolveFlags::NO_MAGICLINKS);
+        match rustix::fs::openat2(&root, path, how, Mode::empty(), confined) {
+            Ok(opened) => Ok(opened),
+            // An absolute link may lead to another place inside; and some kernels and sandboxes do not know the call.
+            Err(Errno::XDEV | Errno::NOSYS | Errno::PERM | Errno::INVAL) => self.reach_step_by_step(root, path, how),
+            Err(cause) => Err(cause.into()),
         }
     }
 
-    fn parent_of(&self, path: &ConfinedPath) -> Option<PathBuf> {
-        let parent = self.root.join(path.as_str()).parent()?.canonicalize().ok()?;
-        parent.starts_with(self.root.as_path()).then_some(parent)
+    /// The same, without the kernel's help: the path without its links, of which none is followed any more.
+    fn reach_step_by_step(&self, root: OwnedFd, path: &Path, how: OFlags) -> Result<OwnedFd, Unreachable> {
+        let real = match self.root.join(path).canonicalize() {
+            Ok(real) => real,
+            Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Err(Unreachable::Missing),
+            Err(cause) => return Err(Unreachable::Io(cause)),
+        };
+        let inside = real.strip_prefix(self.root.as_path()).map_err(|_| Unreachable::Outside)?;
+        let mut names: Vec<_> = inside.iter().collect();
+        let Some(last) = names.pop() else { return Ok(root) };
+        let mut folder = root;
+        for name in names {
+            folder = rustix::fs::openat(&folder, name, FOLDER | OFlags::NOFOLLOW, Mode::empty())?;
+        }
+        Ok(rustix::fs::openat(&folder, last, how | OFlags::NOFOLLOW, Mode::empty())?)
+    }
+
+    fn parent_of(&self, path: &ConfinedPath) -> Result<OwnedFd, Unreachable> {
+        self.reach(Path::new(path.as_str()).parent().unwrap_or(Path::new("")), FOLDER)
+    }
+
+    /// The folder of a path; those that are missing are made.
+    fn make_parent_of(&self, path: &ConfinedPath) -> io::Result<OwnedFd> {
+        let mut folder = self.reach("", FOLDER)?;
+        let parent = Path::new(path.as_str()).parent().unwrap_or(Path::new(""));
+        let mut walked = PathBuf::new();
+        for name in parent {
+            match rustix::fs::mkdirat(&folder, name, Mode::from_raw_mode(0o777)) {
+                Ok(()) | Err(Errno::EXIST) => {}
+                Err(cause) => return Err(cause.into()),
+            }
+            walked.push(name);
+            folder = self.reach(&walked, FOLDER)?;
+        }
+        Ok(folder)
+    }
+
+    /// Whether a symbolic link lies at this path that leads out of the folder, or nowhere.
+    fn is_link_outside(&self, path: &ConfinedPath) -> bool {
+        let Ok(folder) = self.parent_of(path) else { return false };
+        let stat = rustix::fs::statat(folder, path.file_name(), AtFlags::SYMLINK_NOFOLLOW);
+        let is_link = stat.is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Symlink);
+        is_link && self.reach(path.as_str(), NAMED).is_err()
     }
 
     fn tidy_empty_folders(&self, path: &ConfinedPath) {
         let mut folder = Path::new(path.as_str()).parent();
         while let Some(inner) = folder.filter(|inner| inner.components().count() > 1) {
-            if fs::remove_dir(self.root.join(inner)).is_err() {
+            let (Some(above), Some(name)) = (inner.parent(), inner.file_name()) else { return };
+            let Ok(above) = self.reach(above, FOLDER) else { return };
+            if rustix::fs::unlinkat(above, name, AtFlags::REMOVEDIR).is_err() {
                 return;
             }
             folder = inner.parent();
@@ -227,11 +336,30 @@ impl ModelDir {
     }
 }
 
-/// Opens a regular file for reading; `None` where something else is there. Blocks, but never for a pipe.
-pub(crate) fn open_regular(place: &Path) -> io::Result<Option<File>> {
-    let no_wait = i32::try_from(OFlags::NONBLOCK.bits()).unwrap_or(0);
-    let file = OpenOptions::new().read(true).custom_flags(no_wait).open(place)?;
-    Ok(file.metadata()?.is_file().then_some(file))
+/// Names in a folder; those that are no text are left out.
+fn names(folder: OwnedFd) -> io::Result<Vec<String>> {
+    let mut names = Vec::new();
+    for entry in Dir::read_from(folder)? {
+        let entry = entry?;
+        names.extend(entry.file_name().to_str().ok().filter(|name| !matches!(*name, "." | "..")).map(str::to_owned));
+    }
+    Ok(names)
+}
+
+/// Removes a folder by its name in another one, with all that is in it. No link is followed.
+fn remove_tree(above: impl AsFd, name: &str) -> io::Result<()> {
+    let folder = match rustix::fs::openat(&above, name, FOLDER | OFlags::NOFOLLOW, Mode::empty()) {
+        Err(Errno::NOENT) => return Ok(()),
+        other => other?,
+    };
+    for name in names(folder.try_clone()?)? {
+        match rustix::fs::unlinkat(&folder, &name, AtFlags::empty()) {
+            Ok(()) | Err(Errno::NOENT) => {}
+            Err(Errno::ISDIR | Errno::PERM) => remove_tree(&folder, &name)?,
+            Err(cause) => return Err(cause.into()),
+        }
+    }
+    Ok(rustix::fs::unlinkat(&above, name, AtFlags::REMOVEDIR)?)
 }
 
 fn is_model_name(name: &str) -> bool {
@@ -241,9 +369,14 @@ fn is_model_name(name: &str) -> bool {
         || (name.starts_with("put_") && name.ends_with("_here")))
 }
 
-fn stamp_of(metadata: &fs::Metadata) -> Stamp {
-    let mtime_ns = metadata.mtime().saturating_mul(1_000_000_000).saturating_add(metadata.mtime_nsec());
-    Stamp { size: metadata.len(), mtime_ns, inode: metadata.ino() }
+fn is_file(stat: &Stat) -> bool {
+    FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile
+}
+
+fn stamp_of(stat: &Stat) -> Stamp {
+    let nanoseconds = i64::try_from(stat.st_mtime_nsec).unwrap_or(0);
+    let mtime_ns = stat.st_mtime.saturating_mul(1_000_000_000).saturating_add(nanoseconds);
+    Stamp { size: u64::try_from(stat.st_size).unwrap_or(0), mtime_ns, inode: stat.st_ino }
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 
 use std::{fs, os::unix::fs::symlink, path::Path, sync::Arc, sync::atomic::AtomicUsize, sync::atomic::Ordering};
 
-use rustix::fs::{CWD, Mode, mkfifoat};
+use rustix::fs::{CWD, Mode, RenameFlags, mkfifoat, renameat_with};
 use service::{Error, events::Event, jobs::JobState, models::ValidateOptions, presets::PresetState};
 
 use crate::world::{PATIENCE, World, content, preset_id};
@@ -126,5 +126,43 @@ async fn a_folder_of_updates_that_leads_out_of_the_models_folder_is_left_alone()
     symlink(&outside, world.path(".updates")).unwrap();
     let running = world.start().await;
     assert_eq!(fs::read(outside.join("photos/one.jpg")).unwrap(), b"keep me");
+    running.stop().await;
+}
+
+/// Somebody exchanges a folder with a link that leads outside, over and over, while files below it are deleted.
+#[tokio::test(flavor = "multi_thread")]
+async fn deletion_never_follows_a_folder_swapped_for_a_link() {
+    let world = World::new();
+    let outside = world.models().parent().unwrap().join("theirs");
+    fs::create_dir_all(&outside).unwrap();
+    let names: Vec<String> = (0..200).map(|number| format!("{number}.bin")).collect();
+    for name in &names {
+        world.place(&format!("loras/folder/{name}"), b"ours");
+        fs::write(outside.join(name), b"theirs").unwrap();
+    }
+    world.place("loras/folder/stays.bin", b"ours");
+    symlink(&outside, world.path("loras/link")).unwrap();
+    let running = world.start().await;
+    let stop = Arc::new(AtomicUsize::new(0));
+    let swapper = std::thread::spawn({
+        let (stop, folder, link) = (Arc::clone(&stop), world.path("loras/folder"), world.path("loras/link"));
+        move || {
+            let mut swaps = 0;
+            while stop.load(Ordering::Relaxed) == 0 {
+                renameat_with(CWD, &folder, CWD, &link, RenameFlags::EXCHANGE).unwrap();
+                swaps += 1;
+            }
+            swaps
+        }
+    });
+    let mut deleted = 0;
+    for name in &names {
+        let done = running.dashboard.models.delete(&[format!("loras/folder/{name}")]).await;
+        deleted += done.map_or(0, |done| done.deleted);
+    }
+    stop.store(1, Ordering::Relaxed);
+    let swaps: u64 = swapper.join().unwrap();
+    assert!(swaps > 100 && deleted > 0, "{swaps} swaps, {deleted} deleted");
+    assert_eq!(fs::read_dir(&outside).unwrap().count(), names.len(), "nothing outside is gone");
     running.stop().await;
 }
