@@ -31,7 +31,9 @@ async fn probe_one(web: &Web, listed: &SourceUrl) -> Result<Facts, TransferError
                 _ => Ok(opened.facts),
             }
         }
-        Err(OpenError::Unsatisfiable { total: Some(0) }) => Ok(Facts { size: Some(0), ..Facts::default() }),
+        Err(OpenError::Unsatisfiable { total: Some(0) }) => {
+            Ok(Facts { source: Some(listed.clone()), size: Some(0), ..Facts::default() })
+        }
         Err(OpenError::Unsatisfiable { .. }) => {
             let problem = "it says that the file has no beginning (416)".to_owned();
             Err(TransferError::BadAnswer { host: source.host(), problem })

@@ -197,7 +197,8 @@ impl Web {
             Some(model) if same_host(&first, &self.civitai) => self.newest_version(&first, model).await?,
             _ => first,
         };
-        let facts = Facts { file_name: file_name::from_url(&first), ..Facts::default() };
+        let facts =
+            Facts { source: Some(source.listed.clone()), file_name: file_name::from_url(&first), ..Facts::default() };
         self.follow(source, first, facts, wanted).await
     }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::{BlockChecksums, JobId, Sha256Digest, TransferError};
+use crate::{BlockChecksums, JobId, Sha256Digest, SourceUrl, TransferError};
 
 /// Something that happened to a job.
 #[derive(Debug, Clone)]
@@ -143,6 +143,8 @@ pub enum RestartReason {
 /// What a server says about a file, before its bytes.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Facts {
+    /// The listed source that answered: what it says holds for no other.
+    pub source: Option<SourceUrl>,
     /// Exact bytes.
     pub size: Option<u64>,
     /// From `X-Linked-Etag`, where it has 64 hexadecimal digits.

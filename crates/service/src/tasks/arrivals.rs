@@ -154,12 +154,11 @@ impl<'a> Arrivals<'a> {
 }
 
 fn answered(stored: &mut StoredDownload, file: usize, facts: &Facts) -> Turn {
+    let address = facts.source.as_ref().map(|source| source.as_str().to_owned());
     let facts = SourceFacts { size_bytes: facts.size, sha256: facts.sha256.map(|digest| digest.to_string()) };
-    let row = stored.files.get_mut(file);
-    let address = row.and_then(|row| {
+    if let Some(row) = stored.files.get_mut(file) {
         row.size_bytes = facts.size_bytes.or(row.size_bytes);
-        row.sources.first().cloned()
-    });
+    }
     Turn::Answered { file, address, facts }
 }
 
