@@ -229,7 +229,8 @@ fn has_every_word(preset: &Preset, words: &[String]) -> bool {
     if words.is_empty() {
         return true;
     }
-    let mut text = format!("{}\n{}\n{}", preset.name, preset.description, preset.id);
+    let id = preset.id.as_str();
+    let mut text = format!("{}\n{}\n{id}\n{}", preset.name, preset.description, id.replace('_', "-"));
     for tag in &preset.tags {
         text.push('\n');
         text.push_str(tag);

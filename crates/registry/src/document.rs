@@ -8,6 +8,7 @@
 //! Must not read files or talk to servers: whoever does (`local`, `client`) brings the texts.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use jiff::Timestamp;
 use jiff::civil::{Date, DateTime};
@@ -16,8 +17,10 @@ use serde_json::{Map, Value};
 
 use crate::catalog::{Catalog, Fault, Head};
 use crate::confined_path::ConfinedPath;
+use crate::embedded::embedded;
 use crate::error::RegistryError;
 use crate::parsing::parse_value;
+use crate::preset::{Preset, PresetId, Vram, VramFrom};
 use crate::reading;
 use crate::stated;
 
@@ -114,10 +117,27 @@ impl Document {
         self.unreadable.insert(preset.to_owned(), fault);
     }
 
-    /// The catalogue of every preset that can be used.
+    /// The catalogue of every preset that can be used. What it does not say of a preset, the embedded one may.
     pub(crate) fn catalog(&self) -> Result<Catalog, RegistryError> {
+        let ours = embedded();
+        self.catalog_with(|preset| {
+            if let Some(ours) = ours.get(&preset.id) {
+                preset.fill_from(ours);
+            }
+        })
+    }
+
+    /// The same for the embedded document, whose figures are our own.
+    pub(crate) fn our_catalog(&self) -> Result<Catalog, RegistryError> {
+        self.catalog_with(|preset| {
+            preset.vram = preset.vram.map(|vram| Vram { from: VramFrom::Dashboard, ..vram });
+        })
+    }
+
+    fn catalog_with(&self, complete: impl Fn(&mut Preset)) -> Result<Catalog, RegistryError> {
         let head = self.head();
-        let mut presets = Vec::new();
+        let mut presets: Vec<Preset> = Vec::new();
+        let mut keys: HashMap<PresetId, &str> = HashMap::new();
         let mut skipped = Vec::new();
         for (key, entry) in &self.presets {
             let read = match self.unreadable.get(key) {
@@ -125,7 +145,21 @@ impl Document {
                 None => reading::read_preset(key, entry, &head.categories),
             };
             match read {
-                Ok(preset) => presets.push(preset),
+                Ok(mut preset) => match keys.entry(preset.id.clone()) {
+                    Entry::Vacant(place) => {
+                        place.insert(key);
+                        complete(&mut preset);
+                        presets.push(preset);
+                    }
+                    Entry::Occupied(first) => skipped.push(Fault {
+                        preset: key.clone(),
+                        field: "id".to_owned(),
+                        reason: format!(
+                            "is the same id as {:?}: case, and '-' for '_', make no difference",
+                            first.get()
+                        ),
+                    }),
+                },
                 Err(fault) => skipped.push(fault),
             }
         }

@@ -8,7 +8,7 @@ use crate::document::Document;
 static EMBEDDED: LazyLock<Arc<Catalog>> = LazyLock::new(|| {
     let text = include_str!("../data/presets.json");
     let document = Document::parse(text, "the embedded registry");
-    let catalog = document.and_then(|document| document.catalog());
+    let catalog = document.and_then(|document| document.our_catalog());
     Arc::new(catalog.expect("the file is part of the binary, and the tests load it"))
 });
 

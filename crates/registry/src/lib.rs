@@ -27,4 +27,4 @@ pub use embedded::embedded;
 pub use error::RegistryError;
 pub use last_good::LastGood;
 pub use local::load;
-pub use preset::{InvalidPresetId, ModelFile, Preset, PresetId};
+pub use preset::{InvalidPresetId, License, ModelFile, Preset, PresetId, Vram, VramFrom};

@@ -11,7 +11,7 @@ use url::Url;
 
 use crate::catalog::Fault;
 use crate::confined_path::ConfinedPath;
-use crate::preset::{ModelFile, Preset, PresetId};
+use crate::preset::{License, ModelFile, Preset, PresetId, Vram, VramFrom};
 use crate::stated;
 
 #[derive(Deserialize)]
@@ -30,6 +30,9 @@ struct Entry {
     dependencies: Option<Vec<String>>,
     workflows: Option<Vec<String>>,
     files: Option<Vec<FileEntry>>,
+    gated: Option<Value>,
+    license: Option<Value>,
+    family: Option<Value>,
 }
 
 #[derive(Deserialize)]
@@ -71,7 +74,7 @@ pub(crate) fn read_preset(key: &str, entry: &Value, categories: &[(String, Optio
 
 fn preset(key: &str, entry: Entry, categories: &[(String, Option<String>)]) -> Result<Preset, Wrong> {
     let id = PresetId::parse(key).map_err(|error| wrong("id", error))?;
-    if let Some(other) = entry.id.filter(|given| given != key) {
+    if let Some(other) = entry.id.filter(|given| PresetId::parse(given).as_ref() != Ok(&id)) {
         return Err(wrong("id", format!("says {other:?}, but the preset stands under {key:?}")));
     }
     let category = required(entry.category, "category")?;
@@ -95,12 +98,22 @@ fn preset(key: &str, entry: Entry, categories: &[(String, Option<String>)]) -> R
         description: entry.description.unwrap_or_default(),
         use_case: entry.use_case.unwrap_or_default(),
         tags: entry.tags.unwrap_or_default().iter().filter_map(stated::words).collect(),
-        vram_gb,
+        vram: vram_gb.filter(|gb| *gb > 0.0).map(|gb| Vram { gb, from: VramFrom::Registry }),
+        gated: entry.gated.as_ref().and_then(Value::as_bool),
+        license: entry.license.as_ref().and_then(license),
+        family: entry.family.as_ref().and_then(stated::words).filter(|family| !family.trim().is_empty()),
         dependencies,
         workflows: entry.workflows.unwrap_or_default(),
         files,
         stated_size: stated_size(None, entry.download_size.as_ref()),
     })
+}
+
+/// A name, or an object of `name` and `url`. What cannot be read is not said; a URL that is no web address is left out.
+fn license(given: &Value) -> Option<License> {
+    let name = given.as_str().or_else(|| given.get("name")?.as_str()).filter(|name| !name.trim().is_empty())?;
+    let url = given.get("url").and_then(Value::as_str).filter(|url| check_url(url).is_ok());
+    Some(License { name: name.to_owned(), url: url.map(str::to_owned) })
 }
 
 fn required(text: Option<String>, field: &str) -> Result<String, Wrong> {

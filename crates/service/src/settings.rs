@@ -88,6 +88,7 @@ impl Settings {
         let mut unknown = Vec::new();
         for word in &self.install_at_start {
             match PresetId::parse(word) {
+                Ok(id) if known.contains(&id) => {}
                 Ok(id) => known.push(id),
                 Err(_) => unknown.push(word.clone()),
             }

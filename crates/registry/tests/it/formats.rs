@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use registry::{Catalog, PresetId, RegistryError, load};
+use registry::{Catalog, License, PresetId, RegistryError, VramFrom, load};
 use semver::Version;
 use serde_json::json;
 
@@ -25,13 +25,50 @@ fn format_1_carries_every_field() {
         ("The FULL", "Image Generation", "image")
     );
     assert_eq!((full.description.as_str(), full.use_case.as_str()), ("A model.", "Pictures."));
-    assert_eq!((full.version.clone(), full.vram_gb), (Version::new(1, 0, 0), Some(8.0)));
+    assert_eq!((full.version.clone(), full.vram_gb()), (Version::new(1, 0, 0), Some(8.0)));
     assert_eq!((full.tags.clone(), full.workflows.clone()), (vec!["fast".to_owned()], vec!["a.json".to_owned()]));
     assert_eq!((full.dependencies.clone(), full.stated_size), (vec![id("BASE")], Some(2_000_000_000)));
     let file = &full.files[0];
     assert_eq!((file.path.as_str(), file.url.as_str()), ("checkpoints/FULL.safetensors", "https://example.com/FULL"));
     assert_eq!((file.path.folder(), file.path.file_name()), (Some("checkpoints"), "FULL.safetensors"));
     assert_eq!((file.stated_size, file.sha256), (Some(2_000_000_000), Some([0xab; 32])));
+}
+
+#[test]
+fn our_own_figures_stand_where_the_registry_has_none() {
+    let with = |id: &str, vram: serde_json::Value| {
+        let mut preset = preset(id);
+        preset["requirements"] = json!({"vram_gb": vram});
+        preset
+    };
+    let presets = json!({
+        "flux-dev-basic": with("flux-dev-basic", json!(0)), "ltx-video-t2v": with("ltx-video-t2v", json!(11)),
+        "sdxl-base-v1": with("sdxl-base-v1", json!(null)), "unheard-of": with("unheard-of", json!(0)),
+    });
+    let catalog = load_text("registry.json", &document(presets).to_string()).unwrap();
+    let vram = |id_: &str| catalog.get(&id(id_)).unwrap().vram.map(|vram| (vram.gb, vram.from));
+    let ours = |id_: &str| registry::embedded().get(&id(id_)).unwrap().vram_gb().map(|gb| (gb, VramFrom::Dashboard));
+    assert_eq!(vram("FLUX_DEV_BASIC"), ours("FLUX_DEV_BASIC"));
+    assert_eq!(vram("SDXL_BASE_V1"), ours("SDXL_BASE_V1"));
+    assert_eq!(vram("LTX_VIDEO_T2V"), Some((11.0, VramFrom::Registry)));
+    assert_eq!(vram("UNHEARD_OF"), None);
+}
+
+#[test]
+fn license_family_and_gate_are_read_where_they_are_stated() {
+    let mut full = preset("FULL");
+    full["license"] = json!({"name": "Apache 2.0", "url": "https://example.com/license"});
+    (full["gated"], full["family"]) = (json!(true), json!("flux"));
+    let mut odd = preset("ODD");
+    odd["license"] = json!({"name": "Mine", "url": "javascript:alert(1)"});
+    (odd["gated"], odd["family"]) = (json!("auto"), json!([]));
+    let text = document(json!({"FULL": full, "ODD": odd})).to_string();
+    let catalog = load_text("registry.json", &text).unwrap();
+    let license = |name: &str, url: Option<&str>| Some(License { name: name.into(), url: url.map(str::to_owned) });
+    let (full, odd) = (catalog.get(&id("FULL")).unwrap(), catalog.get(&id("ODD")).unwrap());
+    assert_eq!(full.license, license("Apache 2.0", Some("https://example.com/license")));
+    assert_eq!((full.gated, full.family.as_deref()), (Some(true), Some("flux")));
+    assert_eq!((odd.license.clone(), odd.gated, odd.family.clone()), (license("Mine", None), None, None));
 }
 
 const INDEX: &str = r#"{
@@ -71,7 +108,7 @@ fn format_2_reads_the_files_that_its_index_names_and_skips_those_that_are_missin
     let catalog = load(&folder.path().join("registry/index.json")).unwrap();
     assert_eq!((catalog.version(), catalog.len()), (Some("3.1.0"), 1));
     let wan = catalog.get(&id("WAN")).unwrap();
-    assert_eq!((wan.version.clone(), wan.vram_gb), (Version::new(1, 1, 0), Some(16.0)));
+    assert_eq!((wan.version.clone(), wan.vram_gb()), (Version::new(1, 1, 0), Some(16.0)));
     assert_eq!(
         (wan.tags.clone(), wan.files[0].stated_size),
         (vec!["wan".to_owned(), "2.2".to_owned()], Some(9_310_000_000))

@@ -125,6 +125,18 @@ fn presets_in_a_circle_and_those_that_need_them_are_left_out() {
     assert_eq!(reasons, expected.iter().map(|(id, reason)| (*id, reason.as_str())).collect::<Vec<_>>());
 }
 
+#[test]
+fn ids_that_differ_in_case_and_hyphens_are_one_preset() {
+    let mut needing = preset("user");
+    needing["dependencies"] = json!(["LTX_video-T2V"]);
+    let (kept, faults) = load_presets(json!({
+        "ltx-video-t2v": preset("ltx-video-t2v"), "LTX_VIDEO_T2V": preset("LTX_VIDEO_T2V"), "user": needing,
+    }));
+    assert_eq!(kept, ["LTX_VIDEO_T2V", "USER"]);
+    assert_eq!((faults.len(), faults[0].preset.as_str(), faults[0].field.as_str()), (1, "LTX_VIDEO_T2V", "id"));
+    assert!(faults[0].reason.contains("ltx-video-t2v"), "{}", faults[0]);
+}
+
 fn load_presets(presets: Value) -> (Vec<String>, Vec<registry::Fault>) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("registry.json");

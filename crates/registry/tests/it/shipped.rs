@@ -25,7 +25,7 @@ fn every_shipped_preset_says_what_it_is_what_for_and_on_which_card() {
         assert!(preset.description.len() > 40 && preset.description.ends_with('.'), "{}", preset.id);
         assert!(preset.use_case.len() > 25 && preset.use_case.ends_with('.'), "{}", preset.id);
         assert!(sentences.insert(preset.description.clone()), "{} repeats another's words", preset.id);
-        assert!(cards.contains(&preset.vram_gb.unwrap()), "{}", preset.id);
+        assert!(cards.contains(&preset.vram_gb().unwrap()), "{}", preset.id);
         assert!(preset.stated_size.is_some() && !preset.tags.is_empty(), "{}", preset.id);
     }
 }
@@ -36,9 +36,9 @@ fn the_document_on_video_memory_has_the_figure_of_every_shipped_preset() {
     for preset in embedded().iter() {
         let row = table.lines().find(|line| line.starts_with(&format!("| `{}` |", preset.id))).unwrap();
         let cells: Vec<&str> = row.split('|').map(str::trim).collect();
-        assert_eq!(cells[9], format!("**{}**", preset.vram_gb.unwrap()), "{}", preset.id);
+        assert_eq!(cells[9], format!("**{}**", preset.vram_gb().unwrap()), "{}", preset.id);
         let sum: f64 = cells[8].parse().unwrap();
-        assert!(sum <= preset.vram_gb.unwrap(), "{}", preset.id);
+        assert!(sum <= preset.vram_gb().unwrap(), "{}", preset.id);
     }
     assert_eq!(table.lines().filter(|line| line.starts_with("| `")).count(), 56);
 }

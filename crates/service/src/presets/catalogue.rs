@@ -77,14 +77,17 @@ impl Catalogue {
             .ok_or_else(|| Error::PresetNotFound(id.to_string()))
     }
 
+    /// Installed presets, each as it was when it was installed.
+    pub(crate) fn installed(installs: &[InstallRow]) -> Vec<Preset> {
+        installs.iter().filter_map(|install| definition::from_json(&install.definition)).collect()
+    }
+
     /// Installed presets that the registry in force does not have.
     pub(crate) fn dropped(&self, installs: &[InstallRow]) -> Vec<Preset> {
         let current = self.current();
-        installs
-            .iter()
-            .filter_map(|install| definition::from_json(&install.definition))
-            .filter(|preset| current.get(&preset.id).is_none())
-            .collect()
+        let mut presets = Self::installed(installs);
+        presets.retain(|preset| current.get(&preset.id).is_none());
+        presets
     }
 }
 

@@ -1,6 +1,6 @@
 //! A preset as JSON in the database, so that a running job and an installed preset keep the words they began with.
 
-use registry::{ConfinedPath, ModelFile, Preset, PresetId};
+use registry::{ConfinedPath, License, ModelFile, Preset, PresetId, Vram, VramFrom};
 use semver::Version;
 use serde::{Deserialize, Serialize};
 
@@ -15,10 +15,24 @@ struct PresetJson {
     use_case: String,
     tags: Vec<String>,
     vram_gb: Option<f64>,
+    #[serde(default)]
+    vram_is_ours: bool,
+    #[serde(default)]
+    gated: Option<bool>,
+    #[serde(default)]
+    license: Option<LicenseJson>,
+    #[serde(default)]
+    family: Option<String>,
     dependencies: Vec<String>,
     workflows: Vec<String>,
     stated_size: Option<u64>,
     files: Vec<FileJson>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct LicenseJson {
+    name: String,
+    url: Option<String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -63,7 +77,11 @@ fn mirror_of(preset: &Preset) -> PresetJson {
         description: preset.description.clone(),
         use_case: preset.use_case.clone(),
         tags: preset.tags.clone(),
-        vram_gb: preset.vram_gb,
+        vram_gb: preset.vram_gb(),
+        vram_is_ours: preset.vram.is_some_and(|vram| vram.from == VramFrom::Dashboard),
+        gated: preset.gated,
+        license: preset.license.clone().map(|License { name, url }| LicenseJson { name, url }),
+        family: preset.family.clone(),
         dependencies: preset.dependencies.iter().map(PresetId::to_string).collect(),
         workflows: preset.workflows.clone(),
         stated_size: preset.stated_size,
@@ -85,6 +103,7 @@ fn preset_of(mirror: PresetJson) -> Option<Preset> {
         let path = ConfinedPath::parse(&file.path).ok()?;
         Some(ModelFile { path, url: file.url, stated_size: file.stated_size, sha256 })
     };
+    let vram_from = if mirror.vram_is_ours { VramFrom::Dashboard } else { VramFrom::Registry };
     Some(Preset {
         id: PresetId::parse(&mirror.id).ok()?,
         name: mirror.name,
@@ -94,7 +113,10 @@ fn preset_of(mirror: PresetJson) -> Option<Preset> {
         description: mirror.description,
         use_case: mirror.use_case,
         tags: mirror.tags,
-        vram_gb: mirror.vram_gb,
+        vram: mirror.vram_gb.map(|gb| Vram { gb, from: vram_from }),
+        gated: mirror.gated,
+        license: mirror.license.map(|LicenseJson { name, url }| License { name, url }),
+        family: mirror.family,
         dependencies: mirror.dependencies.iter().map(|id| PresetId::parse(id).ok()).collect::<Option<_>>()?,
         workflows: mirror.workflows,
         stated_size: mirror.stated_size,

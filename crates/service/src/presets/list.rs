@@ -55,7 +55,7 @@ fn sort(views: &mut [PresetView], sort: PresetSort, order: Order) {
 
 fn compare(left: &PresetView, right: &PresetView, sort: PresetSort) -> Ordering {
     let name = |preset: &Preset| preset.name.to_lowercase();
-    let vram = |preset: &Preset| preset.vram_gb.unwrap_or(f64::INFINITY);
+    let vram = |preset: &Preset| preset.vram_gb().unwrap_or(f64::INFINITY);
     match sort {
         PresetSort::Registry => Ordering::Equal,
         PresetSort::Id => left.preset.id.cmp(&right.preset.id),

@@ -66,7 +66,7 @@ impl Presets {
             name: preset.name.clone(),
             category: preset.category.clone(),
             kind: preset.kind.clone(),
-            vram_gb: preset.vram_gb,
+            vram_gb: preset.vram_gb(),
             estimated: self.estimate(preset),
             installed: view.installed,
             size_bytes: view.size_bytes,

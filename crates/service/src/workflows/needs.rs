@@ -199,7 +199,7 @@ impl Workflows {
     fn vram_of(&self, models: &[ModelRequirement], preset: Option<&PresetId>) -> Option<NeededVram> {
         let catalog = self.presets.catalogue.current();
         let declares = |id: &PresetId| {
-            let vram_gb = catalog.get(id)?.vram_gb?;
+            let vram_gb = catalog.get(id)?.vram_gb()?;
             Some(NeededVram { vram_gb, basis: format!("declared by preset {id}") })
         };
         if let Some(declared) = preset.and_then(declares) {
