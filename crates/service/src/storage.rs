@@ -11,7 +11,7 @@ use crate::{
     Error,
     models::Models,
     page::PageRequest,
-    presets::{PresetQuery, Presets},
+    presets::{Catalogue, PresetQuery, Presets},
     system::System,
     tasks::blocking,
 };
@@ -113,8 +113,9 @@ impl Storage {
         let parts = blocking(move || folder.walk_parts()).await?;
         let partial = parts.into_iter().map(|(path, bytes)| (path.clone(), bytes, working(&path))).collect();
         let catalog = self.models.catalogue.current();
-        let claimed: HashSet<&str> =
-            catalog.iter().flat_map(|preset| &preset.files).map(|file| file.path.as_str()).collect();
+        let installed = Catalogue::installed(&self.presets.downloads.store.installs().await?);
+        let presets = catalog.iter().chain(&installed);
+        let claimed: HashSet<&str> = presets.flat_map(|preset| &preset.files).map(|file| file.path.as_str()).collect();
         let files = self.models.index.snapshot(|_| true);
         let orphans = files.iter().filter(|(path, ..)| !claimed.contains(path.as_str()));
         Ok(StorageDetail {

@@ -7,7 +7,7 @@ use std::{
 
 use serde_json::{Value, json};
 use service::{
-    Dashboard, DatabasePlace, PresetId, Settings, Supervisor, SystemClock,
+    Clock, Dashboard, DatabasePlace, PresetId, Settings, Supervisor, SystemClock,
     downloads::{DownloadState, DownloadView},
     presets::{InstallOptions, InstallStarted},
 };
@@ -21,18 +21,30 @@ pub(crate) struct World {
     folder: tempfile::TempDir,
     presets: serde_json::Map<String, Value>,
     pub(crate) min_free_space: u64,
+    pub(crate) concurrent_downloads: usize,
 }
 
 impl World {
     pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        Self { hub: FakeHub::start(), folder, presets: serde_json::Map::new(), min_free_space: 0 }
+        Self {
+            hub: FakeHub::start(),
+            folder,
+            presets: serde_json::Map::new(),
+            min_free_space: 0,
+            concurrent_downloads: 3,
+        }
     }
 
     /// Puts a file on the hub, in the repository `acme/<repo>`, and answers with its address.
     pub(crate) fn file(&self, repo: &str, name: &str, content: &Content) -> String {
         self.hub.large_file(&format!("acme/{repo}"), name, content.clone());
         format!("https://huggingface.co/acme/{repo}/resolve/main/{name}")
+    }
+
+    /// Takes a preset out of the registry.
+    pub(crate) fn drop_preset(&mut self, id: &str) {
+        self.presets.remove(id);
     }
 
     /// Writes a preset of these files, each a path and an address, into the registry.
@@ -77,10 +89,15 @@ impl World {
     }
 
     pub(crate) async fn start(&self) -> Running {
+        self.start_at(SystemClock).await
+    }
+
+    /// The same, with a clock of the test's own.
+    pub(crate) async fn start_at(&self, clock: impl Clock) -> Running {
         let registry = self.folder.path().join("registry.json");
         let document = json!({"version": "1", "schema_version": "1", "categories": {}, "presets": self.presets});
         std::fs::write(&registry, document.to_string()).unwrap();
-        let (dashboard, supervisor) = Dashboard::start(self.settings(registry), SystemClock).await.unwrap();
+        let (dashboard, supervisor) = Dashboard::start(self.settings(registry), clock).await.unwrap();
         Running { dashboard, supervisor }
     }
 
@@ -98,6 +115,7 @@ impl World {
             downloader: downloader::Settings {
                 hf_endpoint: self.hub.endpoint().parse().unwrap(),
                 min_free_space: self.min_free_space,
+                max_concurrent_downloads: self.concurrent_downloads,
                 stall_timeout: milliseconds(500),
                 backoff: downloader::Backoff {
                     first: milliseconds(5),
