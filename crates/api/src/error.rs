@@ -89,6 +89,9 @@ impl From<service::Error> for ApiError {
                 details.into_iter().fold(failure(ErrorCode::Conflict), |error, (name, value)| error.with(name, value))
             }
             Cause::Forbidden(_) => failure(ErrorCode::Forbidden),
+            Cause::ReplacingNeedsAdmin { paths } => {
+                failure(ErrorCode::Forbidden).with("needs", "admin").with("paths", paths)
+            }
             Cause::ChangedMeanwhile { etag } => failure(ErrorCode::PreconditionFailed).with("etag", etag),
             Cause::TooLarge { limit_bytes, .. } => failure(ErrorCode::PayloadTooLarge).with("limit_bytes", limit_bytes),
             Cause::ComfyUnavailable { tried, cause } => {

@@ -120,6 +120,13 @@ impl Role {
     }
 }
 
+impl Role {
+    /// Which files of the models folder somebody of this role may have replaced.
+    pub fn may_replace(self) -> service::MayReplace {
+        if self == Self::Admin { service::MayReplace::Any } else { service::MayReplace::OwnOrDamaged }
+    }
+}
+
 impl From<service::access::Role> for Role {
     fn from(role: service::access::Role) -> Self {
         match role {

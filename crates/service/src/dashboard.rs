@@ -11,7 +11,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    Clock, DatabasePlace, Error, Settings, Supervisor,
+    Clock, DatabasePlace, Error, MayReplace, Settings, Supervisor,
     access::{Access, SourceTokens},
     comfy::Comfy,
     downloads::Downloads,
@@ -125,7 +125,7 @@ impl Dashboard {
         let source_tokens = SourceTokens::start(settings, engine.clone(), Arc::clone(&clock));
         let downloads =
             downloads_over(settings, engine, store.clone(), catalogue.clone(), index.clone(), Arc::clone(&clock));
-        let presets = Presets { catalogue: catalogue.clone(), index: index.clone(), downloads: downloads.clone() };
+        let presets = Presets::new(catalogue.clone(), index.clone(), downloads.clone());
         let (bus, started_at) = (downloads.bus.clone(), clock.now());
         let jobs = jobs(bus.clone(), Arc::clone(&clock));
         let models = models_over(settings, &downloads, jobs.clone());
@@ -236,8 +236,10 @@ impl Dashboard {
         for word in unknown {
             tracing::warn!(preset = %word, "a preset to install at start is no preset id");
         }
+        // The operator's own word is an admin's.
+        let options = InstallOptions { may_replace: MayReplace::Any, ..InstallOptions::default() };
         for id in wanted {
-            match self.presets.install(&id, InstallOptions::default()).await {
+            match self.presets.install(&id, options).await {
                 Ok(started) => {
                     tracing::info!(preset = %id, download = %started.download_id, "a preset is installed at start")
                 }

@@ -77,6 +77,12 @@ pub enum Error {
     /// What is there may be looked at and run, not changed.
     #[error("{0}")]
     Forbidden(String),
+    /// Files would be replaced that this dashboard did not fetch and that nothing shows to be damaged.
+    #[error("Replacing {} needs the role admin: not fetched by this dashboard, and not known to be damaged", .paths.join(", "))]
+    ReplacingNeedsAdmin {
+        /// The files, below the models folder.
+        paths: Vec<String>,
+    },
     /// Somebody else changed it since it was read.
     #[error("It was changed since it was read; read it again, then change it")]
     ChangedMeanwhile {

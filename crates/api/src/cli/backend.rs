@@ -13,6 +13,7 @@ use crate::dto::{
     presets::{PresetList, PresetListQuery},
 };
 use crate::extract::parse_list_query;
+use crate::operations::Role;
 use crate::routes::presets::known_form;
 
 /// Who does the work.
@@ -60,7 +61,7 @@ impl Backend {
             Self::Server(remote) => {
                 remote.ask(Method::POST, &format!("/api/presets/{preset}/install"), Some(request)).await
             }
-            Self::Here(here) => Ok(here.0.presets.install(&preset, request.clone().into()).await?.into()),
+            Self::Here(here) => Ok(here.0.presets.install(&preset, request.clone().options(Role::Admin)).await?.into()),
         }
     }
 
@@ -68,7 +69,7 @@ impl Backend {
     pub(super) async fn add_download(&self, request: &DownloadRequest) -> Result<DownloadAdded, CliError> {
         match self {
             Self::Server(remote) => remote.ask(Method::POST, "/api/downloads", Some(request)).await,
-            Self::Here(here) => Ok(here.0.downloads.add(request.clone().try_into()?).await?.into()),
+            Self::Here(here) => Ok(here.0.downloads.add(request.clone().new_download(Role::Admin)?).await?.into()),
         }
     }
 

@@ -9,6 +9,7 @@ use super::Priority;
 use super::downloads::DownloadState;
 use super::page::{ListQuery, SortOrder, order_or};
 use crate::error::ApiError;
+use crate::operations::Role;
 
 /// Which downloads are wanted.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -110,10 +111,10 @@ pub struct DownloadRequest {
     pub overwrite: bool,
 }
 
-impl TryFrom<DownloadRequest> for view::NewDownload {
-    type Error = ApiError;
-
-    fn try_from(request: DownloadRequest) -> Result<Self, ApiError> {
+impl DownloadRequest {
+    /// What is asked for, by somebody of this role.
+    pub fn new_download(self, role: Role) -> Result<view::NewDownload, ApiError> {
+        let request = self;
         let urls: Vec<String> = request.url.into_iter().chain(request.urls).collect();
         if urls.is_empty() {
             return Err(ApiError::invalid("url", "one source is needed, as \"url\" or in \"urls\""));
@@ -126,13 +127,14 @@ impl TryFrom<DownloadRequest> for view::NewDownload {
                 return Err(ApiError::invalid("path", takes));
             }
         };
-        Ok(Self {
+        Ok(view::NewDownload {
             urls,
             place,
             sha256: request.sha256,
             size_bytes: request.size_bytes,
             priority: request.priority.into(),
             overwrite: request.overwrite,
+            may_replace: role.may_replace(),
         })
     }
 }

@@ -8,6 +8,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::Priority;
 use super::downloads::DownloadState;
 use super::units::gigabytes;
+use crate::operations::Role;
 
 /// How to install. Every key is optional, and so is the body.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
@@ -21,9 +22,15 @@ pub struct InstallRequest {
     pub priority: Priority,
 }
 
-impl From<InstallRequest> for view::InstallOptions {
-    fn from(request: InstallRequest) -> Self {
-        Self { force: request.force, refetch: request.refetch, priority: request.priority.into() }
+impl InstallRequest {
+    /// What is asked for, by somebody of this role.
+    pub fn options(self, role: Role) -> view::InstallOptions {
+        view::InstallOptions {
+            force: self.force,
+            refetch: self.refetch,
+            priority: self.priority.into(),
+            may_replace: role.may_replace(),
+        }
     }
 }
 

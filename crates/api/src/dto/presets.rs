@@ -75,17 +75,17 @@ impl From<ListQuery<PresetListQuery>> for view::PresetQuery {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum PresetState {
-    /// None of its files is here.
+    /// Nobody asked for it, and its files are not all here.
     NotInstalled,
     /// A download for it is queued, running or verifying.
     Installing,
     /// A download for it is paused.
     Paused,
-    /// Some of its files are here.
+    /// It was asked for, and its files are not all here.
     Partial,
-    /// All of its files are here.
+    /// All of its files are here, asked for or not.
     Installed,
-    /// Its last download failed and files are missing.
+    /// It was asked for, its last download failed and files are missing.
     Failed,
 }
 
@@ -100,6 +100,15 @@ impl From<view::PresetState> for PresetState {
             view::PresetState::Failed => Self::Failed,
         }
     }
+}
+
+/// The license of a model.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct License {
+    /// What it is called.
+    pub name: String,
+    /// Where its text is.
+    pub url: Option<String>,
 }
 
 /// A preset.
@@ -138,6 +147,20 @@ pub struct Preset {
     pub in_registry: bool,
     /// The video memory that it asks for, in GB as cards are sold.
     pub vram_gb: Option<f64>,
+    /// Whose figure `vram_gb` is: `registry`, or `dashboard` for an estimate of this project.
+    pub vram_from: Option<String>,
+    /// Somebody asked for it, and it was not uninstalled since.
+    pub requested: bool,
+    /// Bytes of its files that are here, whoever brought them.
+    pub present_bytes: u64,
+    /// Bytes of its files that are not here, exact or estimated.
+    pub missing_bytes: Option<u64>,
+    /// A file of it lies in a repository that is open only to those who accepted its terms; `null`: not known.
+    pub gated: Option<bool>,
+    /// The license of its weights.
+    pub license: Option<License>,
+    /// The family of models that it belongs to.
+    pub family: Option<String>,
     /// The bytes of all its files.
     pub size_bytes: Option<u64>,
     /// `size_bytes` comes from servers and not from the registry's estimate.
@@ -169,7 +192,14 @@ impl From<view::PresetView> for Preset {
             installed_version: view.installed_version.as_ref().map(ToString::to_string),
             update_available: view.update_available,
             in_registry: view.in_registry,
-            vram_gb: preset.vram_gb,
+            vram_gb: preset.vram_gb(),
+            vram_from: preset.vram.map(|vram| vram.from.as_str().to_owned()),
+            requested: view.requested,
+            present_bytes: view.present_bytes,
+            missing_bytes: view.missing_bytes,
+            gated: preset.gated,
+            license: preset.license.clone().map(|license| License { name: license.name, url: license.url }),
+            family: preset.family.clone(),
             size_bytes: view.size_bytes,
             size_exact: view.size_exact,
             dependencies: preset.dependencies.iter().map(ToString::to_string).collect(),

@@ -4,7 +4,7 @@ use actix_web::{
     CustomizeResponder, Responder, delete, get,
     http::StatusCode,
     patch, post,
-    web::{Data, Json, Path},
+    web::{Data, Json, Path, ReqData},
 };
 use serde_json::{Value, json};
 use service::Dashboard;
@@ -20,6 +20,7 @@ use crate::dto::{
 };
 use crate::error::ApiError;
 use crate::extract::Body;
+use crate::middleware::authenticate::Asker;
 
 /// List downloads
 ///
@@ -51,6 +52,8 @@ pub(super) async fn list_downloads(
     responses(
         (status = 202, description = "It is queued", body = DownloadAdded,
             example = json!({"download_id": "dl_123456", "path": "loras/detail.safetensors"})),
+        (status = 403, description = "`FORBIDDEN`, with `paths`: `overwrite` would replace a file that was not fetched here and \
+            is not known to be damaged; that needs `admin`", body = ErrorEnvelope),
         (status = 409, description = "`CONFLICT`: there is a file at that path", body = ErrorEnvelope),
         (status = 507, description = "`INSUFFICIENT_STORAGE`, with needed and available bytes", body = ErrorEnvelope),
     )
@@ -58,9 +61,10 @@ pub(super) async fn list_downloads(
 #[post("/api/downloads")]
 pub(super) async fn add_download(
     dashboard: Data<Dashboard>,
+    asker: ReqData<Asker>,
     request: Body<DownloadRequest>,
 ) -> Result<CustomizeResponder<Json<DownloadAdded>>, ApiError> {
-    let added = dashboard.downloads.add(request.0.try_into()?).await?;
+    let added = dashboard.downloads.add(request.0.new_download(asker.role())?).await?;
     Ok(Json(DownloadAdded::from(added)).customize().with_status(StatusCode::ACCEPTED))
 }
 

@@ -4,7 +4,7 @@ use actix_web::{
     CustomizeResponder, Responder, delete, get,
     http::StatusCode,
     post,
-    web::{Data, Json, Path},
+    web::{Data, Json, Path, ReqData},
 };
 use service::Dashboard;
 
@@ -20,6 +20,7 @@ use crate::dto::{
 };
 use crate::error::ApiError;
 use crate::extract::{Body, BodyOrQuery};
+use crate::middleware::authenticate::Asker;
 
 /// List models
 #[utoipa::path(
@@ -112,6 +113,8 @@ pub(super) async fn rescan_models(dashboard: Data<Dashboard>) -> Result<Json<Res
         (status = 202, description = "A download is at it", body = RepairStarted, example = json!({
             "download_id": "dl_123456", "paths": ["checkpoints/damaged.safetensors"], "errors": []
         })),
+        (status = 403, description = "`FORBIDDEN`, with `paths`: a file changed since it arrived and is not known to be damaged; \
+            validate it, or ask as `admin`", body = ErrorEnvelope),
         (status = 409, description = "`CONFLICT`: none of them can be repaired, with the reasons", body = ErrorEnvelope),
         (status = 507, description = "`INSUFFICIENT_STORAGE`, with needed and available bytes", body = ErrorEnvelope),
     )
@@ -119,12 +122,13 @@ pub(super) async fn rescan_models(dashboard: Data<Dashboard>) -> Result<Json<Res
 #[post("/api/models/repair")]
 pub(super) async fn repair_models(
     dashboard: Data<Dashboard>,
+    asker: ReqData<Asker>,
     request: Body<ModelsRepairRequest>,
 ) -> Result<CustomizeResponder<Json<RepairStarted>>, ApiError> {
     if request.0.paths.is_empty() {
         return Err(ApiError::invalid("paths", "at least one path is needed"));
     }
-    let started = dashboard.downloads.repair(&request.0.paths).await?;
+    let started = dashboard.downloads.repair(&request.0.paths, asker.role().may_replace()).await?;
     Ok(Json(RepairStarted::from(started)).customize().with_status(StatusCode::ACCEPTED))
 }
 

@@ -4,7 +4,7 @@ use actix_web::{
     CustomizeResponder, Responder, delete, get,
     http::StatusCode,
     post,
-    web::{Data, Json, Path},
+    web::{Data, Json, Path, ReqData},
 };
 use service::{Dashboard, PresetId};
 
@@ -16,6 +16,7 @@ use crate::dto::{
 };
 use crate::error::{ApiError, ErrorCode};
 use crate::extract::{BodyOrQuery, OptionalBody};
+use crate::middleware::authenticate::Asker;
 
 /// List presets
 ///
@@ -95,6 +96,8 @@ pub(super) async fn preset_status(
             "estimated_time_seconds": 300, "total_size_gb": 14.5, "total_size_bytes": 15569256448u64,
             "download_status": "queued", "warnings": []
         })),
+        (status = 403, description = "`FORBIDDEN`, with `paths`: files would be replaced that were not fetched here and are \
+            not known to be damaged; that needs `admin`", body = ErrorEnvelope),
         (status = 404, description = "`PRESET_NOT_FOUND`", body = ErrorEnvelope),
         (status = 409, description = "`PRESET_ALREADY_INSTALLED`, or `CONFLICT`: another preset has a different file at a path", body = ErrorEnvelope),
         (status = 507, description = "`INSUFFICIENT_STORAGE`, with needed and available bytes", body = ErrorEnvelope),
@@ -103,10 +106,11 @@ pub(super) async fn preset_status(
 #[post("/api/presets/{preset_id}/install")]
 pub(super) async fn install_preset(
     dashboard: Data<Dashboard>,
+    asker: ReqData<Asker>,
     preset: Path<String>,
     request: OptionalBody<InstallRequest>,
 ) -> Result<CustomizeResponder<Json<InstallStarted>>, ApiError> {
-    let started = dashboard.presets.install(&known_form(&preset)?, request.0.into()).await?;
+    let started = dashboard.presets.install(&known_form(&preset)?, request.0.options(asker.role())).await?;
     Ok(Json(InstallStarted::from(started)).customize().with_status(StatusCode::ACCEPTED))
 }
 
@@ -162,6 +166,8 @@ fn preset_example() -> serde_json::Value {
         "install_date": "2026-02-15T10:00:00Z", "use_case": "High-quality video generation from text prompts",
         "tags": ["wan", "t2v", "text-to-video"], "status": "installed", "version": "1.0.0",
         "installed_version": "1.0.0", "update_available": false, "in_registry": true, "vram_gb": 16.0,
+        "vram_from": "dashboard", "requested": true, "present_bytes": 15_569_256_448_u64, "missing_bytes": 0, "gated": false,
+        "license": {"name": "Apache 2.0", "url": "https://huggingface.co/Wan-AI/Wan2.2-TI2V-5B"}, "family": "wan",
         "size_bytes": 15_569_256_448_u64, "size_exact": true, "dependencies": [], "workflows": ["wan_t2v_basic.json"],
         "replaced_files": []
     })

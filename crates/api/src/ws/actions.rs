@@ -40,7 +40,7 @@ pub(super) async fn perform(
         return Some(Err(too_little(*needs, role)));
     }
     Some(match asked.action.as_str() {
-        "install_preset" => install_preset(dashboard, &asked.data).await,
+        "install_preset" => install_preset(dashboard, role, &asked.data).await,
         "execute_workflow" => execute_workflow(dashboard, &asked.data).await,
         "interrupt" => interrupt(dashboard, &asked.data).await,
         other => change_download(dashboard, other, &asked.data).await,
@@ -55,10 +55,10 @@ pub(super) fn target(asked: &ClientMessage) -> &str {
     named.unwrap_or_default()
 }
 
-async fn install_preset(dashboard: &Dashboard, data: &Map<String, Value>) -> Result<Value, ApiError> {
+async fn install_preset(dashboard: &Dashboard, role: Role, data: &Map<String, Value>) -> Result<Value, ApiError> {
     let preset = known_form(text(data, "preset_id")?)?;
     let request: InstallRequest = value(data)?;
-    let started = dashboard.presets.install(&preset, request.into()).await?;
+    let started = dashboard.presets.install(&preset, request.options(role)).await?;
     Ok(json!(InstallStarted::from(started)))
 }
 

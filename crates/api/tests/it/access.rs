@@ -6,6 +6,7 @@ mod browsers;
 mod callers;
 mod first_start;
 mod limits;
+mod replacing;
 mod rights;
 
 use std::io;

@@ -6,7 +6,9 @@ use tokio::time::{Duration, timeout};
 
 use super::{DownloadState, Downloads, FileState, Priority, address::full_address, jobs::refuse_size};
 use crate::{
-    Error, ids,
+    Error, MayReplace,
+    fits::Expected,
+    ids,
     store::{DownloadInsert, Existing, FileRow, SourceFacts, StoredDownload},
     tasks::blocking,
 };
@@ -43,6 +45,8 @@ pub struct NewDownload {
     pub priority: Priority,
     /// Whether a file that is there may be replaced.
     pub overwrite: bool,
+    /// Which files that may be.
+    pub may_replace: MayReplace,
 }
 
 /// A download that was accepted.
@@ -69,7 +73,7 @@ impl Downloads {
         self.refuse_outside(&path).await?;
         let address = full_address(&new.urls[0]);
         if facts.size.is_some() {
-            self.learn(&address, &facts).await?;
+            self.learn(&facts).await?;
         }
         let _planning = self.planning.lock().await;
         let unfinished = self.store.unfinished_downloads().await?;
@@ -105,8 +109,10 @@ impl Downloads {
         Ok(DownloadAdded { download_id: view.id, path: path.as_str().to_owned() })
     }
 
-    /// Remembers what a server said of an address.
-    pub(crate) async fn learn(&self, address: &str, facts: &Facts) -> Result<(), Error> {
+    /// Remembers what a server said, of the address that it was asked for. What a mirror says is nothing that the first link
+    /// said.
+    pub(crate) async fn learn(&self, facts: &Facts) -> Result<(), Error> {
+        let Some(address) = facts.source.as_ref().map(SourceUrl::as_str) else { return Ok(()) };
         let facts = SourceFacts { size_bytes: facts.size, sha256: facts.sha256.map(|digest| digest.to_string()) };
         self.store.save_source_facts(address, &facts, self.clock.now()).await?;
         self.index.learned(address.to_owned(), facts);
@@ -143,15 +149,24 @@ impl Downloads {
         new: &NewDownload,
         sha256: Option<&str>,
     ) -> Result<Existing, Error> {
-        if new.overwrite {
-            return Ok(Existing::Replace);
-        }
         let (index, looked_at) = (self.index.clone(), path.clone());
         blocking(move || index.refresh([&looked_at])).await?;
-        if self.index.size(path.as_str()).is_none() {
+        let is_there = self.index.size(path.as_str()).is_some();
+        let here = self.index.record(path.as_str()).map(|record| record.sha256);
+        let is_wanted_one = here.is_some() && here.as_deref() == sha256;
+        if new.overwrite {
+            let may_go = new.may_replace == MayReplace::Any
+                || is_wanted_one
+                || self.index.is_own_or_damaged(path.as_str(), &Expected::default());
+            return if may_go {
+                Ok(Existing::Replace)
+            } else {
+                Err(Error::ReplacingNeedsAdmin { paths: vec![path.as_str().to_owned()] })
+            };
+        }
+        if !is_there {
             return Ok(Existing::Keep);
         }
-        let here = self.index.record(path.as_str()).map(|record| record.sha256);
         match (here.as_deref(), sha256) {
             (Some(here), Some(wanted)) if here == wanted => Ok(Existing::Keep),
             (None, Some(_)) if new.sha256.is_some() => Ok(Existing::Keep),

@@ -5,7 +5,9 @@ use registry::ConfinedPath;
 
 use super::{Downloads, FileState, Priority};
 use crate::{
-    Error, ids,
+    Error, MayReplace,
+    fits::Expected,
+    ids,
     store::{DownloadInsert, Existing, FileRow},
     tasks::blocking,
 };
@@ -23,8 +25,11 @@ pub struct RepairStarted {
 
 impl Downloads {
     /// Fetches the damaged blocks of these files as one download. Fails when none of them can be repaired.
-    pub async fn repair(&self, paths: &[String]) -> Result<RepairStarted, Error> {
+    pub async fn repair(&self, paths: &[String], may_replace: MayReplace) -> Result<RepairStarted, Error> {
         let _planning = self.planning.lock().await;
+        if may_replace == MayReplace::OwnOrDamaged {
+            self.refuse_foreign(paths).await?;
+        }
         let (mut files, mut errors) = (Vec::new(), Vec::new());
         for path in paths {
             if files.iter().any(|file: &FileRow| file.path == *path) {
@@ -55,6 +60,20 @@ impl Downloads {
         };
         let view = self.begin(&download).await?;
         Ok(RepairStarted { download_id: view.id, paths: repaired, errors })
+    }
+
+    /// Refuses files that were changed since they arrived and that nothing shows to be damaged: somebody may have put another
+    /// one there. A validation shows it.
+    async fn refuse_foreign(&self, paths: &[String]) -> Result<(), Error> {
+        let confined: Vec<ConfinedPath> = paths.iter().filter_map(|path| ConfinedPath::parse(path).ok()).collect();
+        let index = self.index.clone();
+        let foreign = blocking(move || {
+            index.refresh(&confined);
+            let is_foreign = |path: &&ConfinedPath| !index.is_own_or_damaged(path.as_str(), &Expected::default());
+            confined.iter().filter(is_foreign).map(|path| path.as_str().to_owned()).collect::<Vec<_>>()
+        })
+        .await?;
+        if foreign.is_empty() { Ok(()) } else { Err(Error::ReplacingNeedsAdmin { paths: foreign }) }
     }
 
     async fn repairable(&self, path: &str) -> Result<Result<FileRow, String>, Error> {

@@ -111,6 +111,16 @@ impl ModelIndex {
         judge(seen.stamp.size, sha256, seen.structure, &known.expected(file))
     }
 
+    /// Whether a file of an installed preset is still here: it fits, or it is what arrived, whatever its server says by now.
+    pub(crate) fn has(&self, file: &ModelFile) -> bool {
+        self.fit(file).is_here()
+            || self.record(file.path.as_str()).is_some_and(|record| {
+                file.sha256.is_none_or(|wanted| hex::encode(wanted) == record.sha256)
+                    && record.source.is_some()
+                    && record.source == public_address(&file.url)
+            })
+    }
+
     /// What is known of a preset's file beforehand: hash and exact size, from the registry, a server, or an earlier arrival.
     pub(crate) fn expected(&self, file: &ModelFile) -> Expected {
         self.read().expected(file)
@@ -139,6 +149,29 @@ impl ModelIndex {
         let known = self.read();
         let stamp = known.on_disk.get(path)?.stamp;
         known.record(path, stamp).cloned()
+    }
+
+    /// The hash of a file on the disk, where it is known and the file has not changed since.
+    pub(crate) fn sha256(&self, path: &str) -> Option<String> {
+        let known = self.read();
+        let stamp = known.on_disk.get(path)?.stamp;
+        known.sha256(path, stamp).map(str::to_owned)
+    }
+
+    /// Whether nothing of value is lost when the file at a path is fetched anew: there is none, it is what arrived here before,
+    /// or its expected hash or its own structure shows that it is damaged. Without `expected`, the hash that it arrived with
+    /// counts.
+    pub(crate) fn is_own_or_damaged(&self, path: &str, expected: &Expected) -> bool {
+        let known = self.read();
+        let Some(seen) = known.on_disk.get(path) else { return true };
+        if known.record(path, seen.stamp).is_some() || seen.structure == Some(Structure::Damaged) {
+            return true;
+        }
+        let arrived = known.records.get(path).map(|record| record.sha256.as_str());
+        let Some(wanted) = expected.sha256.as_deref().or(arrived) else { return false };
+        // Another size is another hash.
+        known.sha256(path, seen.stamp).is_some_and(|here| here != wanted)
+            || (expected.sha256.is_some() && expected.size_bytes.is_some_and(|size| size != seen.stamp.size))
     }
 
     /// The size of a file on the disk, as last seen.

@@ -26,9 +26,9 @@ impl Presets {
             return Ok(self.started(&preset, running));
         }
         let wanted: Vec<Preset> = catalog.install_order(id).into_iter().cloned().collect();
-        for preset in &wanted {
-            self.look_at(preset).await?;
-        }
+        let situation = Situation::load(&self.downloads.store).await?;
+        let paths: Vec<_> = wanted.iter().flat_map(|preset| situation.all_paths(preset)).collect();
+        self.look_at(&paths).await?;
         self.ask_for_sizes(wanted.iter().flat_map(|preset| &preset.files), options.force).await?;
         let _planning = self.downloads.planning.lock().await;
         if let Some(running) = self.running(id).await? {
@@ -49,6 +49,8 @@ impl Presets {
             created_at: self.downloads.clock.now(),
         };
         let view = self.downloads.begin(&download).await?;
+        let requested: Vec<String> = wanted.iter().map(|preset| preset.id.to_string()).collect();
+        self.downloads.store.request_presets(&requested, self.downloads.clock.now()).await?;
         Ok(self.started(&preset, view))
     }
 
@@ -104,23 +106,19 @@ impl Presets {
             let (engine, url) = (self.downloads.engine.clone(), file.url.clone());
             async move {
                 let source = SourceUrl::parse(&url).ok()?;
-                let facts = engine.probe(std::slice::from_ref(&source)).await.ok()?;
-                Some((full_address(&url), facts))
+                engine.probe(std::slice::from_ref(&source)).await.ok()
             }
         };
         let answers = stream::iter(unknown.into_iter().map(question)).buffer_unordered(QUESTIONS_AT_ONCE);
-        for (address, facts) in within(self.downloads.question_timeout, answers).await {
-            self.downloads.learn(&address, &facts).await?;
+        for facts in within(self.downloads.question_timeout, answers).await {
+            self.downloads.learn(&facts).await?;
         }
         Ok(())
     }
 }
 
 /// What comes out of a stream before the time is up.
-async fn within(
-    limit: Duration,
-    answers: impl futures_util::Stream<Item = Option<(String, Facts)>>,
-) -> Vec<(String, Facts)> {
+async fn within(limit: Duration, answers: impl futures_util::Stream<Item = Option<Facts>>) -> Vec<Facts> {
     let mut came = Vec::new();
     let deadline = tokio::time::sleep(limit);
     tokio::pin!(answers, deadline);

@@ -7,6 +7,7 @@ mod completion;
 mod definition;
 mod install;
 mod list;
+mod looks;
 mod plan;
 mod recommendations;
 mod situation;
@@ -26,14 +27,14 @@ pub use view::{
     PresetView, Uninstalled,
 };
 
-use registry::{Preset, PresetId};
+use registry::PresetId;
 
 use crate::{
     Error,
     downloads::{DownloadState, DownloadView, Downloads, FileState},
     models::ModelIndex,
-    tasks::blocking,
 };
+use looks::Looks;
 use situation::Situation;
 
 /// Every preset there is. Cheap to clone.
@@ -42,14 +43,20 @@ pub struct Presets {
     pub(crate) catalogue: Catalogue,
     pub(crate) index: ModelIndex,
     pub(crate) downloads: Downloads,
+    looks: Looks,
 }
 
 impl Presets {
+    /// The presets of a catalogue over the files of an index.
+    pub(crate) fn new(catalogue: Catalogue, index: ModelIndex, downloads: Downloads) -> Self {
+        Self { catalogue, index, downloads, looks: Looks::default() }
+    }
+
     /// A preset and its files, after a look at the disk.
     pub async fn detail(&self, id: &PresetId) -> Result<PresetDetail, Error> {
         let situation = Situation::load(&self.downloads.store).await?;
         let (preset, in_registry) = self.catalogue.find(id, &situation.installs)?;
-        self.look_at(&preset).await?;
+        self.look_soon(id, situation.all_paths(&preset)).await?;
         let files = preset.files.iter().map(|file| self.file_view(file)).collect();
         Ok(PresetDetail { view: self.view(preset, in_registry, &situation), files })
     }
@@ -58,7 +65,7 @@ impl Presets {
     pub async fn status(&self, id: &PresetId) -> Result<PresetStatus, Error> {
         let situation = Situation::load(&self.downloads.store).await?;
         let (preset, in_registry) = self.catalogue.find(id, &situation.installs)?;
-        self.look_at(&preset).await?;
+        self.look_soon(id, situation.all_paths(&preset)).await?;
         let view = self.view(preset, in_registry, &situation);
         let latest = match situation.latest_of(id) {
             Some((download, _)) => Some(self.downloads.get(download).await?),
@@ -68,13 +75,6 @@ impl Presets {
             Some(download) if download.state.is_unfinished() => status_from_download(view, download),
             ended => self.status_from_disk(view, ended),
         })
-    }
-
-    /// Looks at a preset's files on the disk.
-    pub(crate) async fn look_at(&self, preset: &Preset) -> Result<(), Error> {
-        let index = self.index.clone();
-        let paths: Vec<_> = preset.files.iter().map(|file| file.path.clone()).collect();
-        blocking(move || index.refresh(&paths)).await
     }
 
     fn file_view(&self, file: &registry::ModelFile) -> PresetFileView {

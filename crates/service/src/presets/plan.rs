@@ -7,9 +7,9 @@ use std::collections::HashSet;
 
 use registry::{ModelFile, Preset};
 
-use super::{InstallOptions, Presets, definition, situation::Situation, updates::is_changed};
+use super::{Catalogue, InstallOptions, Presets, situation::Situation, updates::is_changed};
 use crate::{
-    Error,
+    Error, MayReplace,
     downloads::{FileState, address::full_address},
     fits::Fit,
     store::{Existing, FileRow, StoredDownload},
@@ -29,6 +29,8 @@ struct Planner<'a> {
     unfinished: &'a [StoredDownload],
     own: HashSet<&'a str>,
     warnings: Vec<String>,
+    /// Files that only an admin may have replaced.
+    for_admins: Vec<String>,
 }
 
 impl Plan {
@@ -41,7 +43,8 @@ impl Plan {
         unfinished: &[StoredDownload],
     ) -> Result<Self, Error> {
         let own = wanted.iter().map(|preset| preset.id.as_str()).collect();
-        let mut planner = Planner { presets, options, situation, unfinished, own, warnings: Vec::new() };
+        let mut planner =
+            Planner { presets, options, situation, unfinished, own, warnings: Vec::new(), for_admins: Vec::new() };
         let mut files: Vec<FileRow> = Vec::new();
         for preset in wanted {
             for file in &preset.files {
@@ -49,6 +52,9 @@ impl Plan {
                     files.push(planner.decide(preset, file)?);
                 }
             }
+        }
+        if options.may_replace == MayReplace::OwnOrDamaged && !planner.for_admins.is_empty() {
+            return Err(Error::ReplacingNeedsAdmin { paths: planner.for_admins });
         }
         Ok(Self { files, warnings: planner.warnings })
     }
@@ -63,14 +69,12 @@ impl Planner<'_> {
         if fit == Fit::Missing {
             return Ok(self.row(file, Existing::Share, FileState::Pending));
         }
-        if self.changed_since_install(preset, file) || (self.options.force && self.options.refetch) {
-            self.refuse_if_used_by_another(preset, file, fit)?;
-            let staged = !self.options.refetch;
+        let refetch = self.options.force && self.options.refetch;
+        let is_update = self.changed_since_install(preset, file) && !self.is_known_to_be(file);
+        if is_update || refetch || fit == Fit::Wrong {
+            self.may_replace(preset, file, fit)?;
+            let staged = is_update && !refetch;
             return Ok(FileRow { staged, ..self.row(file, Existing::Replace, FileState::Pending) });
-        }
-        if fit == Fit::Wrong {
-            self.refuse_if_used_by_another(preset, file, fit)?;
-            return Ok(self.row(file, Existing::Replace, FileState::Pending));
         }
         self.warn_if_from_elsewhere(file);
         Ok(self.keep(file))
@@ -95,7 +99,10 @@ impl Planner<'_> {
         let same_url = row.sources.iter().any(|source| full_address(source) == full_address(&file.url));
         let same_hash = expected.sha256.as_deref().zip(row.sha256.as_deref()).map(|(mine, theirs)| mine == theirs);
         match same_hash {
-            Some(false) if self.options.force => Ok(self.row(file, Existing::Replace, FileState::Pending)),
+            Some(false) if self.options.force => {
+                self.for_admins.push(file.path.as_str().to_owned());
+                Ok(self.row(file, Existing::Replace, FileState::Pending))
+            }
             Some(false) => Err(conflict(preset, other, file)),
             None if !same_url => {
                 self.warnings.push(format!(
@@ -121,29 +128,38 @@ impl Planner<'_> {
         if !self.situation.is_outdated(preset) {
             return false;
         }
-        let before =
-            self.situation.install_of(&preset.id).and_then(|install| definition::from_json(&install.definition));
+        let before = self.situation.installed_definition(&preset.id);
         before.is_some_and(|before| is_changed(&before, file))
     }
 
-    /// Another installed preset has its own file at this path, and this one wants a different one there.
-    fn refuse_if_used_by_another(&self, preset: &Preset, file: &ModelFile, fit: Fit) -> Result<(), Error> {
-        if self.options.force || fit.is_here() {
-            return Ok(());
+    /// Whether the file on the disk has the very hash that is asked for.
+    fn is_known_to_be(&self, file: &ModelFile) -> bool {
+        let expected = self.presets.index.expected(file).sha256;
+        expected.is_some() && expected == self.presets.index.sha256(file.path.as_str())
+    }
+
+    /// Refuses to replace what another installed preset has at this path, unless that is forced. What is neither ours nor
+    /// damaged, and what another preset uses, is for admins.
+    fn may_replace(&mut self, preset: &Preset, file: &ModelFile, fit: Fit) -> Result<(), Error> {
+        let user = if fit.is_here() { None } else { self.user_of(file) };
+        if let Some(other) = user.as_deref().filter(|_| !self.options.force) {
+            return Err(conflict(preset, other, file));
         }
-        match self.user_of(file) {
-            Some(other) => Err(conflict(preset, &other, file)),
-            None => Ok(()),
+        let index = &self.presets.index;
+        if user.is_some() || !index.is_own_or_damaged(file.path.as_str(), &index.expected(file)) {
+            self.for_admins.push(file.path.as_str().to_owned());
         }
+        Ok(())
     }
 
     /// Another installed preset for which the file on the disk is the right one.
     fn user_of(&self, file: &ModelFile) -> Option<String> {
-        let claims = |other: &&Preset| {
-            !self.own.contains(other.id.as_str()) && self.presets.view((*other).clone(), true, self.situation).installed
-        };
         let catalog = self.presets.catalogue.current();
-        catalog.presets_claiming(&file.path).into_iter().find(claims).map(|other| other.id.to_string())
+        let installed = Catalogue::installed(&self.situation.installs);
+        let installed = installed.iter().filter(|other| other.files.iter().any(|its| its.path == file.path));
+        let mut others = catalog.presets_claiming(&file.path).into_iter().chain(installed);
+        let uses_it = |other: &&Preset| !self.own.contains(other.id.as_str()) && self.presets.is_complete(other);
+        others.find(uses_it).map(|other| other.id.to_string())
     }
 
     fn warn_if_from_elsewhere(&mut self, file: &ModelFile) {

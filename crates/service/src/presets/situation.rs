@@ -1,15 +1,17 @@
 //! What the database remembers of presets, read once for a request, and where a preset stands by it and by the disk.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{BTreeSet, HashMap, HashSet},
+    sync::Arc,
+};
 
-use registry::{Preset, PresetId};
+use registry::{ConfinedPath, Preset, PresetId};
 use semver::Version;
 
-use super::{PresetState, PresetView, Presets};
+use super::{PresetState, PresetView, Presets, definition};
 use crate::{
     Error,
     downloads::DownloadState,
-    fits::Fit,
     store::{InstallRow, ReplacedFile, Store},
 };
 
@@ -18,6 +20,8 @@ pub(super) struct Situation {
     pub(super) installs: Vec<InstallRow>,
     replaced: Vec<ReplacedFile>,
     latest: HashMap<String, (String, DownloadState)>,
+    /// Presets that somebody asked for and that were not uninstalled since.
+    requested: HashSet<String>,
 }
 
 impl Situation {
@@ -25,6 +29,7 @@ impl Situation {
         let latest = store.latest_downloads().await?;
         Ok(Self {
             installs: store.installs().await?,
+            requested: store.requested_presets().await?,
             replaced: store.replaced_files().await?,
             latest: latest.into_iter().map(|(preset, download, state)| (preset, (download, state))).collect(),
         })
@@ -40,6 +45,19 @@ impl Situation {
         self.installs.iter().find(|install| install.preset_id == id.as_str())
     }
 
+    /// A preset as it was when it was installed here.
+    pub(super) fn installed_definition(&self, id: &PresetId) -> Option<Preset> {
+        self.install_of(id).and_then(|install| definition::from_json(&install.definition))
+    }
+
+    /// The files of a preset, those of the version that is installed included.
+    pub(super) fn all_paths(&self, preset: &Preset) -> Vec<ConfinedPath> {
+        let before = self.installed_definition(&preset.id);
+        let files = preset.files.iter().chain(before.iter().flat_map(|before| &before.files));
+        let paths: BTreeSet<&ConfinedPath> = files.map(|file| &file.path).collect();
+        paths.into_iter().cloned().collect()
+    }
+
     /// Whether the catalogue has a newer version of a preset than the one that was installed.
     pub(super) fn is_outdated(&self, preset: &Preset) -> bool {
         self.installed_version(&preset.id).is_some_and(|installed| installed < preset.version)
@@ -53,24 +71,45 @@ impl Situation {
 impl Presets {
     /// A preset as it stands, by the index as it is. The caller looks at the disk before, where that matters.
     pub(super) fn view(&self, preset: Preset, in_registry: bool, situation: &Situation) -> PresetView {
-        let fits: Vec<Fit> = preset.files.iter().map(|file| self.index.fit(file)).collect();
-        let installed = !fits.is_empty() && fits.iter().all(|fit| fit.is_here());
+        let is_outdated = situation.is_outdated(&preset);
+        let before = situation.installed_definition(&preset.id).filter(|_| is_outdated);
+        let installed = self.is_complete(&preset) || before.is_some_and(|before| self.is_complete(&before));
+        let requested = situation.requested.contains(preset.id.as_str());
         let latest = situation.latest_of(&preset.id).map(|(_, state)| state);
         let install = situation.install_of(&preset.id).filter(|_| installed);
         let (size_bytes, size_exact) = self.size_of(&preset);
         let replaced = situation.replaced.iter().filter(|file| file.preset_id == preset.id.as_str());
         PresetView {
             in_registry,
-            state: state_of(&fits, latest),
+            state: state_of(installed, requested, latest),
             installed,
+            requested,
+            present_bytes: self.present_bytes(&preset),
+            missing_bytes: self.missing_bytes(&preset),
             installed_at: install.map(|install| install.installed_at),
             installed_version: install.and_then(|install| Version::parse(&install.version).ok()),
-            update_available: installed && situation.is_outdated(&preset),
+            update_available: installed && is_outdated,
             size_bytes,
             size_exact,
             replaced_files: replaced.map(|file| file.path.clone()).collect(),
             preset: Arc::new(preset),
         }
+    }
+
+    /// Whether every file of a preset is here, as it should be or as it arrived.
+    pub(super) fn is_complete(&self, preset: &Preset) -> bool {
+        !preset.files.is_empty() && preset.files.iter().all(|file| self.index.has(file))
+    }
+
+    fn present_bytes(&self, preset: &Preset) -> u64 {
+        let here = preset.files.iter().filter(|file| self.index.fit(file).is_here());
+        here.filter_map(|file| self.index.size(file.path.as_str())).sum()
+    }
+
+    /// Bytes that an install would bring, exact or stated; `None` where one size is not known at all.
+    fn missing_bytes(&self, preset: &Preset) -> Option<u64> {
+        let missing = preset.files.iter().filter(|file| !self.index.fit(file).is_here());
+        missing.map(|file| self.index.expected(file).size_bytes.or(file.stated_size)).sum()
     }
 
     /// Bytes of all files of a preset: exact ones where they are known, else what the registry states. The flag says
@@ -84,15 +123,16 @@ impl Presets {
     }
 }
 
-/// Where a preset stands: a download at work comes first, then the disk, then what became of the last download.
-fn state_of(fits: &[Fit], latest: Option<DownloadState>) -> PresetState {
+/// Where a preset stands: a download at work comes first, then the disk, then what became of the last download, then whether
+/// anybody asked for it.
+fn state_of(installed: bool, requested: bool, latest: Option<DownloadState>) -> PresetState {
     match latest {
         Some(DownloadState::Paused) => PresetState::Paused,
         Some(state) if state.is_active() => PresetState::Installing,
-        _ if !fits.is_empty() && fits.iter().all(|fit| fit.is_here()) => PresetState::Installed,
+        _ if installed => PresetState::Installed,
+        _ if !requested => PresetState::NotInstalled,
         Some(DownloadState::Failed) => PresetState::Failed,
-        _ if fits.iter().any(|fit| fit.is_here()) => PresetState::Partial,
-        _ => PresetState::NotInstalled,
+        _ => PresetState::Partial,
     }
 }
 
@@ -101,21 +141,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_download_at_work_comes_first_then_the_disk_then_the_last_outcome() {
-        let (here, gone) = (Fit::Proven, Fit::Missing);
+    fn download_comes_first_then_disk_then_last_outcome() {
+        use DownloadState as Was;
         let table = [
-            (vec![here, here], None, PresetState::Installed),
-            (vec![here, here], Some(DownloadState::Failed), PresetState::Installed),
-            (vec![here, here], Some(DownloadState::Verifying), PresetState::Installing),
-            (vec![here, gone], Some(DownloadState::Paused), PresetState::Paused),
-            (vec![here, gone], Some(DownloadState::Failed), PresetState::Failed),
-            (vec![here, gone], Some(DownloadState::Cancelled), PresetState::Partial),
-            (vec![here, Fit::Wrong], Some(DownloadState::Completed), PresetState::Partial),
-            (vec![gone, gone], Some(DownloadState::Completed), PresetState::NotInstalled),
-            (vec![], None, PresetState::NotInstalled),
+            // installed, requested, latest -> state
+            (true, false, None, PresetState::Installed),
+            (true, true, Some(Was::Failed), PresetState::Installed),
+            (true, true, Some(Was::Verifying), PresetState::Installing),
+            (false, true, Some(Was::Paused), PresetState::Paused),
+            (false, true, Some(Was::Failed), PresetState::Failed),
+            (false, false, Some(Was::Failed), PresetState::NotInstalled),
+            (false, true, Some(Was::Cancelled), PresetState::Partial),
+            (false, true, Some(Was::Completed), PresetState::Partial),
+            (false, true, None, PresetState::Partial),
+            (false, false, Some(Was::Completed), PresetState::NotInstalled),
+            (false, false, None, PresetState::NotInstalled),
         ];
-        for (row, (fits, latest, state)) in table.into_iter().enumerate() {
-            assert_eq!(state_of(&fits, latest), state, "row {row}");
+        for (row, (installed, requested, latest, state)) in table.into_iter().enumerate() {
+            assert_eq!(state_of(installed, requested, latest), state, "row {row}");
         }
     }
 }

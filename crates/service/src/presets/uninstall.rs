@@ -1,10 +1,10 @@
 //! Removing a preset: the files that no other installed preset uses.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use registry::{ConfinedPath, Preset, PresetId};
 
-use super::{Presets, Uninstalled, situation::Situation};
+use super::{Catalogue, PresetState, Presets, Uninstalled, situation::Situation};
 use crate::{Error, model_dir::RemoveError, tasks::blocking};
 
 impl Presets {
@@ -12,11 +12,12 @@ impl Presets {
     /// too, unless another installed preset needs them.
     pub async fn uninstall(&self, id: &PresetId, remove_dependencies: bool) -> Result<Uninstalled, Error> {
         let situation = Situation::load(&self.downloads.store).await?;
-        let (preset, _) = self.catalogue.find(id, &situation.installs)?;
-        self.look_at(&preset).await?;
+        let (preset, in_registry) = self.catalogue.find(id, &situation.installs)?;
+        let paths = situation.all_paths(&preset);
+        self.look_at(&paths).await?;
         let running = self.downloads.store.unfinished_download_of(id.as_str()).await?;
-        let anything = preset.files.iter().any(|file| self.index.fit(file).is_here());
-        if running.is_none() && !anything && situation.install_of(id).is_none() {
+        let state = self.view(preset.clone(), in_registry, &situation).state;
+        if running.is_none() && state == PresetState::NotInstalled {
             return Err(Error::conflict(
                 format!("Preset '{id}' is not installed"),
                 vec![("preset", id.to_string()), ("state", "not_installed".to_owned())],
@@ -24,7 +25,7 @@ impl Presets {
         }
         if let Some(running) = running {
             self.end_install(&running.row.id).await?;
-            self.look_at(&preset).await?;
+            self.look_at(&paths).await?;
         }
         // Nobody begins to use a file while it is judged and removed.
         let _planning = self.downloads.planning.lock().await;
@@ -80,11 +81,8 @@ impl Presets {
             freed_bytes: 0,
             dependencies_removed: Vec::new(),
         };
-        let paths: HashSet<&ConfinedPath> =
-            leaving.iter().flat_map(|preset| &preset.files).map(|file| &file.path).collect();
-        let mut paths: Vec<&ConfinedPath> = paths.into_iter().collect();
-        paths.sort();
-        for path in paths {
+        let paths: BTreeSet<ConfinedPath> = leaving.iter().flat_map(|preset| situation.all_paths(preset)).collect();
+        for path in &paths {
             if used.contains(path.as_str()) {
                 done.kept.push(path.as_str().to_owned());
                 continue;
@@ -109,10 +107,11 @@ impl Presets {
     /// Paths that a preset which stays uses: it is installed, or a download is bringing it.
     async fn paths_in_use(&self, leaving: &[Preset], situation: &Situation) -> Result<HashSet<String>, Error> {
         let catalog = self.catalogue.current();
-        let dropped = self.catalogue.dropped(&situation.installs);
-        let staying = catalog.iter().chain(&dropped).filter(|other| leaving.iter().all(|preset| preset.id != other.id));
+        let installed = Catalogue::installed(&situation.installs);
+        let staying =
+            catalog.iter().chain(&installed).filter(|other| leaving.iter().all(|preset| preset.id != other.id));
         let mut used: HashSet<String> = staying
-            .filter(|other| self.view((*other).clone(), true, situation).installed)
+            .filter(|other| self.is_complete(other))
             .flat_map(|other| other.files.iter().map(|file| file.path.as_str().to_owned()))
             .collect();
         for stored in self.downloads.store.unfinished_downloads().await? {

@@ -6,23 +6,24 @@ use jiff::Timestamp;
 use registry::{ModelFile, Preset, PresetId};
 use semver::Version;
 
+use crate::MayReplace;
 use crate::downloads::{DownloadState, Failure, Priority};
 use crate::page::{Order, PageRequest};
 
 /// Where a preset stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum PresetState {
-    /// None of its files is here.
+    /// Nobody asked for it, and its files are not all here.
     NotInstalled,
     /// A download for it is queued, running or verifying.
     Installing,
     /// A download for it is paused.
     Paused,
-    /// Some of its files are here.
+    /// It was asked for, and its files are not all here.
     Partial,
-    /// All of its files are here.
+    /// All of its files are here, asked for or not.
     Installed,
-    /// Its last download failed and files are missing.
+    /// It was asked for, its last download failed and files are missing.
     Failed,
 }
 
@@ -49,8 +50,14 @@ pub struct PresetView {
     pub in_registry: bool,
     /// Where it stands.
     pub state: PresetState,
-    /// Every file is on the disk.
+    /// Every file is on the disk, of the registry's version or of the one that was installed.
     pub installed: bool,
+    /// Somebody asked for it, and it was not uninstalled since.
+    pub requested: bool,
+    /// Bytes of its files that are here, whoever brought them.
+    pub present_bytes: u64,
+    /// Bytes of its files that are not here, exact or stated; `None` where one is not known.
+    pub missing_bytes: Option<u64>,
     /// When it was installed through us and its files are here.
     pub installed_at: Option<Timestamp>,
     /// The version that was installed through us.
@@ -168,6 +175,8 @@ pub struct InstallOptions {
     pub refetch: bool,
     /// How urgent.
     pub priority: Priority,
+    /// Which files it may replace.
+    pub may_replace: MayReplace,
 }
 
 /// An install that runs, begun now or before.

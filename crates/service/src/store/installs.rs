@@ -1,9 +1,11 @@
 //! Which presets are installed here, and which of their files another one replaced.
 
+use std::collections::HashSet;
+
 use jiff::Timestamp;
 use sqlx::{Sqlite, Transaction};
 
-use super::{Store, timestamp};
+use super::{Store, milliseconds, timestamp};
 use crate::Error;
 
 /// An install that somebody asked for and that came to its end.
@@ -41,8 +43,16 @@ impl InstallRow {
         sqlx::query!("DELETE FROM replaced_files WHERE preset_id = ?", self.preset_id)
             .execute(&mut **transaction)
             .await?;
-        Ok(())
+        request(&self.preset_id, transaction, now).await
     }
+}
+
+/// Notes that a preset is wanted here.
+async fn request(preset: &str, transaction: &mut Transaction<'_, Sqlite>, now: i64) -> Result<(), Error> {
+    sqlx::query!("INSERT OR IGNORE INTO preset_requests (preset_id, requested_at) VALUES (?, ?)", preset, now)
+        .execute(&mut **transaction)
+        .await?;
+    Ok(())
 }
 
 impl ReplacedFile {
@@ -77,10 +87,27 @@ impl Store {
             .collect())
     }
 
-    /// Forgets an install and what was replaced of it.
+    /// Notes that these presets are wanted here, until they are uninstalled.
+    pub(crate) async fn request_presets(&self, presets: &[String], now: Timestamp) -> Result<(), Error> {
+        let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
+        for preset in presets {
+            request(preset, &mut transaction, milliseconds(now)).await?;
+        }
+        transaction.commit().await?;
+        Ok(())
+    }
+
+    /// The presets that are wanted here.
+    pub(crate) async fn requested_presets(&self) -> Result<HashSet<String>, Error> {
+        let ids = sqlx::query_scalar!("SELECT preset_id FROM preset_requests").fetch_all(&self.pool).await?;
+        Ok(ids.into_iter().collect())
+    }
+
+    /// Forgets an install, that it was asked for, and what was replaced of it.
     pub(crate) async fn forget_install(&self, preset: &str) -> Result<(), Error> {
         let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
         sqlx::query!("DELETE FROM installs WHERE preset_id = ?", preset).execute(&mut *transaction).await?;
+        sqlx::query!("DELETE FROM preset_requests WHERE preset_id = ?", preset).execute(&mut *transaction).await?;
         sqlx::query!("DELETE FROM replaced_files WHERE preset_id = ?", preset).execute(&mut *transaction).await?;
         transaction.commit().await?;
         Ok(())

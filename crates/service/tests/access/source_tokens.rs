@@ -104,5 +104,6 @@ fn link(url: &str) -> NewDownload {
         size_bytes: None,
         priority: Priority::Normal,
         overwrite: false,
+        may_replace: service::MayReplace::Any,
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use service::{
-    Error,
+    Error, MayReplace,
     downloads::{DownloadState, NewDownload, Place, Priority},
     presets::{InstallOptions, PresetState},
 };
@@ -20,6 +20,7 @@ fn link(url: String, path: &str) -> NewDownload {
         size_bytes: None,
         priority: Priority::Normal,
         overwrite: false,
+        may_replace: MayReplace::Any,
     }
 }
 
@@ -123,7 +124,12 @@ async fn a_file_that_is_named_twice_is_repaired_once() {
     let mut flipped = model.to_vec();
     flipped[2_500_000] ^= 1;
     world.place("vae/a.bin", &flipped);
-    let repair = running.dashboard.downloads.repair(&["vae/a.bin", "vae/a.bin"].map(str::to_owned)).await.unwrap();
+    let repair = running
+        .dashboard
+        .downloads
+        .repair(&["vae/a.bin", "vae/a.bin"].map(str::to_owned), MayReplace::Any)
+        .await
+        .unwrap();
     assert_eq!(repair.paths, ["vae/a.bin"]);
     let ended = running.end_of(&repair.download_id).await;
     assert_eq!((ended.state, ended.files.len()), (DownloadState::Completed, 1));

@@ -8,7 +8,7 @@ use std::{
 
 use futures_util::future::join_all;
 use service::{
-    Error,
+    Error, MayReplace,
     downloads::{DownloadQuery, DownloadState, NewDownload, Place, Priority},
     models::{ModelQuery, ValidateOptions},
     presets::{InstallOptions, PresetState},
@@ -73,8 +73,8 @@ async fn wish(running: &Running, dice: &mut Dice) -> (String, Result<(), Error>)
     let kind = dice.below(11);
     let outcome = match kind {
         0 | 1 => {
-            let options =
-                InstallOptions { force: dice.coin(), refetch: dice.below(4) == 0, ..InstallOptions::default() };
+            let (force, refetch, may_replace) = (dice.coin(), dice.below(4) == 0, MayReplace::Any);
+            let options = InstallOptions { force, refetch, may_replace, ..InstallOptions::default() };
             presets.install(&preset, options).await.map(drop)
         }
         2 => presets.uninstall(&preset, dice.coin()).await.map(drop),
@@ -82,7 +82,7 @@ async fn wish(running: &Running, dice: &mut Dice) -> (String, Result<(), Error>)
         4 | 5 => downloads.resume(&download).await.map(drop),
         6 => downloads.cancel(&download).await.map(drop),
         7 => models.delete(slice::from_ref(&path)).await.map(drop),
-        8 => downloads.repair(slice::from_ref(&path)).await.map(drop),
+        8 => downloads.repair(slice::from_ref(&path), MayReplace::Any).await.map(drop),
         9 => models.validate(ValidateOptions { preset: Some(preset.clone()), ..Default::default() }).await.map(drop),
         _ => {
             let url = "https://huggingface.co/acme/0/resolve/main/shared.bin".to_owned();
@@ -94,6 +94,7 @@ async fn wish(running: &Running, dice: &mut Dice) -> (String, Result<(), Error>)
                 size_bytes: None,
                 priority: Priority::High,
                 overwrite: dice.coin(),
+                may_replace: MayReplace::Any,
             };
             downloads.add(link).await.map(drop)
         }

@@ -5,7 +5,7 @@ use service::{
     downloads::{DownloadChange, DownloadQuery, DownloadState, HistoryQuery, NewDownload, Place, Priority},
     presets::InstallOptions,
 };
-use test_support::file_server::Times;
+use test_support::file_server::{FileServer, Times};
 
 use crate::world::{World, content, preset_id};
 
@@ -17,6 +17,7 @@ fn link(url: &str, place: Place) -> NewDownload {
         size_bytes: None,
         priority: Priority::Normal,
         overwrite: false,
+        may_replace: service::MayReplace::Any,
     }
 }
 
@@ -141,4 +142,24 @@ async fn what_the_engine_would_not_take_is_refused_and_leaves_nothing_that_a_sta
     assert!(kept.page.items.is_empty(), "{kept:?}");
     running.stop().await;
     world.start().await.stop().await;
+}
+
+/// A link that is closed, and beside it a mirror that answers with other bytes: nothing of that is known of the link.
+#[tokio::test(flavor = "multi_thread")]
+async fn facts_of_a_mirror_are_not_noted_under_the_first_link() {
+    let mut world = World::new();
+    let url = world.file("closed", "model.bin", &content(1, 9_000));
+    world.hub.gate("acme/closed");
+    world.preset("ONE", "1.0.0", &[("checkpoints/model.bin", &url)]);
+    let mirror = FileServer::start().file("/other.bin", content(2, 5_000));
+    let running = world.start().await;
+    let place = Place::Path("checkpoints/model.bin".to_owned());
+    let new = NewDownload { urls: vec![url.clone(), mirror.url()], ..link(&url, place) };
+    let added = running.dashboard.downloads.add(new).await.unwrap();
+    let ended = running.end_of(&added.download_id).await;
+    assert_eq!(ended.state, DownloadState::Completed);
+    let detail = running.dashboard.presets.detail(&preset_id("ONE")).await.unwrap();
+    let file = &detail.files[0];
+    assert_eq!((file.sha256.clone(), file.verified, detail.view.size_exact), (None, false, false), "{file:?}");
+    running.stop().await;
 }

@@ -1,7 +1,7 @@
 //! Installing and uninstalling a preset.
 
 use service::{
-    Error,
+    Error, ManualClock,
     downloads::DownloadState,
     presets::{InstallOptions, PresetState},
 };
@@ -83,8 +83,12 @@ async fn a_file_placed_or_removed_by_hand_counts_at_the_next_look() {
     let model = content(1, 5_000);
     let url = world.file("a", "a.bin", &model);
     world.preset("ONE", "1.0.0", &[("vae/a.bin", &url)]);
-    let running = world.start().await;
-    let state = async || running.dashboard.presets.detail(&preset_id("ONE")).await.unwrap().view.state;
+    let clock = ManualClock::at(1_700_000_000_000);
+    let running = world.start_at(clock.clone()).await;
+    let state = async || {
+        clock.advance(1_000);
+        running.dashboard.presets.detail(&preset_id("ONE")).await.unwrap().view.state
+    };
 
     assert_eq!(state().await, PresetState::NotInstalled);
     world.place("vae/a.bin", b"something");
@@ -93,7 +97,77 @@ async fn a_file_placed_or_removed_by_hand_counts_at_the_next_look() {
     assert_eq!(state().await, PresetState::NotInstalled);
     running.install_whole("ONE").await;
     world.place("vae/a.bin", b"truncated");
-    assert_eq!(state().await, PresetState::NotInstalled, "its exact size is known by now");
+    assert_eq!(state().await, PresetState::Partial, "its exact size is known by now");
+    running.stop().await;
+}
+
+/// Detail and status share a look at the disk for a second; an install always looks.
+#[tokio::test(flavor = "multi_thread")]
+async fn looks_within_a_second_are_shared_and_install_looks_anew() {
+    let mut world = World::new();
+    let url = world.file("a", "a.bin", &content(1, 9));
+    world.preset("ONE", "1.0.0", &[("vae/a.bin", &url)]);
+    let clock = ManualClock::at(1_700_000_000_000);
+    let running = world.start_at(clock.clone()).await;
+    let presets = &running.dashboard.presets;
+    let one = preset_id("ONE");
+    let states = async || {
+        let detail = presets.detail(&one).await.unwrap().view.state;
+        (detail, presets.status(&one).await.unwrap().state)
+    };
+    let both = |state| (state, state);
+
+    assert_eq!(states().await, both(PresetState::NotInstalled));
+    clock.advance(999);
+    world.place("vae/a.bin", b"something");
+    assert_eq!(states().await, both(PresetState::NotInstalled), "the last look is not a second old");
+    clock.advance(1);
+    assert_eq!(states().await, both(PresetState::Installed));
+    std::fs::remove_file(world.path("vae/a.bin")).unwrap();
+    assert_eq!(states().await, both(PresetState::Installed));
+    let started = presets.install(&one, InstallOptions::default()).await.unwrap();
+    running.end_of(&started.download_id).await;
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn shared_files_alone_make_no_partial_preset() {
+    let mut world = World::new();
+    let (shared_url, own_url) =
+        (world.file("a", "a.bin", &content(1, 5_000)), world.file("b", "b.bin", &content(2, 7_000)));
+    world.preset("ONE", "1.0.0", &[("vae/a.bin", &shared_url)]);
+    world.preset("TWO", "1.0.0", &[("vae/a.bin", &shared_url), ("vae/b.bin", &own_url)]);
+    let running = world.start().await;
+    let presets = &running.dashboard.presets;
+    running.install_whole("ONE").await;
+    let two = presets.detail(&preset_id("TWO")).await.unwrap().view;
+    assert_eq!((two.state, two.requested), (PresetState::NotInstalled, false));
+    assert_eq!(
+        (two.present_bytes, two.missing_bytes),
+        (5_000, Some(1_000_000_000)),
+        "the rest as the registry states it"
+    );
+    let refused = presets.uninstall(&preset_id("TWO"), false).await;
+    assert!(matches!(refused, Err(Error::Conflict { .. })), "{refused:?}");
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn preset_that_lost_a_file_is_partial_until_uninstalled() {
+    let mut world = World::new();
+    let urls = [world.file("a", "a.bin", &content(1, 5_000)), world.file("b", "b.bin", &content(2, 7_000))];
+    world.preset("ONE", "1.0.0", &[("vae/a.bin", &urls[0]), ("vae/b.bin", &urls[1])]);
+    let running = world.start().await;
+    let presets = &running.dashboard.presets;
+    running.install_whole("ONE").await;
+    std::fs::remove_file(world.path("vae/b.bin")).unwrap();
+    let one = presets.detail(&preset_id("ONE")).await.unwrap().view;
+    assert_eq!((one.state, one.requested), (PresetState::Partial, true));
+    assert_eq!((one.present_bytes, one.missing_bytes), (5_000, Some(7_000)));
+    let gone = presets.uninstall(&preset_id("ONE"), false).await.unwrap();
+    assert_eq!(gone.removed, ["vae/a.bin"]);
+    let one = presets.detail(&preset_id("ONE")).await.unwrap().view;
+    assert_eq!((one.state, one.requested), (PresetState::NotInstalled, false));
     running.stop().await;
 }
 

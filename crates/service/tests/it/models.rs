@@ -1,7 +1,7 @@
 //! Model files: listing, validating, deleting.
 
 use service::{
-    Error,
+    Error, MayReplace,
     downloads::{NewDownload, Place, Priority},
     models::{FindingCode, ModelQuery, ValidateOptions},
 };
@@ -97,7 +97,7 @@ async fn a_flipped_byte_a_cut_tail_and_a_foreign_pickle_are_found_and_the_byte_i
 
     let sent = world.hub.cdn().total_body_bytes_sent();
     let paths = ["vae/a.bin", "loras/cut.safetensors"].map(str::to_owned);
-    let repair = running.dashboard.downloads.repair(&paths).await.unwrap();
+    let repair = running.dashboard.downloads.repair(&paths, MayReplace::OwnOrDamaged).await.unwrap();
     assert_eq!((repair.paths, repair.errors.len()), (vec!["vae/a.bin".to_owned()], 1));
     running.end_of(&repair.download_id).await;
     assert!(world.holds("vae/a.bin", &model));
@@ -122,6 +122,7 @@ async fn a_file_is_repaired_from_where_it_came_from_with_its_queries_and_mirrors
         size_bytes: None,
         priority: Priority::Normal,
         overwrite: false,
+        may_replace: MayReplace::Any,
     };
     let added = downloads.add(new).await.unwrap();
     running.end_of(&added.download_id).await;
@@ -129,7 +130,7 @@ async fn a_file_is_repaired_from_where_it_came_from_with_its_queries_and_mirrors
     flipped[2_500_000] ^= 1;
     world.place("vae/a.bin", &flipped);
     routes[0].status(404, When::Always);
-    let repair = downloads.repair(&["vae/a.bin".to_owned()]).await.unwrap();
+    let repair = downloads.repair(&["vae/a.bin".to_owned()], MayReplace::Any).await.unwrap();
     let ended = running.end_of(&repair.download_id).await;
     assert!(world.holds("vae/a.bin", &model), "{ended:?}");
     running.stop().await;

@@ -1,6 +1,6 @@
 //! Two presets that claim one path.
 
-use service::{Error, presets::InstallOptions};
+use service::{Error, MayReplace, presets::InstallOptions};
 
 use crate::world::{World, content, preset_id};
 
@@ -51,7 +51,9 @@ async fn another_content_at_the_path_of_an_installed_preset_is_a_conflict_unless
     assert!(message.contains("'ONE'") && message.contains("'TWO'"), "{message}");
     assert!(world.holds("clip/clip_l.bin", &first));
 
-    let forced = running.install("TWO", InstallOptions { force: true, ..InstallOptions::default() }).await;
+    let forced = running
+        .install("TWO", InstallOptions { force: true, may_replace: MayReplace::Any, ..InstallOptions::default() })
+        .await;
     running.end_of(&forced.download_id).await;
     assert!(world.holds("clip/clip_l.bin", &second));
     let one = presets.detail(&preset_id("ONE")).await.unwrap().view;

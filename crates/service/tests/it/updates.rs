@@ -1,6 +1,9 @@
 //! A newer version of an installed preset.
 
-use service::{downloads::DownloadState, presets::InstallOptions};
+use service::{
+    downloads::DownloadState,
+    presets::{InstallOptions, PresetQuery, PresetState},
+};
 
 use crate::world::{World, content, preset_id};
 
@@ -184,5 +187,31 @@ async fn a_kill_between_the_move_of_a_new_file_and_what_is_known_of_it_leaves_no
     assert_eq!((report.validated, report.errors), (2, vec![]));
     let detail = running.dashboard.models.detail("vae/a.bin").await.unwrap();
     assert_eq!(detail.view.sha256, Some(new_a.sha256()));
+    running.stop().await;
+}
+
+/// A newer version has other files: the installed one is still whole, and its old files are still its own.
+#[tokio::test(flavor = "multi_thread")]
+async fn preset_with_a_newer_version_stays_installed() {
+    let mut world = World::new();
+    let urls = [world.file("a", "a.bin", &content(1, 5_000)), world.file("b", "b.bin", &content(2, 7_000))];
+    world.preset("ONE", "1.0.0", &[("vae/a.bin", &urls[0])]);
+    let running = world.start().await;
+    running.install_whole("ONE").await;
+    running.stop().await;
+    world.preset("ONE", "2.0.0", &[("vae/b.bin", &urls[1])]);
+    world.preset("OTHER", "1.0.0", &[("vae/a.bin", &urls[0])]);
+    let running = world.start().await;
+    let presets = &running.dashboard.presets;
+    let listed = presets.list(&PresetQuery { installed: Some(true), ..PresetQuery::default() }).await.unwrap().items;
+    let one = listed.iter().find(|view| view.preset.id == preset_id("ONE")).unwrap();
+    assert_eq!((one.state, one.update_available), (PresetState::Installed, true));
+    assert_eq!((one.present_bytes, one.missing_bytes), (0, Some(1_000_000_000)));
+    assert_eq!(presets.updates().await.unwrap().len(), 1);
+    // What the installed version has at its old path is in use.
+    let kept = presets.uninstall(&preset_id("OTHER"), false).await.unwrap().kept;
+    assert_eq!(kept, ["vae/a.bin"]);
+    let gone = presets.uninstall(&preset_id("ONE"), false).await.unwrap();
+    assert_eq!(gone.removed, [""; 0], "OTHER has all its files, asked for or not");
     running.stop().await;
 }

@@ -56,14 +56,14 @@ async fn content_that_the_registry_pins_is_believed_before_an_old_arrival() {
     assert_eq!(validate(&running).await.errors, []);
     running.dashboard.models.rescan().await.unwrap();
     assert_eq!(integrity(&running).await, [(IntegrityState::Verified, true, Some(Safety::Unknown))]);
-    let repair = running.dashboard.downloads.repair(&["vae/a.bin".to_owned()]).await;
+    let repair = running.dashboard.downloads.repair(&["vae/a.bin".to_owned()], service::MayReplace::Any).await;
     assert!(matches!(repair, Err(Error::Conflict { .. })), "{repair:?}");
 
     let mut broken = new.to_vec();
     broken[7] ^= 1;
     world.place("vae/a.bin", &broken);
     assert_eq!(validate(&running).await.errors[0].code, FindingCode::ChecksumMismatch);
-    let repair = running.dashboard.downloads.repair(&["vae/a.bin".to_owned()]).await;
+    let repair = running.dashboard.downloads.repair(&["vae/a.bin".to_owned()], service::MayReplace::Any).await;
     assert!(matches!(repair, Err(Error::Conflict { .. })), "the old content is not fetched in its place: {repair:?}");
     running.stop().await;
 }
@@ -79,7 +79,7 @@ async fn trailing_bytes_of_the_publisher_are_no_damage_and_not_repaired() {
     let report = validate(&running).await;
     assert_eq!((report.errors.len(), codes(&report)), (0, vec![FindingCode::OddStructure]), "{report:?}");
     assert_eq!(integrity(&running).await, [(IntegrityState::Verified, true, None)]);
-    let repair = running.dashboard.downloads.repair(&["vae/a.safetensors".to_owned()]).await;
+    let repair = running.dashboard.downloads.repair(&["vae/a.safetensors".to_owned()], service::MayReplace::Any).await;
     let Err(Error::Conflict { message, .. }) = repair else { panic!("{repair:?}") };
     assert!(message.contains("SHA-256 is the expected one"), "{message}");
     running.stop().await;
