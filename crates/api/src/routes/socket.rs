@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use actix_web::{
-    Error, HttpMessage, HttpRequest, HttpResponse, get,
+    Error, FromRequest, HttpMessage, HttpRequest, HttpResponse, dev, get,
     web::{Data, Payload},
 };
 use service::Dashboard;
@@ -29,7 +29,7 @@ pub(super) async fn open_socket(
     hub: Data<Hub>,
     dashboard: Data<Dashboard>,
 ) -> Result<HttpResponse, Error> {
-    open(&request, payload, hub, &dashboard)
+    open(&request, payload, hub, &dashboard).await
 }
 
 /// Open the socket
@@ -46,20 +46,27 @@ pub(super) async fn open_api_socket(
     hub: Data<Hub>,
     dashboard: Data<Dashboard>,
 ) -> Result<HttpResponse, Error> {
-    open(&request, payload, hub, &dashboard)
+    open(&request, payload, hub, &dashboard).await
 }
 
-fn open(request: &HttpRequest, payload: Payload, hub: Data<Hub>, dashboard: &Dashboard) -> Result<HttpResponse, Error> {
+async fn open(
+    request: &HttpRequest,
+    payload: Payload,
+    hub: Data<Hub>,
+    dashboard: &Dashboard,
+) -> Result<HttpResponse, Error> {
     let asker = request.extensions().get::<Asker>().cloned();
     let asker = asker.ok_or_else(|| ApiError::internal("nobody judged who opens the socket"))?;
     let hub: Arc<Hub> = hub.into_inner();
     let seat = hub.join(asker.client()).ok_or_else(|| {
         ApiError::new(ErrorCode::RateLimitExceeded, "This client has as many sockets open as it may; close one of them")
     })?;
-    let (response, session, stream) = actix_ws::handle_with_protocols(request, payload, &[PROTOCOL])?;
+    // The library's own reader keeps a frame of any length before it compares that with its limit: it gets nothing to read.
+    let nothing = Payload::from_request(request, &mut dev::Payload::None).await?;
+    let (response, session, _) = actix_ws::handle_with_protocols(request, nothing, &[PROTOCOL])?;
     let id = request.extensions().get::<Asked>().map(|asked| asked.id.clone()).unwrap_or_default();
     let pace = request.app_data::<Data<SocketPace>>().map_or_else(SocketPace::default, |pace| ***pace);
     // This worker owns the connection, so the session runs here and ends with it.
-    actix_web::rt::spawn(ws::serve((hub, seat), dashboard.clone(), (asker, id), pace, (session, stream)));
+    actix_web::rt::spawn(ws::serve((hub, seat), dashboard.clone(), (asker, id), pace, (session, payload)));
     Ok(response)
 }

@@ -1,7 +1,9 @@
 //! The socket: what happens, as it happens. `hub` writes each event once for everybody, `outbox` holds what one client has
-//! yet to read, `session` speaks with one client, `actions` does what it asks, `message` is the JSON.
+//! yet to read, `frames` reads what a client sends, `session` speaks with one client, `actions` does what it asks, `message` is
+//! the JSON.
 
 mod actions;
+mod frames;
 mod hub;
 mod message;
 mod outbox;

@@ -4,13 +4,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::http::StatusCode;
-use actix_ws::{
-    AggregatedMessage, AggregatedMessageStream, CloseCode, CloseReason, MessageStream, ProtocolError, Session,
-};
+use actix_web::{http::StatusCode, web::Payload};
+use actix_ws::{CloseCode, CloseReason, Session};
 use service::{Dashboard, events::Channel, jobs::JobState};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
+use super::frames::{FrameReader, Incoming};
 use super::hub::{Hub, Seat};
 use super::message::{self, ClientMessage, Encoded};
 use super::{
@@ -23,8 +22,6 @@ use crate::middleware::error_envelope::body_of;
 use crate::middleware::{authenticate::Asker, rate_limit};
 use crate::operations::Role;
 
-/// Most bytes of one message of a client.
-const MOST_MESSAGE_BYTES: usize = 1 << 20;
 /// How long a client has to take the farewell.
 const FAREWELL: Duration = Duration::from_secs(2);
 
@@ -60,13 +57,11 @@ pub(crate) async fn serve(
     dashboard: Dashboard,
     (asker, request_id): (Asker, String),
     pace: SocketPace,
-    (session, stream): (Session, MessageStream),
+    (session, payload): (Session, Payload),
 ) {
     let client = Client { dashboard, outbox: Arc::clone(&seat.outbox), asker, request_id };
-    let stream =
-        stream.max_frame_size(MOST_MESSAGE_BYTES).aggregate_continuations().max_continuation_size(MOST_MESSAGE_BYTES);
     let reason = tokio::select! {
-        reason = client.listen(stream, session.clone(), pace) => reason,
+        reason = client.listen(FrameReader::new(payload), session.clone(), pace) => reason,
         reason = write(&seat.outbox, session.clone(), pace) => reason,
         () = client.asker.credentials_end(&client.dashboard.access, pace.ping) => Some(farewell(CloseCode::Policy, CREDENTIALS_ENDED)),
         () = hub.closing() => Some(farewell(CloseCode::Away, "the server is closing")),
@@ -108,23 +103,23 @@ impl Client {
     /// Reads what the client says.
     async fn listen(
         &self,
-        mut stream: AggregatedMessageStream,
+        mut frames: FrameReader<Payload>,
         mut session: Session,
         pace: SocketPace,
     ) -> Option<CloseReason> {
         loop {
-            let Ok(heard) = timeout(pace.silence, stream.recv()).await else {
+            let Ok(heard) = timeout(pace.silence, frames.next()).await else {
                 return Some(farewell(CloseCode::Policy, "nothing was heard for too long"));
             };
             match heard? {
-                Ok(AggregatedMessage::Text(text)) => self.answer(&text).await,
-                Ok(AggregatedMessage::Binary(_)) => {
+                Ok(Incoming::Text(text)) => self.answer(&text).await,
+                Ok(Incoming::Binary) => {
                     self.complain(&ApiError::invalid("message", "it must be text"), &serde_json::Value::Null).await;
                 }
-                Ok(AggregatedMessage::Ping(bytes)) => session.pong(&bytes).await.ok()?,
-                Ok(AggregatedMessage::Pong(_)) => {}
-                Ok(AggregatedMessage::Close(reason)) => return reason,
-                Err(broken) => return Some(reason_of(&broken)),
+                Ok(Incoming::Ping(bytes)) => session.pong(&bytes).await.ok()?,
+                Ok(Incoming::Pong) => {}
+                Ok(Incoming::Close(reason)) => return reason,
+                Err(violation) => return Some(violation.into()),
             }
         }
     }
@@ -256,14 +251,4 @@ fn names(channels: &[Channel]) -> Vec<&'static str> {
 
 fn farewell(code: CloseCode, words: &str) -> CloseReason {
     CloseReason { code, description: Some(words.to_owned()) }
-}
-
-/// Why a connection whose frames cannot be read is closed.
-fn reason_of(broken: &ProtocolError) -> CloseReason {
-    match broken {
-        ProtocolError::Overflow => farewell(CloseCode::Size, "a message may have 1 MiB"),
-        // The aggregated stream reports its own bound as an error of reading.
-        ProtocolError::Io(_) => farewell(CloseCode::Size, "a message may have 1 MiB"),
-        other => farewell(CloseCode::Protocol, &other.to_string()),
-    }
 }

@@ -1,0 +1,3 @@
+//! What a client sends is bounded before it is kept: frames, bodies, and what they become in memory.
+
+mod frames;
