@@ -1,13 +1,14 @@
 //! What a browser may do with our answers: run nothing inline, load nothing foreign, be framed by nobody.
 
 use actix_web::{
-    Error,
+    Error, HttpMessage,
     body::MessageBody,
     dev::{ServiceRequest, ServiceResponse},
     http::header::{self, HeaderName, HeaderValue},
     middleware::Next,
 };
 
+use super::request::Asked;
 use crate::static_files::DOCS;
 
 const PAGE_POLICY: &str =
@@ -19,8 +20,9 @@ const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resour
 
 /// Adds the headers to every answer.
 pub async fn add<B: MessageBody>(request: ServiceRequest, next: Next<B>) -> Result<ServiceResponse<B>, Error> {
-    let policy = if request.path().starts_with(DOCS) { DOCS_POLICY } else { PAGE_POLICY };
-    let is_interface = request.path().starts_with("/api");
+    // As the router reads the address, which undoes escapes.
+    let policy = if request.match_info().as_str().starts_with(DOCS) { DOCS_POLICY } else { PAGE_POLICY };
+    let is_interface = request.extensions().get::<Asked>().is_none_or(|asked| asked.is_interface);
     let mut answer = next.call(request).await?;
     let headers = answer.headers_mut();
     // Answers may hold secrets, and are out of date the moment they are given.
