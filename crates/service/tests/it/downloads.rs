@@ -5,7 +5,7 @@ use service::{
     downloads::{DownloadChange, DownloadQuery, DownloadState, HistoryQuery, NewDownload, Place, Priority},
     presets::InstallOptions,
 };
-use test_support::file_server::{FileServer, Times};
+use test_support::file_server::{FileServer, Switch, Until};
 
 use crate::world::{World, content, preset_id};
 
@@ -76,20 +76,19 @@ async fn a_page_instead_of_a_file_fails_in_words_and_a_resume_tries_again() {
     let world = World::new();
     let model = content(1, 9_000);
     let file = world.hub.large_file("acme/a", "a.safetensors", model.clone());
-    file.cdn.login_page(Times(2));
+    let logged_in = Switch::new();
+    file.cdn.login_page(Until(logged_in.clone()));
     let running = world.start().await;
     let url = "https://huggingface.co/acme/a/resolve/main/a.safetensors";
     let place = Place::Folder { kind: "loras".to_owned(), filename: Some("a.safetensors".to_owned()) };
     let added = running.dashboard.downloads.add(link(url, place)).await.unwrap();
-    let ended = running.end_of(&added.download_id).await;
-    if ended.state == DownloadState::Failed {
-        let failure = ended.failure.unwrap();
-        assert_eq!(failure.code, "DOWNLOAD_FAILED");
-        assert!(failure.message.contains("HTML"), "{}", failure.message);
-        assert_eq!(failure.file.as_deref(), Some("loras/a.safetensors"));
-        running.dashboard.downloads.resume(&added.download_id).await.unwrap();
-        running.state_of(&added.download_id, DownloadState::Completed).await;
-    }
+    let failure = running.end_of(&added.download_id).await.failure.expect("a page is no file");
+    assert_eq!(failure.code, "DOWNLOAD_FAILED");
+    assert!(failure.message.contains("HTML"), "{}", failure.message);
+    assert_eq!(failure.file.as_deref(), Some("loras/a.safetensors"));
+    logged_in.throw();
+    running.dashboard.downloads.resume(&added.download_id).await.unwrap();
+    running.state_of(&added.download_id, DownloadState::Completed).await;
     assert!(world.holds("loras/a.safetensors", &model));
     running.stop().await;
 }
