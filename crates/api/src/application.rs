@@ -17,9 +17,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
 use crate::connections::Connections;
+use crate::large_bodies::LargeBodies;
 use crate::measures::Measures;
 use crate::middleware::{
-    admit, api_version, cors, entity_tag, envelope, error_envelope, head, request, security_headers,
+    admit, api_version, cors, entity_tag, envelope, error_envelope, head, request, request_body, security_headers,
 };
 use crate::openapi::{self, Document};
 use crate::operations::Operations;
@@ -175,6 +176,7 @@ fn serve(
     let settings = web::Data::new(SettingsInForce::of(&config));
     let connections = Connections::new(config.connections, config.rules.trusted_proxies.clone());
     let owners = config.peer_owners.clone();
+    let large_bodies = web::Data::from(LargeBodies::new(config.large_bodies));
     let operations = web::Data::new(Operations::of(&document));
     let document = web::Data::new(Document::from(&document));
     let (rules, body_pace, socket_pace) =
@@ -191,6 +193,7 @@ fn serve(
             .app_data(rules.clone())
             .app_data(settings.clone())
             .app_data(body_pace.clone())
+            .app_data(large_bodies.clone())
             .app_data(socket_pace.clone())
             .into_utoipa_app()
             .configure(routes::register)
@@ -206,6 +209,7 @@ fn serve(
             .wrap(actix_middleware::Compress::default())
             .wrap(actix_middleware::from_fn(error_envelope::render))
             .wrap(actix_middleware::from_fn(security_headers::add))
+            .wrap(actix_middleware::from_fn(request_body::guard))
             .wrap(actix_middleware::from_fn(request::observe))
             .wrap(actix_middleware::NormalizePath::trim())
     };

@@ -6,6 +6,7 @@ use actix_web::http::StatusCode;
 use service::{
     Dashboard,
     access::{AuditClass, NewAuditRecord, Outcome},
+    text::shorten,
 };
 
 use crate::middleware::authenticate::Asker;
@@ -23,7 +24,7 @@ pub(crate) async fn note(dashboard: &Dashboard, asker: &Asker, operation: &str, 
         status if status.is_client_error() => (Outcome::Refused, AuditClass::Refusal),
         _ => (Outcome::Done, AuditClass::Change),
     };
-    let line = NewAuditRecord::new(asker.identity.as_ref(), asker.address, operation, target, outcome);
+    let line = NewAuditRecord::new(asker.identity.as_ref(), asker.address, operation, &shorten(target), outcome);
     if let Err(cause) = dashboard.access.record(&line, class).await {
         tracing::error!(operation, error = %cause, "a line of the audit trail could not be written");
     }

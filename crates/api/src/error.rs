@@ -11,7 +11,8 @@ use actix_web::{
     },
 };
 use serde_json::{Map, Value, json};
-use service::Resource;
+use service::json_bounds::TooComplex;
+use service::{Resource, text};
 
 pub use crate::error_code::ErrorCode;
 
@@ -59,6 +60,18 @@ impl ApiError {
         Self::new(ErrorCode::InvalidRequest, message).with("parameter", parameter)
     }
 
+    /// A text that its parser does not accept. What the parser says may repeat any part of the text.
+    pub(crate) fn unparsable(parameter: &str, said: &dyn fmt::Display) -> Self {
+        Self::invalid(&text::shorten(parameter), text::shorten(&said.to_string()))
+    }
+
+    /// JSON of more values or levels than are accepted.
+    pub(crate) fn too_complex(what: &str, excess: TooComplex) -> Self {
+        let (limit, unit) = (excess.limit(), excess.unit());
+        Self::new(ErrorCode::PayloadTooLarge, format!("{what} has more than {limit} {unit}"))
+            .with(&format!("limit_{unit}"), limit)
+    }
+
     /// A fault of ours.
     pub fn internal(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         Self { cause: Some(cause.into()), ..Self::new(ErrorCode::InternalError, "Internal error") }
@@ -93,6 +106,7 @@ impl From<service::Error> for ApiError {
                 failure(ErrorCode::Forbidden).with("needs", "admin").with("paths", paths)
             }
             Cause::ChangedMeanwhile { etag } => failure(ErrorCode::PreconditionFailed).with("etag", etag),
+            Cause::TooComplex { what, excess } => Self::too_complex(what, excess),
             Cause::TooLarge { limit_bytes, .. } => failure(ErrorCode::PayloadTooLarge).with("limit_bytes", limit_bytes),
             Cause::ComfyUnavailable { tried, cause } => {
                 Self { cause: Some(Box::new(cause)), ..failure(ErrorCode::ComfyuiUnavailable).with("tried", tried) }

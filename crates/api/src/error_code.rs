@@ -49,6 +49,8 @@ pub enum ErrorCode {
     InsufficientStorage,
     /// No more prompts are taken.
     QueueFull,
+    /// Too many large requests are under way.
+    ServerBusy,
 }
 
 impl ErrorCode {
@@ -76,6 +78,7 @@ impl ErrorCode {
         Self::ComfyuiUnavailable,
         Self::InsufficientStorage,
         Self::QueueFull,
+        Self::ServerBusy,
     ];
 
     /// The word that clients match, and the status of the answer.
@@ -103,6 +106,7 @@ impl ErrorCode {
             Self::ComfyuiUnavailable => ("COMFYUI_UNAVAILABLE", 503),
             Self::InsufficientStorage => ("INSUFFICIENT_STORAGE", 507),
             Self::QueueFull => ("QUEUE_FULL", 507),
+            Self::ServerBusy => ("SERVER_BUSY", 503),
         }
     }
 

@@ -3,13 +3,16 @@
 
 use std::{future::Future, pin::Pin, time::Duration};
 
-use actix_web::{FromRequest, HttpRequest, dev::Payload, http::header, web, web::BytesMut};
+use actix_web::{FromRequest, HttpMessage, HttpRequest, dev::Payload, http::header, web, web::BytesMut};
 use futures_util::StreamExt;
 use serde::de::DeserializeOwned;
+use service::json_bounds;
 
 use crate::dto::page::{ListQuery, PartQuery};
 use crate::error::{ApiError, ErrorCode};
 use crate::json_dialect;
+use crate::large_bodies::{BodyRoom, LARGE_BODY_BYTES, LargeBodies};
+use crate::middleware::authenticate::Asker;
 
 /// Most bytes of a JSON body.
 pub const MOST_BODY_BYTES: usize = 1 << 20;
@@ -80,65 +83,80 @@ impl<T: DeserializeOwned> FromRequest for ListQuery<T> {
     }
 }
 
-impl<T: DeserializeOwned + 'static> FromRequest for Body<T> {
+impl<T: DeserializeOwned + Send + 'static> FromRequest for Body<T> {
     type Error = ApiError;
     type Future = Extracting<Self>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        of_body(request, payload, MOST_BODY_BYTES, |request, body| parse_needed(request, body).map(Self))
+        of_body(request, payload, MOST_BODY_BYTES, |head, body| parse_needed(head, body).map(Self))
     }
 }
 
-impl<T: DeserializeOwned + 'static> FromRequest for GraphBody<T> {
+impl<T: DeserializeOwned + Send + 'static> FromRequest for GraphBody<T> {
     type Error = ApiError;
     type Future = Extracting<Self>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        of_body(request, payload, MOST_GRAPH_BODY_BYTES, |request, body| parse_needed(request, body).map(Self))
+        of_body(request, payload, MOST_GRAPH_BODY_BYTES, |head, body| parse_needed(head, body).map(Self))
     }
 }
 
-impl<T: DeserializeOwned + Default + 'static> FromRequest for OptionalBody<T> {
+impl<T: DeserializeOwned + Default + Send + 'static> FromRequest for OptionalBody<T> {
     type Error = ApiError;
     type Future = Extracting<Self>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        of_body(request, payload, MOST_BODY_BYTES, |request, body| {
-            if is_absent(body) { Ok(Self(T::default())) } else { parse_json(request, body).map(Self) }
+        of_body(request, payload, MOST_BODY_BYTES, |head, body| {
+            if is_absent(body) { Ok(Self(T::default())) } else { parse_json(head, body).map(Self) }
         })
     }
 }
 
-impl<T: DeserializeOwned + 'static> FromRequest for BodyOrQuery<T> {
+impl<T: DeserializeOwned + Send + 'static> FromRequest for BodyOrQuery<T> {
     type Error = ApiError;
     type Future = Extracting<Self>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        of_body(request, payload, MOST_BODY_BYTES, |request, body| {
-            if is_absent(body) { parse_query(request.query_string()) } else { parse_json(request, body) }.map(Self)
+        of_body(request, payload, MOST_BODY_BYTES, |head, body| {
+            if is_absent(body) { parse_query(&head.query) } else { parse_json(head, body) }.map(Self)
         })
     }
 }
 
-/// Reads the body to its end and makes a value of it.
-fn of_body<T: 'static>(
+/// What decides beside the body how it is read.
+struct BodyHead {
+    is_json: bool,
+    is_compressed: bool,
+    query: String,
+}
+
+/// Reads the body to its end and makes a value of it: a large one off the async workers.
+fn of_body<T: Send + 'static>(
     request: &HttpRequest,
     payload: &mut Payload,
     limit: usize,
-    make: impl FnOnce(&HttpRequest, &[u8]) -> Result<T, ApiError> + 'static,
+    make: impl FnOnce(&BodyHead, &[u8]) -> Result<T, ApiError> + Send + 'static,
 ) -> Extracting<T> {
     let (request, payload) = (request.clone(), payload.take());
     Box::pin(async move {
         let body = read_body(&request, payload, limit).await?;
-        make(&request, &body)
+        let head = BodyHead {
+            is_json: is_json(&request),
+            is_compressed: is_compressed(&request),
+            query: request.query_string().to_owned(),
+        };
+        if body.len() <= LARGE_BODY_BYTES {
+            return make(&head, &body);
+        }
+        web::block(move || make(&head, &body)).await.map_err(ApiError::internal)?
     })
 }
 
-fn parse_needed<T: DeserializeOwned>(request: &HttpRequest, body: &[u8]) -> Result<T, ApiError> {
+fn parse_needed<T: DeserializeOwned>(head: &BodyHead, body: &[u8]) -> Result<T, ApiError> {
     if body.is_empty() {
         return Err(ApiError::invalid("body", "a JSON object is needed and none was sent"));
     }
-    parse_json(request, body)
+    parse_json(head, body)
 }
 
 /// `null` is how some clients write that they have nothing to say.
@@ -159,12 +177,15 @@ pub(crate) fn parse_list_query<T: DeserializeOwned>(query: &str) -> Result<ListQ
     Ok(ListQuery(parse_query(query)?, parse_query::<PartQuery>(query)?.into()))
 }
 
-fn parse_json<T: DeserializeOwned>(request: &HttpRequest, body: &[u8]) -> Result<T, ApiError> {
-    if !is_json(request) {
+fn parse_json<T: DeserializeOwned>(head: &BodyHead, body: &[u8]) -> Result<T, ApiError> {
+    if !head.is_json {
         return Err(ApiError::new(
             ErrorCode::UnsupportedMediaType,
             "The body must be JSON, with Content-Type: application/json",
         ));
+    }
+    if head.is_compressed {
+        return Err(ApiError::new(ErrorCode::UnsupportedMediaType, "The body must not be compressed"));
     }
     let body = json_dialect::without_mark(body);
     // A derived reader would take an array for an object, key by key.
@@ -172,6 +193,7 @@ fn parse_json<T: DeserializeOwned>(request: &HttpRequest, body: &[u8]) -> Result
         let words = json_dialect::explain(body).unwrap_or_else(|| "a JSON object is needed".to_owned());
         return Err(ApiError::invalid("body", words));
     }
+    json_bounds::check(body).map_err(|excess| ApiError::too_complex("The body", excess))?;
     let mut reader = serde_json::Deserializer::from_slice(body);
     let value = serde_path_to_error::deserialize(&mut reader).map_err(|refused| {
         let words = json_dialect::explain(body).filter(|_| refused.inner().is_syntax());
@@ -180,13 +202,13 @@ fn parse_json<T: DeserializeOwned>(request: &HttpRequest, body: &[u8]) -> Result
             None => named(&refused.path().to_string(), refused.inner()),
         }
     })?;
-    reader.end().map_err(|trailing| ApiError::invalid("body", trailing))?;
+    reader.end().map_err(|trailing| ApiError::unparsable("body", &trailing))?;
     Ok(value)
 }
 
 /// The path of an error in a value is `.` where the value as a whole is wrong.
 fn named(path: &str, message: &dyn std::fmt::Display) -> ApiError {
-    ApiError::invalid(if path == "." { "" } else { path }, message)
+    ApiError::unparsable(if path == "." { "" } else { path }, message)
 }
 
 fn is_json(request: &HttpRequest) -> bool {
@@ -196,31 +218,46 @@ fn is_json(request: &HttpRequest) -> bool {
     essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"))
 }
 
+/// Whether the body would have to be unpacked: what it becomes could not be bounded by what arrives.
+fn is_compressed(request: &HttpRequest) -> bool {
+    let mut encodings = request.headers().get_all(header::CONTENT_ENCODING);
+    encodings.any(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity"))
+}
+
 /// A body that comes more slowly than it may.
 pub(crate) fn too_slow() -> ApiError {
-    given_up(ApiError::invalid("body", "it came too slowly and was given up"))
+    ApiError::invalid("body", "it came too slowly and was given up")
 }
 
-/// Whoever sends so would go on: the connection ends with the answer.
-pub(crate) fn given_up(failure: ApiError) -> ApiError {
-    failure.with_header(header::CONNECTION, "close")
-}
-
-/// The whole body, within its size and its pace.
-async fn read_body(request: &HttpRequest, payload: Payload, limit: usize) -> Result<web::Bytes, ApiError> {
+/// The whole body, within its size, its pace and the room that large bodies have.
+async fn read_body(request: &HttpRequest, mut payload: Payload, limit: usize) -> Result<web::Bytes, ApiError> {
     let pace = request.app_data::<web::Data<BodyPace>>().map_or_else(BodyPace::default, |pace| ***pace);
     let started = tokio::time::Instant::now();
-    let mut payload = payload;
+    let mut room = room(request)?;
     let mut body = BytesMut::new();
     loop {
         let deadline = started + pace.allowance(body.len());
         let chunk = tokio::time::timeout_at(deadline, payload.next()).await.map_err(|_| too_slow())?;
-        let Some(chunk) = chunk else { return Ok(body.freeze()) };
+        let Some(chunk) = chunk else { break };
         let chunk = chunk.map_err(|broken| ApiError::invalid("body", broken))?;
         if body.len() + chunk.len() > limit {
             let message = format!("The body has more than {limit} bytes");
-            return Err(given_up(ApiError::new(ErrorCode::PayloadTooLarge, message).with("limit_bytes", limit)));
+            return Err(ApiError::new(ErrorCode::PayloadTooLarge, message).with("limit_bytes", limit));
         }
+        room.hold(body.len() + chunk.len())?;
         body.extend_from_slice(&chunk);
     }
+    // What the body becomes lives until the request is answered.
+    request.extensions_mut().insert(room);
+    Ok(body.freeze())
+}
+
+/// Room for the body of this request's caller.
+fn room(request: &HttpRequest) -> Result<BodyRoom, ApiError> {
+    let bodies = request.app_data::<web::Data<LargeBodies>>().map(|bodies| bodies.clone().into_inner());
+    let caller = request.extensions().get::<Asker>().map(Asker::client);
+    let (Some(bodies), Some(caller)) = (bodies, caller) else {
+        return Err(ApiError::internal("a body of nobody who was judged"));
+    };
+    Ok(bodies.room(caller))
 }

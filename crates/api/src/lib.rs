@@ -16,6 +16,7 @@ mod error_code;
 pub mod extract;
 mod forwarded;
 mod json_dialect;
+pub mod large_bodies;
 mod log_collector;
 mod log_file;
 mod log_room;
@@ -36,3 +37,4 @@ pub mod ws;
 
 pub use application::{Application, ApplicationError};
 pub use config::{Config, Invocation, Settings};
+pub use large_bodies::LargeBodyLimits;

@@ -13,20 +13,20 @@ use tokio::time::{Interval, MissedTickBehavior, interval};
 
 use crate::dto::logs::LogLine as Line;
 use crate::middleware::authenticate::Asker;
-use crate::ws::Hub;
+use crate::ws::{Hub, Seat};
 
 /// The lines of before, then every new one that is wanted, until the server closes or what the reader proved no longer holds.
 /// Something is said, and that looked at, every `pace`.
 pub(crate) fn follow(
     (before, news): (Vec<LogLine>, LogFollower),
-    hub: Arc<Hub>,
+    (hub, seat): (Arc<Hub>, Seat),
     (asker, dashboard): (Asker, Dashboard),
     pace: Duration,
 ) -> impl Stream<Item = Result<Bytes, Infallible>> + 'static {
     let mut heartbeats = interval(pace);
     heartbeats.reset();
     heartbeats.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let follower = Follower { news, heartbeats, hub };
+    let follower = Follower { news, heartbeats, hub, _seat: seat };
     let after = stream::unfold(follower, |mut follower| async move { Some((follower.next().await?, follower)) });
     let credentials_end = async move { asker.credentials_end(&dashboard.access, pace).await };
     stream::iter(before.into_iter().map(event).map(Bytes::from)).chain(after).take_until(credentials_end).map(Ok)
@@ -36,6 +36,8 @@ struct Follower {
     news: LogFollower,
     heartbeats: Interval,
     hub: Arc<Hub>,
+    /// It counts as a socket while it is followed.
+    _seat: Seat,
 }
 
 impl Follower {

@@ -31,7 +31,7 @@ use crate::{
     system::{Sources, System},
     tasks,
     tenancy::Tenancy,
-    workflows::Workflows,
+    workflows::{UserFolder, Workflows},
 };
 
 /// Everything that can be asked of the service. Cheap to clone.
@@ -131,7 +131,8 @@ impl Dashboard {
         let models = models_over(settings, &downloads, jobs.clone());
         let (system, comfy) = (System::new(), Comfy::new(&settings.comfy)?);
         let logs = Logs::new(settings.logs.clone(), comfy.clone());
-        let workflows = Workflows::new(&settings.workflows, comfy.clone(), presets.clone(), system.clone());
+        let folder = workflow_folder(settings).await?;
+        let workflows = Workflows::new(folder, comfy.clone(), presets.clone(), system.clone());
         let prompts = Prompts::new(store.clone(), comfy.clone(), workflows.clone(), bus.clone(), Arc::clone(&clock));
         let storage = Storage {
             workspace: settings.workspace.clone(),
@@ -250,6 +251,14 @@ impl Dashboard {
             }
         }
     }
+}
+
+/// The folder of the user's workflows, without what an earlier server left half written.
+async fn workflow_folder(settings: &Settings) -> Result<UserFolder, Error> {
+    let folder = UserFolder::below(&settings.workflows, settings.downloader.min_free_space);
+    let swept = folder.clone();
+    tasks::blocking(move || swept.remove_unfinished()).await?;
+    Ok(folder)
 }
 
 /// The models folder, and what the database remembers of what lies in it.

@@ -6,6 +6,7 @@ use comfy_client::Fault;
 use registry::PresetId;
 use serde_json::Value;
 
+use crate::json_bounds::TooComplex;
 use crate::store::is_busy;
 
 /// What kind of thing was asked for and is not there.
@@ -96,6 +97,14 @@ pub enum Error {
         what: &'static str,
         /// The most that is taken; of what ComfyUI takes that is not known.
         limit_bytes: Option<u64>,
+    },
+    /// JSON of more values or levels than are accepted.
+    #[error("{what} has more than {} {}", .excess.limit(), .excess.unit())]
+    TooComplex {
+        /// What is too complex.
+        what: &'static str,
+        /// What it has too many of.
+        excess: TooComplex,
     },
     /// ComfyUI is down, hangs or talks nonsense.
     #[error("{cause}")]

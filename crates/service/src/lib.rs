@@ -16,6 +16,7 @@ mod fits;
 pub mod fuzzing;
 mod ids;
 pub mod jobs;
+pub mod json_bounds;
 mod live;
 pub mod logs;
 mod may_replace;

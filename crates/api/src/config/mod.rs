@@ -26,6 +26,7 @@ pub use storage::StorageSettings;
 use crate::cli::Command;
 use crate::descriptors::{self, ConnectionLimits};
 use crate::extract::BodyPace;
+use crate::large_bodies::LargeBodyLimits;
 use crate::logging::LogSettings;
 use crate::middleware::authenticate::Rules;
 use crate::origin::AllowedOrigins;
@@ -97,10 +98,12 @@ pub struct Config {
     pub connections: ConnectionLimits,
     /// Where the owner of a local connection is looked up.
     pub peer_owners: PeerOwners,
-    /// Most sockets of one client.
+    /// Most sockets and followed logs of one client.
     pub sockets_per_client: usize,
     /// How slow a body may come.
     pub body_pace: BodyPace,
+    /// How many bytes of large bodies are held at once.
+    pub large_bodies: LargeBodyLimits,
     /// How a socket is kept alive.
     pub socket_pace: SocketPace,
 }
@@ -149,6 +152,7 @@ impl Settings {
             peer_owners: PeerOwners::default(),
             sockets_per_client: self.access.max_sockets_per_client,
             body_pace: BodyPace::default(),
+            large_bodies: LargeBodyLimits::default(),
             socket_pace: SocketPace::default(),
         })
     }

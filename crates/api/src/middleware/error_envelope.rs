@@ -1,12 +1,10 @@
 //! One body for everything that fails, wherever it failed. Here an error becomes an answer, and here its cause is logged, once.
 
 use std::error::Error as StdError;
-use std::io;
-use std::time::Duration;
 
 use actix_web::{
-    Error, HttpMessage, HttpResponse, HttpResponseBuilder,
-    body::{BoxBody, MessageBody, SizedStream},
+    Error, HttpMessage, HttpResponse,
+    body::{BoxBody, MessageBody},
     dev::{ServiceRequest, ServiceResponse},
     http::{
         StatusCode,
@@ -15,9 +13,8 @@ use actix_web::{
     middleware::Next,
     web::Data,
 };
-use bytes::Bytes;
-use futures_util::{StreamExt, stream};
-use service::Dashboard;
+use serde_json::Value;
+use service::{Dashboard, text::shorten};
 
 use super::request::Asked;
 use crate::dto::error::{ErrorBody, ErrorEnvelope};
@@ -32,8 +29,8 @@ const OF_THE_OLD_BODY: [HeaderName; 5] = [
     header::CONNECTION,
 ];
 
-/// How long the answer has to be sent before its connection ends.
-const FAREWELL: Duration = Duration::from_secs(1);
+/// Most characters of a message. One that is longer repeats what the client sent.
+const MAX_MESSAGE_CHARS: usize = 400;
 
 /// Gives every failure its body.
 pub async fn render<B: MessageBody + 'static>(
@@ -63,23 +60,7 @@ pub async fn render<B: MessageBody + 'static>(
             rendered.append_header((name.clone(), value.clone()));
         }
     }
-    if failed.headers().contains_key(header::CONNECTION) {
-        return Ok(ServiceResponse::new(request, with_end_of_connection(rendered, &body)));
-    }
     Ok(ServiceResponse::new(request, rendered.json(body)))
-}
-
-/// The body, and then the end of the connection. The framework would wait for the rest of a chunked request without limit; an
-/// answer whose stream fails makes it let go, here after all that was promised has been sent.
-fn with_end_of_connection(mut answer: HttpResponseBuilder, body: &ErrorEnvelope) -> HttpResponse {
-    let body = serde_json::to_vec(body).unwrap_or_default();
-    let length = body.len() as u64;
-    let end = async {
-        tokio::time::sleep(FAREWELL).await;
-        Err(io::Error::other("the request was given up"))
-    };
-    let stream = stream::iter([Ok(Bytes::from(body))]).chain(stream::once(end));
-    answer.force_close().content_type("application/json").body(SizedStream::new(length, Box::pin(stream)))
 }
 
 /// A route may answer a failure in its own JSON: `/readyz` does.
@@ -88,19 +69,32 @@ fn has_own_body(answer: &ServiceResponse) -> bool {
     content_type.is_some_and(|value| value.as_bytes() == b"application/json") && answer.response().error().is_none()
 }
 
-/// What the client may know of a failure. The cause goes to the log, and only there.
+/// What the client may know of a failure. The cause goes to the log, and only there. Texts of a client are cut here.
 pub fn body_of(failure: &ApiError, request_id: &str, now: jiff::Timestamp) -> ErrorBody {
     let mut details = (*failure.details).clone();
-    let mut message = failure.message.clone();
+    for detail in details.values_mut() {
+        if let Value::String(text) = detail {
+            *text = shorten(text).into_owned();
+        }
+    }
+    let mut message = short_message(&failure.message);
+    if failure.code.status().is_server_error() {
+        let cause = failure.cause.as_deref().map(|cause| chain(cause));
+        tracing::error!(request_id, code = failure.code.as_str(), cause, "{message}");
+    }
     if failure.code == ErrorCode::InternalError {
         message = format!("Internal error; the log has its cause under the request id {request_id}");
         details = [("request_id".to_owned(), request_id.into())].into_iter().collect();
     }
-    if failure.code.status().is_server_error() {
-        let cause = failure.cause.as_deref().map(|cause| chain(cause));
-        tracing::error!(request_id, code = failure.code.as_str(), cause, "{}", failure.message);
-    }
     ErrorBody { code: failure.code.as_str().to_owned(), message, details, timestamp: now }
+}
+
+/// A message with at most [`MAX_MESSAGE_CHARS`] characters.
+fn short_message(message: &str) -> String {
+    match message.char_indices().nth(MAX_MESSAGE_CHARS) {
+        Some(_) => shorten(message).into_owned(),
+        None => message.to_owned(),
+    }
 }
 
 /// A cause and what caused it, in one line.

@@ -1,5 +1,5 @@
-//! What happens to every request around its route, outermost first: `request` (id, log line, measures), `security_headers`,
-//! `error_envelope`, `api_version`, `cors`, `admit` (by `authenticate` and `rate_limit`), `envelope`, `head`, and
+//! What happens to every request around its route, outermost first: `request` (id, log line, measures), `request_body`,
+//! `security_headers`, `error_envelope`, `api_version`, `cors`, `admit` (by `authenticate` and `rate_limit`), `envelope`, `head`, and
 //! `routes::unrouted`. They know operations, never their content.
 
 pub mod admit;
@@ -12,6 +12,7 @@ pub mod error_envelope;
 pub mod head;
 pub mod rate_limit;
 pub mod request;
+pub mod request_body;
 pub mod security_headers;
 
 use actix_web::{

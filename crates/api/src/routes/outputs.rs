@@ -28,7 +28,7 @@ use crate::dto::{
     page::{ListQuery, PartQuery},
 };
 use crate::error::{ApiError, ErrorCode};
-use crate::extract::{BodyOrQuery, BodyPace, Query, given_up, too_slow};
+use crate::extract::{BodyOrQuery, BodyPace, Query, too_slow};
 
 /// Types of files that a browser may show in place: none of them runs anything.
 const SHOWN: [&str; 7] = ["image/png", "image/jpeg", "image/webp", "image/gif", "image/avif", "video/", "audio/"];
@@ -165,7 +165,7 @@ pub(super) async fn upload_input(
     let mut upload = std::pin::pin!(upload);
     let stored = tokio::select! {
         // What ComfyUI does not take need not come any more.
-        stored = &mut upload => stored.map_err(|failure| given_up(failure.into()))?,
+        stored = &mut upload => stored?,
         passed = pass_on(body, pieces, **pace) => {
             passed?;
             upload.await?

@@ -8,7 +8,8 @@ use actix_web::{
 };
 use service::Dashboard;
 
-use crate::error::{ApiError, ErrorCode};
+use crate::error::ApiError;
+use crate::large_bodies::LargeBodies;
 use crate::middleware::{authenticate::Asker, request::Asked};
 use crate::ws::{self, Hub, SocketPace};
 
@@ -58,15 +59,16 @@ async fn open(
     let asker = request.extensions().get::<Asker>().cloned();
     let asker = asker.ok_or_else(|| ApiError::internal("nobody judged who opens the socket"))?;
     let hub: Arc<Hub> = hub.into_inner();
-    let seat = hub.join(asker.client()).ok_or_else(|| {
-        ApiError::new(ErrorCode::RateLimitExceeded, "This client has as many sockets open as it may; close one of them")
-    })?;
+    let seat = hub.join(asker.client())?;
     // The library's own reader keeps a frame of any length before it compares that with its limit: it gets nothing to read.
     let nothing = Payload::from_request(request, &mut dev::Payload::None).await?;
     let (response, session, _) = actix_ws::handle_with_protocols(request, nothing, &[PROTOCOL])?;
     let id = request.extensions().get::<Asked>().map(|asked| asked.id.clone()).unwrap_or_default();
     let pace = request.app_data::<Data<SocketPace>>().map_or_else(SocketPace::default, |pace| ***pace);
     // This worker owns the connection, so the session runs here and ends with it.
-    actix_web::rt::spawn(ws::serve((hub, seat), dashboard.clone(), (asker, id), pace, (session, payload)));
+    let bodies = request.app_data::<Data<LargeBodies>>().map(|bodies| bodies.clone().into_inner());
+    let bodies = bodies.ok_or_else(|| ApiError::internal("large bodies are not counted"))?;
+    let service = (dashboard.clone(), bodies);
+    actix_web::rt::spawn(ws::serve((hub, seat), service, (asker, id), pace, (session, payload)));
     Ok(response)
 }

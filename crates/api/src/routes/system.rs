@@ -89,6 +89,7 @@ pub(super) async fn resources(dashboard: Data<Dashboard>) -> Json<Resources> {
     tag = "system",
     params(LogQuery),
     responses(
+        (status = 429, description = "`RATE_LIMIT_EXCEEDED`: this client has `MAX_SOCKETS_PER_CLIENT` sockets and followed logs open", body = ErrorEnvelope),
         (status = 503, description = "`COMFYUI_UNAVAILABLE`: only its lines are wanted, and it does not answer", body = ErrorEnvelope),
         (status = 200, description = "The lines", content(
         (LogLines = "application/json", example = json!({"logs": [{
@@ -112,15 +113,17 @@ pub(super) async fn logs(
         let lines = dashboard.logs.tail(count, &filter).await?;
         return Ok(HttpResponse::Ok().json(LogLines::from(lines)));
     }
+    let (hub, asker) = (hub.into_inner(), asker.into_inner());
+    let seat = hub.join(asker.client())?;
     let lines = dashboard.logs.follow(count, filter).await?;
-    let reader = (asker.into_inner(), dashboard.as_ref().clone());
+    let reader = (asker, dashboard.as_ref().clone());
     Ok(HttpResponse::Ok()
         .content_type("text/event-stream")
         .insert_header((header::CACHE_CONTROL, "no-store"))
         // A compressor would hold lines back until its block is full.
         .insert_header((header::CONTENT_ENCODING, "identity"))
         .insert_header(("x-accel-buffering", "no"))
-        .streaming(log_stream::follow(lines, hub.into_inner(), reader, pace.ping)))
+        .streaming(log_stream::follow(lines, (hub, seat), reader, pace.ping)))
 }
 
 fn resources_example() -> serde_json::Value {

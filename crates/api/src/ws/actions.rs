@@ -1,11 +1,12 @@
 //! What a client of the socket can have done: the same facade methods as the routes of the same name.
 
+use actix_web::web;
 use jiff::Timestamp;
-use serde::de::DeserializeOwned;
-use serde_json::{Map, Value, json};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde_json::{Value, json, value::RawValue};
 use service::Dashboard;
 
-use super::message::{ClientMessage, Encoded};
+use super::message::{ClientMessage, Encoded, RequestId};
 use crate::dto::{
     download_requests::DownloadStanding,
     downloads::DownloadState,
@@ -15,6 +16,7 @@ use crate::dto::{
     queue::{InterruptRequest, Interrupted},
 };
 use crate::error::ApiError;
+use crate::large_bodies::LARGE_BODY_BYTES;
 use crate::middleware::admit::too_little;
 use crate::operations::Role;
 use crate::routes::presets::known_form;
@@ -39,43 +41,95 @@ pub(super) async fn perform(
     if role < *needs {
         return Some(Err(too_little(*needs, role)));
     }
+    let data = match Data::of(asked) {
+        Ok(data) => data,
+        Err(refusal) => return Some(Err(refusal)),
+    };
     Some(match asked.action.as_str() {
-        "install_preset" => install_preset(dashboard, role, &asked.data).await,
-        "execute_workflow" => execute_workflow(dashboard, &asked.data).await,
-        "interrupt" => interrupt(dashboard, &asked.data).await,
-        other => change_download(dashboard, other, &asked.data).await,
+        "install_preset" => install_preset(dashboard, role, data).await,
+        "execute_workflow" => execute_workflow(dashboard, data).await,
+        "interrupt" => interrupt(dashboard, data).await,
+        other => change_download(dashboard, other, data).await,
     })
 }
 
 /// What an action is done to, as the client named it.
-pub(super) fn target(asked: &ClientMessage) -> &str {
-    let named = ["preset_id", "download_id", "workflow_id", "prompt_id"]
-        .into_iter()
-        .find_map(|name| asked.data.get(name)?.as_str());
-    named.unwrap_or_default()
+pub(super) fn target(asked: &ClientMessage) -> String {
+    let named = ["preset_id", "download_id", "workflow_id", "prompt_id"];
+    let data = Data::of(asked).ok();
+    data.and_then(|data| named.into_iter().find_map(|name| data.text(name).ok())).unwrap_or_default()
 }
 
-async fn install_preset(dashboard: &Dashboard, role: Role, data: &Map<String, Value>) -> Result<Value, ApiError> {
-    let preset = known_form(text(data, "preset_id")?)?;
-    let request: InstallRequest = value(data)?;
+/// The data of an action, as it came.
+#[derive(Debug, Clone, Copy)]
+struct Data<'a>(&'a str);
+
+/// The keys that name what an action is done to; the rest is skipped, not kept.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Names<'a> {
+    #[serde(borrow)]
+    preset_id: Option<&'a RawValue>,
+    download_id: Option<&'a RawValue>,
+    workflow_id: Option<&'a RawValue>,
+    prompt_id: Option<&'a RawValue>,
+}
+
+impl<'a> Data<'a> {
+    fn of(asked: &'a ClientMessage) -> Result<Self, ApiError> {
+        let text = asked.data.as_deref().map_or("{}", RawValue::get);
+        let is_object = text.starts_with('{');
+        is_object.then_some(Self(text)).ok_or_else(|| ApiError::invalid("data", "a JSON object is needed"))
+    }
+
+    fn text(self, name: &str) -> Result<String, ApiError> {
+        let names: Names<'_> = serde_json::from_str(self.0).unwrap_or_default();
+        let given = match name {
+            "preset_id" => names.preset_id,
+            "download_id" => names.download_id,
+            "workflow_id" => names.workflow_id,
+            _ => names.prompt_id,
+        };
+        let given = given.and_then(|given| serde_json::from_str(given.get()).ok());
+        given.ok_or_else(|| ApiError::invalid(&format!("data.{name}"), "a text is needed"))
+    }
+
+    /// The data as a value: what is large is parsed off the async workers.
+    async fn value<T: DeserializeOwned + Send + 'static>(self) -> Result<T, ApiError> {
+        if self.0.len() <= LARGE_BODY_BYTES {
+            return parse(self.0);
+        }
+        let text = self.0.to_owned();
+        web::block(move || parse(&text)).await.map_err(ApiError::internal)?
+    }
+}
+
+fn parse<T: DeserializeOwned>(text: &str) -> Result<T, ApiError> {
+    serde_path_to_error::deserialize(&mut serde_json::Deserializer::from_str(text))
+        .map_err(|refused| ApiError::unparsable(&format!("data.{}", refused.path()), refused.inner()))
+}
+
+async fn install_preset(dashboard: &Dashboard, role: Role, data: Data<'_>) -> Result<Value, ApiError> {
+    let preset = known_form(&data.text("preset_id")?)?;
+    let request: InstallRequest = data.value().await?;
     let started = dashboard.presets.install(&preset, request.options(role)).await?;
     Ok(json!(InstallStarted::from(started)))
 }
 
-async fn execute_workflow(dashboard: &Dashboard, data: &Map<String, Value>) -> Result<Value, ApiError> {
-    let request: ExecuteRequest = value(data)?;
+async fn execute_workflow(dashboard: &Dashboard, data: Data<'_>) -> Result<Value, ApiError> {
+    let request: ExecuteRequest = data.value().await?;
     let accepted = dashboard.prompts.execute(request.prompt(false)?).await?;
     Ok(json!(PromptAccepted::from(accepted)))
 }
 
-async fn interrupt(dashboard: &Dashboard, data: &Map<String, Value>) -> Result<Value, ApiError> {
-    let request: InterruptRequest = value(data)?;
+async fn interrupt(dashboard: &Dashboard, data: Data<'_>) -> Result<Value, ApiError> {
+    let request: InterruptRequest = data.value().await?;
     let stopped = dashboard.prompts.interrupt(request.prompt_id.as_deref()).await?;
     Ok(json!(Interrupted::from(stopped)))
 }
 
-async fn change_download(dashboard: &Dashboard, action: &str, data: &Map<String, Value>) -> Result<Value, ApiError> {
-    let download = text(data, "download_id")?;
+async fn change_download(dashboard: &Dashboard, action: &str, data: Data<'_>) -> Result<Value, ApiError> {
+    let download = &data.text("download_id")?;
     let status = match action {
         "pause_download" => dashboard.downloads.pause(download).await?.into(),
         "resume_download" => dashboard.downloads.resume(download).await?.into(),
@@ -88,14 +142,14 @@ async fn change_download(dashboard: &Dashboard, action: &str, data: &Map<String,
     Ok(json!(DownloadStanding { status, download_id: download.to_owned() }))
 }
 
-fn text<'a>(data: &'a Map<String, Value>, name: &str) -> Result<&'a str, ApiError> {
-    let given = data.get(name).and_then(Value::as_str);
-    given.ok_or_else(|| ApiError::invalid(&format!("data.{name}"), "a text is needed"))
-}
-
-fn value<T: DeserializeOwned>(data: &Map<String, Value>) -> Result<T, ApiError> {
-    serde_path_to_error::deserialize(Value::Object(data.clone()))
-        .map_err(|refused| ApiError::invalid(&format!("data.{}", refused.path()), refused.inner()))
+/// The answer to an action as it travels.
+#[derive(Debug, Serialize)]
+struct ActionResult<'a> {
+    action: &'a str,
+    request_id: &'a RequestId,
+    status: &'static str,
+    result: Value,
+    error: Value,
 }
 
 /// The answer to an action: with its result, or with what went wrong.
@@ -107,12 +161,6 @@ pub(super) fn result(asked: &ClientMessage, outcome: Result<Value, ErrorBody>, n
             ("error", Value::Null, error)
         }
     };
-    let data = json!({
-        "action": asked.action,
-        "request_id": asked.request_id,
-        "status": status,
-        "result": result,
-        "error": error,
-    });
+    let data = ActionResult { action: &asked.action, request_id: &asked.request_id, status, result, error };
     Encoded::reply("action_result", now, &asked.request_id, &data)
 }

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::message;
 use super::outbox::Outbox;
+use crate::error::{ApiError, ErrorCode};
 
 /// Everybody who listens, and the word that the server is closing.
 #[derive(Debug, Default)]
@@ -51,17 +52,19 @@ impl Hub {
         self.closing.cancelled().await;
     }
 
-    /// Takes a place; `None`: this client has as many as it may.
-    pub(crate) fn join(self: &Arc<Self>, client: Client) -> Option<Seat> {
+    /// Takes a place, unless this client has as many as it may.
+    pub(crate) fn join(self: &Arc<Self>, client: Client) -> Result<Seat, ApiError> {
         let mut listeners = self.lock();
         let held = listeners.values().filter(|listener| listener.client == client).count();
         if held >= self.most_of_one_client {
-            return None;
+            let message =
+                format!("This client has {held} sockets and followed logs open, as many as it may; close one of them");
+            return Err(ApiError::new(ErrorCode::RateLimitExceeded, message).with("limit", held));
         }
         let number = self.next_seat.fetch_add(1, Ordering::Relaxed);
         let outbox = Arc::new(Outbox::default());
         listeners.insert(number, Listener { client, outbox: Arc::clone(&outbox) });
-        Some(Seat { hub: Arc::clone(self), number, outbox })
+        Ok(Seat { hub: Arc::clone(self), number, outbox })
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<u64, Listener>> {

@@ -1,10 +1,12 @@
 //! The JSON of the socket: what a client may say, and what each event looks like. The body of a message is written once for
 //! all who get it; only `seq` is each connection's own.
 
+use std::fmt;
+
 use bytes::{BufMut, Bytes, BytesMut};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json, value::RawValue};
 use service::downloads::DownloadView;
 use service::events::Event;
 use service::jobs::Job;
@@ -27,8 +29,20 @@ pub(super) struct ClientMessage {
     pub(super) channels: Vec<String>,
     pub(super) previews: bool,
     pub(super) action: String,
-    pub(super) data: Map<String, Value>,
-    pub(super) request_id: Value,
+    /// Not parsed before it is known that the client may do what it asks.
+    pub(super) data: Option<Box<RawValue>>,
+    pub(super) request_id: RequestId,
+}
+
+/// What the client calls its message, given back as it was sent.
+#[derive(Debug, Default, Deserialize, Serialize)]
+#[serde(transparent)]
+pub(super) struct RequestId(Option<Box<RawValue>>);
+
+impl fmt::Display for RequestId {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(self.0.as_deref().map_or("null", RawValue::get))
+    }
 }
 
 /// A message but for its number.
@@ -50,7 +64,7 @@ impl Encoded {
     }
 
     /// An answer to the client's own request.
-    pub(super) fn reply(kind: &str, now: Timestamp, request_id: &Value, data: &impl Serialize) -> Self {
+    pub(super) fn reply(kind: &str, now: Timestamp, request_id: &RequestId, data: &impl Serialize) -> Self {
         Self::with(kind, now, data, &format!("\"request_id\":{request_id},"))
     }
 
@@ -249,7 +263,7 @@ fn job_data(job: &Job) -> Value {
 }
 
 /// A failure that is not the answer to an action.
-pub(super) fn error(body: &ErrorBody, request_id: &Value) -> Encoded {
+pub(super) fn error(body: &ErrorBody, request_id: &RequestId) -> Encoded {
     let data = json!({"code": body.code, "message": body.message, "details": body.details});
     Encoded::reply("error", body.timestamp, request_id, &data)
 }

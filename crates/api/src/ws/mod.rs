@@ -10,6 +10,7 @@ mod outbox;
 mod session;
 
 pub use hub::Hub;
+pub(crate) use hub::Seat;
 pub use session::SocketPace;
 
 pub(crate) use session::serve;

@@ -32,6 +32,11 @@ struct Waiting {
     entries: VecDeque<Entry>,
     bytes: usize,
     channels: BTreeSet<Channel>,
+    /// Channels of which a snapshot is being taken.
+    unsettled: BTreeSet<Channel>,
+    /// What came of them meanwhile: it follows the snapshot, since a snapshot may be older.
+    held: VecDeque<Entry>,
+    held_bytes: usize,
     wants_pictures: bool,
     picture: Option<Bytes>,
     is_lost: bool,
@@ -53,6 +58,18 @@ struct Entry {
     tick_of: Option<Arc<str>>,
 }
 
+/// The time in which a snapshot is pushed. What was held back meanwhile follows when this is dropped.
+#[derive(Debug)]
+#[must_use]
+pub(super) struct SnapshotTurn<'a>(&'a Outbox);
+
+impl Drop for SnapshotTurn<'_> {
+    fn drop(&mut self) {
+        self.0.lock().settle();
+        self.0.changed.notify_one();
+    }
+}
+
 /// The client is so far behind that outcomes would be lost.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct TooFarBehind;
@@ -62,7 +79,8 @@ impl Outbox {
     pub(super) fn offer(&self, channel: Channel, message: &Arc<Encoded>, tick_of: Option<&Arc<str>>) {
         let mut waiting = self.lock();
         if waiting.channels.contains(&channel) {
-            waiting.add(Entry { message: Arc::clone(message), tick_of: tick_of.cloned() });
+            let is_held = waiting.unsettled.contains(&channel);
+            waiting.add(Entry { message: Arc::clone(message), tick_of: tick_of.cloned() }, is_held);
             drop(waiting);
             self.changed.notify_one();
         }
@@ -78,7 +96,7 @@ impl Outbox {
                     return;
                 }
                 if waiting.takes_an_answer() {
-                    waiting.add(entry);
+                    waiting.add(entry, false);
                     break;
                 }
             }
@@ -110,11 +128,13 @@ impl Outbox {
         self.read.notify_one();
     }
 
-    /// Adds channels; the answer is all that are listened to now.
-    pub(super) fn subscribe(&self, channels: &[Channel]) -> Vec<Channel> {
+    /// Adds channels; the answer is all that are listened to now. What happens on the new ones is held back until the
+    /// snapshot of them is complete: the client never hears how something stood after it heard what became of it.
+    pub(super) fn subscribe(&self, channels: &[Channel]) -> (Vec<Channel>, SnapshotTurn<'_>) {
         let mut waiting = self.lock();
         waiting.channels.extend(channels);
-        waiting.channels.iter().copied().collect()
+        waiting.unsettled.extend(channels);
+        (waiting.channels.iter().copied().collect(), SnapshotTurn(self))
     }
 
     /// Takes channels away; the answer is all that are still listened to.
@@ -151,23 +171,36 @@ impl Outbox {
 }
 
 impl Waiting {
-    fn add(&mut self, entry: Entry) {
+    fn add(&mut self, entry: Entry, is_held: bool) {
         if entry.tick_of.is_some() {
-            let bytes = &mut self.bytes;
-            self.entries.retain(|other| {
-                let stays = other.tick_of != entry.tick_of;
-                *bytes -= if stays { 0 } else { other.message.size() };
-                stays
-            });
+            let tick_of = &entry.tick_of;
+            for (queue, bytes) in [(&mut self.entries, &mut self.bytes), (&mut self.held, &mut self.held_bytes)] {
+                queue.retain(|other| {
+                    let stays = other.tick_of != *tick_of;
+                    *bytes -= if stays { 0 } else { other.message.size() };
+                    stays
+                });
+            }
         }
-        let size = entry.message.size();
-        let has_room = self.entries.is_empty() || self.bytes.saturating_add(size) <= MOST_WAITING_BYTES;
-        if self.entries.len() < MOST_WAITING && has_room {
+        let (size, waiting) = (entry.message.size(), self.entries.len() + self.held.len());
+        let bytes = self.bytes.saturating_add(self.held_bytes);
+        let has_room = waiting == 0 || bytes.saturating_add(size) <= MOST_WAITING_BYTES;
+        if waiting >= MOST_WAITING || !has_room {
+            self.is_lost |= entry.tick_of.is_none();
+        } else if is_held {
+            self.held_bytes += size;
+            self.held.push_back(entry);
+        } else {
             self.bytes += size;
             self.entries.push_back(entry);
-        } else if entry.tick_of.is_none() {
-            self.is_lost = true;
         }
+    }
+
+    /// Lets what was held back follow.
+    fn settle(&mut self) {
+        self.unsettled.clear();
+        self.entries.append(&mut self.held);
+        self.bytes += std::mem::take(&mut self.held_bytes);
     }
 
     fn takes_an_answer(&self) -> bool {
@@ -188,7 +221,7 @@ mod tests {
 
     fn listening() -> Outbox {
         let outbox = Outbox::default();
-        outbox.subscribe(&[Channel::Downloads]);
+        drop(outbox.subscribe(&[Channel::Downloads]));
         outbox
     }
 
@@ -213,6 +246,37 @@ mod tests {
         }
     }
 
+    /// A picture of how things stood, read before an outcome and pushed after it, comes before it.
+    #[tokio::test]
+    async fn outcomes_follow_the_snapshot_they_overtook() {
+        let outbox = Outbox::default();
+        let snapshot = |kind: &str| Encoded::snapshot(kind, jiff::Timestamp::UNIX_EPOCH, &());
+        let (_, turn) = outbox.subscribe(&[Channel::Downloads]);
+        outbox.offer(Channel::Downloads, &message("tick"), Some(&"dl_1".into()));
+        outbox.offer(Channel::Downloads, &message("later_tick"), Some(&"dl_1".into()));
+        outbox.offer(Channel::Downloads, &message("outcome"), None);
+        outbox.push(snapshot("stale_progress")).await;
+        assert!(next_text(&outbox, 1).await.contains("stale_progress"));
+        outbox.push(snapshot("another")).await;
+        drop(turn);
+        outbox.offer(Channel::Downloads, &message("news"), None);
+        for kind in ["another", "later_tick", "outcome", "news"] {
+            let text = next_text(&outbox, 2).await;
+            assert!(text.starts_with(&format!("{{\"type\":\"{kind}\"")), "{text}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_held_back_is_bounded_too() {
+        let outbox = Outbox::default();
+        let (_, turn) = outbox.subscribe(&[Channel::Downloads]);
+        for _ in 0..=MOST_WAITING {
+            outbox.offer(Channel::Downloads, &message("outcome"), None);
+        }
+        drop(turn);
+        assert_eq!(outbox.next().await.err(), Some(TooFarBehind));
+    }
+
     #[tokio::test]
     async fn a_client_that_would_miss_an_outcome_is_given_up() {
         let outbox = listening();
@@ -229,7 +293,7 @@ mod tests {
     #[tokio::test]
     async fn only_the_latest_picture_waits_behind_all_words_and_only_for_those_who_asked() {
         let outbox = listening();
-        outbox.subscribe(&[Channel::Workflows]);
+        drop(outbox.subscribe(&[Channel::Workflows]));
         outbox.offer_picture(&Bytes::from_static(b"unasked"));
         outbox.want_pictures(true);
         outbox.offer_picture(&Bytes::from_static(b"old"));

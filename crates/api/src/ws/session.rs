@@ -6,18 +6,19 @@ use std::time::Duration;
 
 use actix_web::{http::StatusCode, web::Payload};
 use actix_ws::{CloseCode, CloseReason, Session};
-use service::{Dashboard, events::Channel, jobs::JobState};
+use service::{Dashboard, events::Channel, jobs::JobState, json_bounds, text::shorten};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use super::frames::{FrameReader, Incoming};
 use super::hub::{Hub, Seat};
-use super::message::{self, ClientMessage, Encoded};
+use super::message::{self, ClientMessage, Encoded, RequestId};
 use super::{
     actions,
     outbox::{Next, Outbox},
 };
 use crate::audit;
 use crate::error::ApiError;
+use crate::large_bodies::LargeBodies;
 use crate::middleware::error_envelope::body_of;
 use crate::middleware::{authenticate::Asker, rate_limit};
 use crate::operations::Role;
@@ -46,6 +47,7 @@ impl Default for SocketPace {
 #[derive(Clone)]
 struct Client {
     dashboard: Dashboard,
+    bodies: Arc<LargeBodies>,
     outbox: Arc<Outbox>,
     asker: Asker,
     request_id: String,
@@ -54,12 +56,12 @@ struct Client {
 /// Speaks with one client until either side ends it.
 pub(crate) async fn serve(
     (hub, seat): (Arc<Hub>, Seat),
-    dashboard: Dashboard,
+    (dashboard, bodies): (Dashboard, Arc<LargeBodies>),
     (asker, request_id): (Asker, String),
     pace: SocketPace,
     (session, payload): (Session, Payload),
 ) {
-    let client = Client { dashboard, outbox: Arc::clone(&seat.outbox), asker, request_id };
+    let client = Client { dashboard, bodies, outbox: Arc::clone(&seat.outbox), asker, request_id };
     let reason = tokio::select! {
         reason = client.listen(FrameReader::new(payload), session.clone(), pace) => reason,
         reason = write(&seat.outbox, session.clone(), pace) => reason,
@@ -114,7 +116,7 @@ impl Client {
             match heard? {
                 Ok(Incoming::Text(text)) => self.answer(&text).await,
                 Ok(Incoming::Binary) => {
-                    self.complain(&ApiError::invalid("message", "it must be text"), &serde_json::Value::Null).await;
+                    self.complain(&ApiError::invalid("message", "it must be text"), &RequestId::default()).await;
                 }
                 Ok(Incoming::Ping(bytes)) => session.pong(&bytes).await.ok()?,
                 Ok(Incoming::Pong) => {}
@@ -125,12 +127,14 @@ impl Client {
     }
 
     async fn answer(&self, text: &str) {
-        let mut reader = serde_json::Deserializer::from_str(text);
-        let asked: ClientMessage = match serde_path_to_error::deserialize(&mut reader) {
+        if let Err(excess) = json_bounds::check(text.as_bytes()) {
+            return self.complain(&ApiError::too_complex("The message", excess), &RequestId::default()).await;
+        }
+        let asked: ClientMessage = match serde_json::from_str(text) {
             Ok(asked) => asked,
             Err(refused) => {
-                let message = format!("a JSON object is needed: {}", refused.inner());
-                return self.complain(&ApiError::invalid("message", message), &serde_json::Value::Null).await;
+                let failure = ApiError::unparsable("message", &format_args!("a JSON object is needed: {refused}"));
+                return self.complain(&failure, &RequestId::default()).await;
             }
         };
         match asked.r#type.as_str() {
@@ -139,7 +143,7 @@ impl Client {
             "ping" => self.say("pong", &asked, &serde_json::json!({})).await,
             "action" => self.act_to_the_end(asked).await,
             other => {
-                let takes = format!("{other:?} is none of subscribe, unsubscribe, action, ping");
+                let takes = format!("{:?} is none of subscribe, unsubscribe, action, ping", shorten(other));
                 self.complain(&ApiError::invalid("type", takes), &asked.request_id).await;
             }
         }
@@ -147,7 +151,7 @@ impl Client {
 
     async fn subscribe(&self, asked: &ClientMessage) {
         let channels = self.known_channels(asked).await;
-        let now_on = self.outbox.subscribe(&channels);
+        let (now_on, _turn) = self.outbox.subscribe(&channels);
         if channels.contains(&Channel::Workflows) {
             self.outbox.want_pictures(asked.previews);
         }
@@ -206,18 +210,21 @@ impl Client {
         let is_known = self.asker.is_still_known(&self.dashboard.access).await;
         let role = if is_known { self.asker.role() } else { Role::Open };
         let decision = self.dashboard.access.limits.check(&self.asker.client());
-        let outcome = match decision.and_then(|decision| rate_limit::refusal(&decision)) {
+        let mut room = self.bodies.room(self.asker.client());
+        let refusal = decision.and_then(|decision| rate_limit::refusal(&decision));
+        let refusal = refusal.or_else(|| room.hold(asked.data.as_deref().map_or(0, |data| data.get().len())).err());
+        let outcome = match refusal {
             Some(refusal) => Some(Err(refusal)),
             None => actions::perform(&self.dashboard, role, asked).await,
         };
         let Some(outcome) = outcome else {
             let takes = actions::ACTIONS.map(|(name, _)| name).join(", ");
-            let message = format!("{:?} is none of {takes}", asked.action);
+            let message = format!("{:?} is none of {takes}", shorten(&asked.action));
             return self.complain(&ApiError::invalid("action", message), &asked.request_id).await;
         };
         let target = actions::target(asked);
         let noted = outcome.as_ref().map(|_| StatusCode::OK).unwrap_or_else(|failure| failure.code.status());
-        audit::note(&self.dashboard, &self.asker, &asked.action, target, noted).await;
+        audit::note(&self.dashboard, &self.asker, &asked.action, &target, noted).await;
         let now = self.dashboard.now();
         let outcome = outcome.map_err(|failure| body_of(&failure, &self.request_id, now));
         self.outbox.push(actions::result(asked, outcome, now)).await;
@@ -229,7 +236,8 @@ impl Client {
         let (known, unknown): (Vec<&String>, Vec<&String>) =
             asked.channels.iter().partition(|word| Channel::parse(word).is_some());
         if !unknown.is_empty() || asked.channels.is_empty() {
-            let failure = ApiError::invalid("channels", format!("{unknown:?} must be some of {all}"));
+            let unknown = format!("{unknown:?}");
+            let failure = ApiError::invalid("channels", format!("{} must be some of {all}", shorten(&unknown)));
             self.complain(&failure, &asked.request_id).await;
         }
         known.into_iter().filter_map(|word| Channel::parse(word)).collect()
@@ -239,7 +247,7 @@ impl Client {
         self.outbox.push(Encoded::reply(kind, self.dashboard.now(), &asked.request_id, data)).await;
     }
 
-    async fn complain(&self, failure: &ApiError, request_id: &serde_json::Value) {
+    async fn complain(&self, failure: &ApiError, request_id: &RequestId) {
         let body = body_of(failure, &self.request_id, self.dashboard.now());
         self.outbox.push(message::error(&body, request_id)).await;
     }

@@ -9,6 +9,8 @@ mod limits;
 mod replacing;
 mod rights;
 
+pub(crate) use callers::{key, shell};
+
 use std::io;
 use std::sync::{
     Arc,

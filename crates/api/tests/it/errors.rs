@@ -118,7 +118,7 @@ async fn deep_json_and_long_queries_are_refused_and_nothing_breaks() {
     let server = World::new().serve().await;
     let deep = format!(r#"{{"url": {}"#, "[".repeat(100_000));
     let request = server.client.post(server.url("/api/downloads")).header("Content-Type", JSON.unwrap());
-    assert_eq!(request.body(deep).send().await.unwrap().status(), 400);
+    assert_eq!(request.body(deep).send().await.unwrap().status(), 413);
     let pairs = "a=b&".repeat(10_000);
     let answer = server.client.get(server.url(&format!("/api/presets?{pairs}"))).send().await.unwrap();
     assert_eq!(answer.status(), 400);

@@ -2,6 +2,7 @@
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use registry::ConfinedPath;
+use sha2::{Digest, Sha256};
 
 use super::templates::{self, Template};
 
@@ -15,6 +16,11 @@ const COMFY: &str = "comfyui_";
 const ENDING: &str = ".json";
 /// What the file beside a graph ends with that says what people call it.
 pub(super) const ABOUT_ENDING: &str = ".about.json";
+
+/// Most bytes of the name of a file.
+const LONGEST_FILE_NAME: usize = 255;
+/// Bytes of the hash in the name of a file whose own name is too long to be extended.
+const HASH_BYTES: usize = 8;
 
 /// What an id stands for.
 #[derive(Debug, Clone, PartialEq)]
@@ -80,9 +86,17 @@ impl FileName {
         &self.0
     }
 
-    /// The file beside it that says what people call it.
+    /// The file beside it that says what people call it. Where the name leaves no room for the longer ending, a hash stands
+    /// for its end.
     pub(super) fn about(&self) -> String {
-        format!("{}{ABOUT_ENDING}", self.stem())
+        let stem = self.stem();
+        if stem.len() + ABOUT_ENDING.len() <= LONGEST_FILE_NAME {
+            return format!("{stem}{ABOUT_ENDING}");
+        }
+        let hash = hex::encode(&Sha256::digest(&self.0)[..HASH_BYTES]);
+        let room = LONGEST_FILE_NAME - ABOUT_ENDING.len() - 2 * HASH_BYTES - 1;
+        let beginning = stem.char_indices().map(|(at, _)| at).take_while(|at| *at <= room).last().unwrap_or(0);
+        format!("{}~{hash}{ABOUT_ENDING}", &stem[..beginning])
     }
 
     fn is_saved_here(&self) -> bool {

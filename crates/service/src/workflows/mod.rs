@@ -13,7 +13,7 @@ mod save;
 mod templates;
 mod view;
 
-use std::{path::Path, sync::Arc};
+use std::sync::Arc;
 
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -27,7 +27,8 @@ pub use view::{
 };
 
 use crate::{Error, Resource, comfy::Comfy, presets::Presets, system::System, tasks::blocking};
-use folder::{UserFile, UserFolder};
+use folder::UserFile;
+pub(crate) use folder::UserFolder;
 use id::WorkflowId;
 
 /// Most bytes of a graph.
@@ -45,8 +46,8 @@ pub struct Workflows {
 }
 
 impl Workflows {
-    pub(crate) fn new(folder: &Path, comfy: Comfy, presets: Presets, system: System) -> Self {
-        Self { folder: UserFolder::below(folder), comfy, presets, system, writing: Arc::default() }
+    pub(crate) fn new(folder: UserFolder, comfy: Comfy, presets: Presets, system: System) -> Self {
+        Self { folder, comfy, presets, system, writing: Arc::default() }
     }
 
     /// A workflow with its graph.
@@ -55,8 +56,9 @@ impl Workflows {
             Some(WorkflowId::Template(template)) => template.detail(),
             Some(WorkflowId::User(name)) => {
                 let (folder, wanted) = (self.folder.clone(), name.clone());
-                let file = blocking(move || folder.read(&wanted)).await??;
-                file.ok_or_else(|| unknown(id))?.detail()
+                let unknown = unknown(id);
+                // A file of megabytes takes its time to be parsed.
+                blocking(move || folder.read(&wanted)?.ok_or(unknown)?.detail()).await?
             }
             Some(WorkflowId::Comfy(path)) => {
                 let graph = self.comfy.client.saved_workflow(&path).await?.ok_or_else(|| unknown(id))?;

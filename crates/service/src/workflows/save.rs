@@ -17,7 +17,8 @@ impl Workflows {
     /// Keeps a new workflow.
     pub async fn save(&self, new: NewWorkflow) -> Result<WorkflowSaved, Error> {
         let about = checked(About { name: Some(new.name), category: new.category, description: new.description })?;
-        let (folder, graph, name) = (self.folder.clone(), bytes_of(&new.workflow)?, FileName::new());
+        let (folder, name) = (self.folder.clone(), FileName::new());
+        let graph = blocking(move || bytes_of(&new.workflow)).await??;
         let _writing = self.writing.lock().await;
         let file = blocking(move || folder.write(&name, &about, &graph)).await??;
         Ok(saved(&file))
@@ -32,7 +33,8 @@ impl Workflows {
         expected: Option<&[String]>,
     ) -> Result<WorkflowSaved, Error> {
         let name = self.own(id)?;
-        let graph = change.workflow.as_ref().map(bytes_of).transpose()?;
+        let workflow = change.workflow;
+        let graph = blocking(move || workflow.as_ref().map(bytes_of).transpose()).await??;
         let _writing = self.writing.lock().await;
         let before = self.expected_state(id, &name, expected).await?;
         let about = checked(About {
@@ -49,9 +51,13 @@ impl Workflows {
     pub async fn delete(&self, id: &str, expected: Option<&[String]>) -> Result<(), Error> {
         let name = self.own(id)?;
         let _writing = self.writing.lock().await;
-        self.expected_state(id, &name, expected).await?;
         let folder = self.folder.clone();
-        blocking(move || folder.remove(&name)).await?
+        if expected.is_some() {
+            self.expected_state(id, &name, expected).await?;
+        }
+        let unknown = unknown(id);
+        // A file that is too large to be read can still be removed.
+        blocking(move || if folder.holds(&name) { folder.remove(&name) } else { Err(unknown) }).await?
     }
 
     async fn expected_state(&self, id: &str, name: &FileName, expected: Option<&[String]>) -> Result<UserFile, Error> {

@@ -135,3 +135,97 @@ async fn of_two_writers_with_the_same_tag_one_is_refused() {
     assert_eq!(done, 1);
     running.stop().await;
 }
+
+/// A file by hand may have the longest name that there is; the files beside it and the unfinished ones have no room to be longer.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_longest_file_names_can_be_read_changed_and_removed() {
+    let world = World::new();
+    let by_hand = world.folder.path().join("workflows/user");
+    std::fs::create_dir_all(&by_hand).unwrap();
+    let long = [233, 239, 240, 244, 245, 250].map(|stem| "n".repeat(stem));
+    let wide = ["ü".repeat(125), format!("{}x", "ü".repeat(124))];
+    let stems = [&long[..], &wide[..]].concat();
+    for stem in &stems {
+        std::fs::write(by_hand.join(format!("{stem}.json")), counting(1, 1).to_string()).unwrap();
+    }
+    let running = world.start().await;
+    let workflows = &running.dashboard.workflows;
+    let query = WorkflowQuery { search: None, ..WorkflowQuery::default() };
+    for view in workflows.list(&query).await.unwrap().items {
+        if view.origin != WorkflowOrigin::User {
+            continue;
+        }
+        let detail = workflows.get(&view.id).await.unwrap();
+        assert_eq!(*detail.workflow, counting(1, 1), "{}", view.path);
+        let change = WorkflowChange {
+            name: Some(format!("renamed {}", view.name.len())),
+            workflow: counting(2, 1).as_object().cloned(),
+            ..WorkflowChange::default()
+        };
+        let changed = workflows.update(&view.id, change, Some(slice::from_ref(&detail.etag))).await.unwrap();
+        let renamed = workflows.get(&view.id).await.unwrap();
+        assert_eq!((renamed.view.name, &renamed.etag), (format!("renamed {}", view.name.len()), &changed.etag));
+        workflows.delete(&view.id, None).await.unwrap();
+        assert!(matches!(workflows.get(&view.id).await, Err(Error::NotFound { .. })), "{}", view.path);
+    }
+    assert_eq!(std::fs::read_dir(&by_hand).unwrap().count(), 0, "nothing is left");
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_too_large_or_too_complex_is_named_so_and_can_go() {
+    let world = World::new();
+    let by_hand = world.folder.path().join("workflows/user");
+    std::fs::create_dir_all(&by_hand).unwrap();
+    std::fs::write(by_hand.join("large.json"), vec![b' '; 30 << 20]).unwrap();
+    std::fs::write(by_hand.join("complex.json"), format!("{{\"a\":[{}0]}}", "0,".repeat(300_000))).unwrap();
+    let running = world.start().await;
+    let workflows = &running.dashboard.workflows;
+    let own = |view: &service::workflows::WorkflowView| view.origin == WorkflowOrigin::User;
+    let listed = workflows.list(&WorkflowQuery::default()).await.unwrap().items;
+    let ids: Vec<(String, String)> = listed.into_iter().filter(own).map(|view| (view.name, view.id)).collect();
+    assert_eq!(ids.len(), 2, "{ids:?}");
+    for (name, id) in ids {
+        let refused = workflows.get(&id).await;
+        match name.as_str() {
+            "large" => assert!(matches!(refused, Err(Error::TooLarge { .. })), "{refused:?}"),
+            _ => assert!(matches!(refused, Err(Error::TooComplex { .. })), "{refused:?}"),
+        }
+        workflows.delete(&id, None).await.unwrap();
+        assert!(matches!(workflows.delete(&id, None).await, Err(Error::NotFound { .. })));
+    }
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn unfinished_files_of_a_killed_server_are_swept() {
+    let world = World::new();
+    let folder = world.folder.path().join("workflows/user");
+    std::fs::create_dir_all(&folder).unwrap();
+    let id = format!("custom_{}", "0".repeat(32));
+    for unfinished in
+        [format!(".{id}.json.new"), format!(".{id}.about.json.new"), format!(".{}.json.new", "1".repeat(32))]
+    {
+        std::fs::write(folder.join(unfinished), "half").unwrap();
+    }
+    for kept in ["mine.json", ".hidden.json", "mine.json.new"] {
+        std::fs::write(folder.join(kept), "{}").unwrap();
+    }
+    let running = world.start().await;
+    let mut left: Vec<_> = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    left.sort();
+    assert_eq!(left, [".hidden.json", "mine.json", "mine.json.new"]);
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn saving_leaves_the_minimum_free_space_free() {
+    let world = World::new();
+    let mut settings = world.settings();
+    settings.downloader.min_free_space = 100 << 40;
+    let running = world.start_with(settings).await;
+    let refused = running.dashboard.workflows.save(new("Full", &json!({}))).await;
+    assert!(matches!(refused, Err(Error::InsufficientStorage { available_bytes: 0, .. })), "{refused:?}");
+    assert!(!world.folder.path().join("workflows/user").exists(), "nothing was written");
+    running.stop().await;
+}

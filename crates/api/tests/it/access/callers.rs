@@ -36,7 +36,7 @@ pub(super) fn planted(cookie: &str, value: &str) -> String {
 }
 
 /// The same database, as another process has it.
-pub(super) async fn shell(world: &World) -> Access {
+pub(crate) async fn shell(world: &World) -> Access {
     Access::open(&database(world), SystemClock).await.unwrap()
 }
 
@@ -44,7 +44,7 @@ pub(super) fn database(world: &World) -> std::path::PathBuf {
     world.folder.path().join("data/dashboard.db")
 }
 
-pub(super) async fn key(access: &Access, role: Role) -> String {
+pub(crate) async fn key(access: &Access, role: Role) -> String {
     let new = NewKey { name: role.as_str().to_owned(), role, expires_at: None };
     access.generate_key(new).await.unwrap().0.reveal().to_owned()
 }

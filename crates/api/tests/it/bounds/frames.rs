@@ -88,7 +88,8 @@ async fn fragments_without_end_are_one_message_too_large() {
         true
     };
     let said = async {
-        tokio::select! { said = farewell => said, () = sending => false }
+        let mut farewell = std::pin::pin!(farewell);
+        tokio::select! { said = &mut farewell => said, () = sending => farewell.await }
     };
     assert!(tokio::time::timeout(PATIENCE, said).await.expect("the connection ends"), "no farewell with 1009");
 }
