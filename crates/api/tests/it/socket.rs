@@ -184,12 +184,12 @@ async fn a_client_that_unsubscribes_hears_no_more() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_server_pings_and_a_silent_client_is_closed() {
-    let pace = SocketPace { ping: Duration::from_millis(50), silence: Duration::from_millis(400) };
+    let pace = SocketPace { ping: Duration::from_millis(50), silence: Duration::from_millis(1500) };
     let server = World::new().serve_with(|config| config.socket_pace = pace).await;
     // This client answers pings by itself, as long as somebody reads.
     let mut lively = Client::connect(&server).await;
     let silent = Client::connect(&server).await;
-    let until = tokio::time::Instant::now() + 3 * pace.silence;
+    let until = tokio::time::Instant::now() + 2 * pace.silence;
     let mut pings = 0;
     while let Ok(Some(Ok(message))) = tokio::time::timeout_at(until, futures_util::StreamExt::next(&mut lively.0)).await
     {
