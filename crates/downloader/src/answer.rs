@@ -164,7 +164,7 @@ pub(crate) fn not_a_file(name: &str, content_type: Option<&str>, first_bytes: &[
     let start = first_bytes.trim_ascii_start();
     let begins = |with: &str| start.get(..with.len()).is_some_and(|head| head.eq_ignore_ascii_case(with.as_bytes()));
     if kind.starts_with("text/html") || begins("<!doctype html") || begins("<html") {
-        Some("an HTML page")
+        Some(AN_HTML_PAGE)
     } else if begins("version https://git-lfs.github.com/spec/") {
         Some("a Git LFS pointer")
     } else if kind.starts_with("application/json") && matches!(start.first(), None | Some(b'{' | b'[' | b'"')) {
@@ -175,6 +175,9 @@ pub(crate) fn not_a_file(name: &str, content_type: Option<&str>, first_bytes: &[
         None
     }
 }
+
+/// What a page is called in errors.
+pub(crate) const AN_HTML_PAGE: &str = "an HTML page";
 
 const TEXT_EXTENSIONS: [&str; 12] =
     ["html", "htm", "xhtml", "json", "jsonl", "xml", "svg", "txt", "md", "yaml", "yml", "csv"];

@@ -8,13 +8,12 @@ use tokio::sync::{mpsc, oneshot};
 use crate::bandwidth::Bandwidth;
 use crate::command::{Command, Reply};
 use crate::engine::Engine;
-use crate::probe;
+use crate::probe::{self, ProbeError};
 use crate::scheduler::Scheduler;
 use crate::source::Web;
 use crate::world::World;
 use crate::{
-    CommandError, Credentials, Facts, Job, JobId, JobState, Priority, Settings, SourceUrl, StartError, TransferError,
-    Update,
+    CommandError, Credentials, Facts, Job, JobId, JobState, Priority, Settings, SourceUrl, StartError, Update,
 };
 
 /// Updates that may wait for a slow receiver before the engine waits for it.
@@ -110,7 +109,7 @@ impl Downloader {
 
     /// Asks the sources in turn what they hold, without fetching it: one `GET` for the first byte, since some hosts
     /// refuse `HEAD`. No time limit of its own beyond those of the connections.
-    pub async fn probe(&self, sources: &[SourceUrl]) -> Result<Facts, TransferError> {
+    pub async fn probe(&self, sources: &[SourceUrl]) -> Result<Facts, ProbeError> {
         probe::probe(&self.web, sources).await
     }
 

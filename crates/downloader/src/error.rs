@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use rustix::io::Errno;
 
+use crate::answer::AN_HTML_PAGE;
+use crate::hosts;
 use crate::space::Shortage;
 use crate::{JobId, Sha256Digest, SourceUrlError};
 
@@ -60,9 +62,20 @@ impl TokenHint {
             Self::HuggingFaceMissing => "no Hugging Face token is set (HF_TOKEN)",
             Self::HuggingFaceRefused => "the Hugging Face token (HF_TOKEN) was not accepted or may not read this file",
             Self::CivitaiMissing => "no Civitai token is set (CIVITAI_API_TOKEN)",
-            Self::CivitaiRefused => "the Civitai token (CIVITAI_API_TOKEN) was not accepted",
+            Self::CivitaiRefused => {
+                "the Civitai token (CIVITAI_API_TOKEN) was not accepted, or the model is in early access"
+            }
             Self::NoneForHost => "this host takes no token that is known here",
         }
+    }
+}
+
+/// What to do about an answer that is no file.
+fn advice(host: &str, what: &str, hint: Option<TokenHint>) -> String {
+    match hint {
+        Some(hint) => format!("; {}", hint.sentence()),
+        None if what == AN_HTML_PAGE => format!("; {}", hosts::page_advice(host)),
+        None => String::new(),
     }
 }
 
@@ -70,7 +83,7 @@ impl TokenHint {
 #[derive(Debug, thiserror::Error)]
 pub enum TransferError {
     /// The answer is a page, an error message, a pointer or nothing at all, where a file was expected.
-    #[error("{host} sent {what} instead of the file{}", hint.map(|hint| format!("; {}", hint.sentence())).unwrap_or_default())]
+    #[error("{host} sent {what} instead of the file{}", advice(host, what, *hint))]
     NotAFile {
         /// Who.
         host: String,

@@ -98,6 +98,7 @@ mod file_name;
 mod finish;
 #[doc(hidden)]
 pub mod fuzzing;
+mod hosts;
 mod identity;
 mod incoming;
 mod intake;
@@ -143,6 +144,7 @@ pub use digest::{BlockChecksums, DigestError, Sha256Digest};
 pub use downloader::Downloader;
 pub use error::{CommandError, StartError, TokenHint, TransferError};
 pub use job::{Existing, FileJob, Job, JobId, Priority};
+pub use probe::ProbeError;
 pub use settings::{Backoff, Credentials, PrivateSources, Secret, Settings};
 pub use source_url::{SourceUrl, SourceUrlError};
 pub use update::{

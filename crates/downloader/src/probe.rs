@@ -3,21 +3,37 @@
 use crate::answer::Body;
 use crate::refusal::OpenError;
 use crate::source::{Source, Wanted, Web};
-use crate::{Facts, SourceUrl, TransferError, answer, fetch};
+use crate::{Facts, SourceUrl, TokenHint, TransferError, answer, fetch};
 
-/// Asks one source after another until one answers with a file.
-pub(crate) async fn probe(web: &Web, sources: &[SourceUrl]) -> Result<Facts, TransferError> {
-    let mut first_error = None;
+/// Why no source said what it holds.
+#[derive(Debug, thiserror::Error)]
+pub enum ProbeError {
+    /// Asking again gets the same answer: the file is gated, missing, or no file.
+    #[error(transparent)]
+    Refused(TransferError),
+    /// Asking again later may help: the host is busy or away.
+    #[error(transparent)]
+    Passing(TransferError),
+}
+
+/// Asks one source after another until one answers with a file. Where one of several may answer later, that counts.
+pub(crate) async fn probe(web: &Web, sources: &[SourceUrl]) -> Result<Facts, ProbeError> {
+    let (mut passing, mut refused) = (None, None);
     for listed in sources {
         match probe_one(web, listed).await {
             Ok(facts) => return Ok(facts),
-            Err(error) => first_error = first_error.or(Some(error)),
+            Err(ProbeError::Passing(error)) => passing = passing.or(Some(error)),
+            Err(ProbeError::Refused(error)) => refused = refused.or(Some(error)),
         }
     }
-    Err(first_error.unwrap_or(TransferError::NotFound { host: "no source".into(), status: 404 }))
+    let none = || TransferError::NotFound { host: "no source".into(), status: 404 };
+    Err(match (passing, refused) {
+        (Some(error), _) => ProbeError::Passing(error),
+        (None, error) => ProbeError::Refused(error.unwrap_or_else(none)),
+    })
 }
 
-async fn probe_one(web: &Web, listed: &SourceUrl) -> Result<Facts, TransferError> {
+async fn probe_one(web: &Web, listed: &SourceUrl) -> Result<Facts, ProbeError> {
     let source = Source::new(listed.clone());
     let wanted = Wanted { start: 0, end: Some(1), if_range: None };
     match web.open(&source, wanted).await {
@@ -26,7 +42,11 @@ async fn probe_one(web: &Web, listed: &SourceUrl) -> Result<Facts, TransferError
             let kind = answer::text(opened.response.headers(), reqwest::header::CONTENT_TYPE).map(str::to_owned);
             match answer::not_a_file(&name, kind.as_deref(), b"") {
                 Some(what) if matches!(opened.body, Body::Whole(_)) => {
-                    Err(fetch::not_a_file(&source.host(), what, kind))
+                    let mut error = fetch::not_a_file(&source.host(), what, kind);
+                    if let TransferError::NotAFile { hint, .. } = &mut error {
+                        *hint = Some(web.hint_for(listed)).filter(|token| *token != TokenHint::NoneForHost);
+                    }
+                    Err(ProbeError::Refused(error))
                 }
                 _ => Ok(opened.facts),
             }
@@ -36,10 +56,9 @@ async fn probe_one(web: &Web, listed: &SourceUrl) -> Result<Facts, TransferError
         }
         Err(OpenError::Unsatisfiable { .. }) => {
             let problem = "it says that the file has no beginning (416)".to_owned();
-            Err(TransferError::BadAnswer { host: source.host(), problem })
+            Err(ProbeError::Refused(TransferError::BadAnswer { host: source.host(), problem }))
         }
-        Err(OpenError::Final(error) | OpenError::Transient { error, .. } | OpenError::Refused { error, .. }) => {
-            Err(error)
-        }
+        Err(OpenError::Transient { error, .. }) => Err(ProbeError::Passing(error)),
+        Err(OpenError::Final(error) | OpenError::Refused { error, .. }) => Err(ProbeError::Refused(error)),
     }
 }

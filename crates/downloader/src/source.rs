@@ -12,6 +12,7 @@ use url::Url;
 
 use crate::address_policy::AddressPolicy;
 use crate::answer::{self, Body};
+use crate::hosts::{self, Site};
 use crate::identity::SourceKey;
 use crate::refusal::{self, OpenError};
 use crate::source_url::civitai_model_without_version;
@@ -194,7 +195,9 @@ impl Web {
     async fn ask_listed(&self, source: &Source, wanted: Wanted<'_>) -> Result<Opened, OpenError> {
         let first = source.listed.at_endpoints(&self.hugging_face, &self.civitai);
         let first = match civitai_model_without_version(&first) {
-            Some(model) if same_host(&first, &self.civitai) => self.newest_version(&first, model).await?,
+            Some(model) if self.token_host(&first) == Some(TokenHost::Civitai) => {
+                self.newest_version(&first, model).await?
+            }
             _ => first,
         };
         let facts =
@@ -285,14 +288,22 @@ impl Web {
         OpenError::transient(TransferError::Stalled { host: host_of(url), silence: self.stall_timeout })
     }
 
+    /// Whose token a URL takes, if anybody's.
+    fn token_host(&self, url: &Url) -> Option<TokenHost> {
+        if same_host(url, &self.hugging_face) {
+            return Some(TokenHost::HuggingFace);
+        }
+        // The other sites of Civitai take the same token, and nobody listens to it on the way.
+        let is_of_civitai =
+            hosts::site_of(url) == Some(Site::Civitai) && url.scheme() == "https" && url.port().is_none();
+        (is_of_civitai || same_host(url, &self.civitai)).then_some(TokenHost::Civitai)
+    }
+
     fn token_for(&self, url: &Url) -> Option<HeaderValue> {
         let credentials = self.credentials.read().unwrap_or_else(PoisonError::into_inner);
-        let token = if same_host(url, &self.hugging_face) {
-            credentials.hf_token.as_ref()
-        } else if same_host(url, &self.civitai) {
-            credentials.civitai_token.as_ref()
-        } else {
-            None
+        let token = match self.token_host(url)? {
+            TokenHost::HuggingFace => credentials.hf_token.as_ref(),
+            TokenHost::Civitai => credentials.civitai_token.as_ref(),
         };
         let mut value = HeaderValue::from_str(&format!("Bearer {}", token?.reveal())).ok()?;
         value.set_sensitive(true);
@@ -302,14 +313,12 @@ impl Web {
     /// What can be said of the token for a source that refuses.
     pub(crate) fn hint(&self, url: &Url) -> TokenHint {
         let credentials = self.credentials.read().unwrap_or_else(PoisonError::into_inner);
-        if same_host(url, &self.hugging_face) {
-            let missing = credentials.hf_token.is_none();
-            if missing { TokenHint::HuggingFaceMissing } else { TokenHint::HuggingFaceRefused }
-        } else if same_host(url, &self.civitai) {
-            let missing = credentials.civitai_token.is_none();
-            if missing { TokenHint::CivitaiMissing } else { TokenHint::CivitaiRefused }
-        } else {
-            TokenHint::NoneForHost
+        match self.token_host(url) {
+            Some(TokenHost::HuggingFace) if credentials.hf_token.is_none() => TokenHint::HuggingFaceMissing,
+            Some(TokenHost::HuggingFace) => TokenHint::HuggingFaceRefused,
+            Some(TokenHost::Civitai) if credentials.civitai_token.is_none() => TokenHint::CivitaiMissing,
+            Some(TokenHost::Civitai) => TokenHint::CivitaiRefused,
+            None => TokenHint::NoneForHost,
         }
     }
 
@@ -317,6 +326,13 @@ impl Web {
     pub(crate) fn hint_for(&self, listed: &SourceUrl) -> TokenHint {
         self.hint(&listed.at_endpoints(&self.hugging_face, &self.civitai))
     }
+}
+
+/// Whose token a request may carry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum TokenHost {
+    HuggingFace,
+    Civitai,
 }
 
 /// Without an end where that is not known: most servers read only signed numbers.

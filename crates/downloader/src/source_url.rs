@@ -7,8 +7,7 @@ use std::str::FromStr;
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use url::Url;
 
-const HUGGING_FACE: &str = "huggingface.co";
-const CIVITAI: &str = "civitai.com";
+use crate::hosts::{self, CIVITAI, HUGGING_FACE, Site};
 
 /// What a path segment cannot hold as it is.
 const SEGMENT: &AsciiSet =
@@ -24,7 +23,7 @@ pub struct SourceUrl(Url);
 /// A link that is refused. The sentence says why and what is accepted.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SourceUrlError {
-    /// It is no URL at all.
+    /// It is no URL at all, or has no scheme.
     #[error("the link is no URL ({0}); give one that begins with https://")]
     Unreadable(url::ParseError),
     /// Another scheme than http or https.
@@ -37,14 +36,19 @@ pub enum SourceUrlError {
     #[error("an hf:// link has the form hf://org/repo/path@revision")]
     HuggingFaceForm,
     /// A `urn:air:` that names no model of Civitai.
-    #[error("a urn:air: link has the form urn:air:base:type:civitai:model@version")]
+    #[error("an AIR has the form urn:air:base:type:civitai:model@version")]
     AirForm,
-    /// A page of Civitai that is no model.
-    #[error("this page of Civitai is no file; give civitai.com/models/ID?modelVersionId=VERSION or its download link")]
-    CivitaiPage,
-    /// A page of Hugging Face that is no file.
-    #[error("this page of Hugging Face is no file; give a link that holds /resolve/ or /blob/")]
-    HuggingFacePage,
+    /// An AIR of Hugging Face, which names a repository.
+    #[error("an AIR of Hugging Face names a repository and no file; give hf://org/repo/path@revision")]
+    AirOfRepository,
+    /// A page that stands for no file.
+    #[error("this page of {host} is no file; {takes}")]
+    Page {
+        /// Whose page it is.
+        host: &'static str,
+        /// Which links stand for a file.
+        takes: &'static str,
+    },
     /// A Civitai model without any version.
     #[error("Civitai lists no file for model {0}")]
     CivitaiModel(u64),
@@ -57,18 +61,24 @@ impl SourceUrl {
     /// |---|---|
     /// | `https://huggingface.co/org/repo/blob/main/f` | `/resolve/` instead of the page |
     /// | `hf://org/repo/f@rev`, `hf://org/repo@rev/f` | the same; `main` without `@rev`; `hf://datasets/...` too |
-    /// | `https://civitai.com/models/1?modelVersionId=2` | `/api/download/models/2` |
-    /// | `urn:air:sdxl:lora:civitai:1@2` | the same |
+    /// | `https://civitai.com/models/1?modelVersionId=2`, also `.red` and `.green` | `/api/download/models/2` |
+    /// | `urn:air:sdxl:lora:civitai:1@2`, `air:...` | the same |
+    /// | shared links and pages of GitHub, ModelScope, Dropbox, Google Drive | the file, as the table in `hosts` says |
     /// | a Civitai model without version | its newest version, asked for when it is fetched |
     ///
-    /// The fragment is dropped. Everything that is not http or https is refused, and so are user names and passwords.
+    /// Quotes and angle brackets around it are dropped, and a known host needs no scheme. The fragment is dropped. Everything that is not http or https is refused, and so are user names and passwords.
     pub fn parse(text: &str) -> Result<Self, SourceUrlError> {
-        let text = text.trim();
+        let text = unquoted(text);
         if let Some(rest) = text.strip_prefix("hf://") {
             return hugging_face_link(rest).and_then(|url| Self::from_http(&url));
         }
-        if text.get(..8).is_some_and(|head| head.eq_ignore_ascii_case("urn:air:")) {
-            return air_link(&text[8..]).and_then(|url| Self::from_http(&url));
+        for prefix in ["urn:air:", "air:"] {
+            if text.get(..prefix.len()).is_some_and(|head| head.eq_ignore_ascii_case(prefix)) {
+                return air_link(&text[prefix.len()..]).and_then(|url| Self::from_http(&url));
+            }
+        }
+        if hosts::begins_with_host(text) {
+            return Self::from_http(&format!("https://{text}"));
         }
         Self::from_http(text)
     }
@@ -82,11 +92,16 @@ impl SourceUrl {
             return Err(SourceUrlError::Credentials);
         }
         url.set_fragment(None);
-        match url.host_str().map(|host| host.trim_end_matches('.').trim_start_matches("www.")) {
-            Some(HUGGING_FACE | "hf.co") => hugging_face_page(url).map(Self),
-            Some(CIVITAI) => civitai_page(url).map(Self),
-            _ => Ok(Self(url)),
-        }
+        hosts::file_of(url).map(Self)
+    }
+
+    /// The name of the file, where the URL has one: a last segment with an extension.
+    pub fn file_name(&self) -> Option<String> {
+        let name = crate::file_name::from_url(&self.0)?;
+        let (stem, extension) = name.rsplit_once('.')?;
+        let is_extension =
+            (1..=12).contains(&extension.len()) && extension.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        (is_extension && !stem.is_empty()).then_some(name)
     }
 
     /// The URL in full. It may hold a query that is a secret: do not show it.
@@ -106,17 +121,18 @@ impl SourceUrl {
 
     /// The Hugging Face repository that this is a file of (`org/name`, `datasets/org/name`).
     pub fn hugging_face_repo(&self) -> Option<String> {
-        if self.0.host_str() != Some(HUGGING_FACE) {
-            return None;
+        match hosts::site_of(&self.0)? {
+            Site::HuggingFace | Site::HuggingFaceMirror => repo_of_path(self.0.path()),
+            _ => None,
         }
-        repo_of_path(self.0.path())
     }
 
     /// The URL to ask, with the endpoints that stand in for the two known hosts.
     pub(crate) fn at_endpoints(&self, hugging_face: &Url, civitai: &Url) -> Url {
-        match self.0.host_str() {
-            Some(HUGGING_FACE) => moved_to(&self.0, hugging_face),
-            Some(CIVITAI) => moved_to(&self.0, civitai),
+        match hosts::site_of(&self.0) {
+            Some(Site::HuggingFace) => moved_to(&self.0, hugging_face),
+            // Its sites list different models: none stands in for another.
+            Some(Site::Civitai) if hosts::site_of(civitai) != Some(Site::Civitai) => moved_to(&self.0, civitai),
             _ => self.0.clone(),
         }
     }
@@ -159,6 +175,19 @@ pub(crate) fn civitai_model_without_version(url: &Url) -> Option<u64> {
     url.path().rsplit_once("/api/v1/models/").and_then(|(_, id)| id.parse().ok())
 }
 
+/// The link without the quotes or brackets that it was copied with.
+fn unquoted(text: &str) -> &str {
+    let mut text = text.trim();
+    for (open, close) in
+        [('"', '"'), ('\'', '\''), ('`', '`'), ('<', '>'), ('\u{201c}', '\u{201d}'), ('\u{ab}', '\u{bb}')]
+    {
+        if let Some(inner) = text.strip_prefix(open).and_then(|rest| rest.strip_suffix(close)) {
+            text = inner.trim();
+        }
+    }
+    text
+}
+
 fn moved_to(url: &Url, endpoint: &Url) -> Url {
     let mut moved = endpoint.clone();
     moved.set_path(&format!("{}{}", endpoint.path().trim_end_matches('/'), url.path()));
@@ -189,24 +218,14 @@ fn hugging_face_link(rest: &str) -> Result<String, SourceUrlError> {
     Ok(format!("https://{HUGGING_FACE}/{prefix}{org}/{repo}/resolve/{revision}/{path}"))
 }
 
-fn hugging_face_page(mut url: Url) -> Result<Url, SourceUrlError> {
-    url.set_host(Some(HUGGING_FACE)).map_err(SourceUrlError::Unreadable)?;
-    let path = url.path().to_owned();
-    if path.starts_with("/api/") || path.contains("/resolve/") {
-        return Ok(url);
-    }
-    let Some((repo, rest)) = path.split_once("/blob/").or_else(|| path.split_once("/raw/")) else {
-        return Err(SourceUrlError::HuggingFacePage);
-    };
-    url.set_path(&format!("{repo}/resolve/{rest}"));
-    Ok(url)
-}
-
 fn air_link(rest: &str) -> Result<String, SourceUrlError> {
     let parts: Vec<&str> = rest.split(':').collect();
     let [_, _, source, id] = parts.as_slice() else {
         return Err(SourceUrlError::AirForm);
     };
+    if source.eq_ignore_ascii_case("huggingface") {
+        return Err(SourceUrlError::AirOfRepository);
+    }
     if !source.eq_ignore_ascii_case("civitai") {
         return Err(SourceUrlError::AirForm);
     }
@@ -217,27 +236,6 @@ fn air_link(rest: &str) -> Result<String, SourceUrlError> {
         Some(version) => format!("https://{CIVITAI}/api/download/models/{}", number(version)?),
         None => format!("https://{CIVITAI}/api/v1/models/{}", number(model)?),
     })
-}
-
-fn civitai_page(mut url: Url) -> Result<Url, SourceUrlError> {
-    url.set_host(Some(CIVITAI)).map_err(SourceUrlError::Unreadable)?;
-    let segments: Vec<&str> = url.path_segments().map(Iterator::collect).unwrap_or_default();
-    let path = match segments.as_slice() {
-        ["api", "download", ..] => return Ok(url),
-        ["models", model, ..] | ["api", "v1", "models", model] => {
-            let version =
-                url.query_pairs().find(|(name, _)| name == "modelVersionId").map(|(_, value)| value.into_owned());
-            let number = |text: &str| text.parse::<u64>().map_err(|_| SourceUrlError::CivitaiPage);
-            match version {
-                Some(version) => format!("/api/download/models/{}", number(&version)?),
-                None => format!("/api/v1/models/{}", number(model)?),
-            }
-        }
-        _ => return Err(SourceUrlError::CivitaiPage),
-    };
-    url.set_path(&path);
-    url.set_query(None);
-    Ok(url)
 }
 
 #[cfg(test)]

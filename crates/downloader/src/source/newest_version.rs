@@ -30,8 +30,10 @@ impl Web {
         let document: serde_json::Value = serde_json::from_slice(&text).unwrap_or_default();
         let version = document["modelVersions"][0]["id"].as_u64();
         let version = version.ok_or(OpenError::Final(SourceUrlError::CivitaiModel(model).into()))?;
-        let mut link = self.civitai.clone();
-        link.set_path(&format!("{}/api/download/models/{version}", self.civitai.path().trim_end_matches('/')));
+        let mut link = page.clone();
+        let site = page.path().rsplit_once("/api/v1/models/").map_or("", |(site, _)| site);
+        link.set_path(&format!("{site}/api/download/models/{version}"));
+        link.set_query(None);
         Ok(link)
     }
 }

@@ -1,11 +1,11 @@
 //! What is known of Hugging Face and Civitai: links, hashes, tokens for their own hosts only, signed addresses that
 //! expire.
 
-use downloader::{Credentials, Secret, Settings, SourceUrl, TokenHint, TransferError};
+use downloader::{Credentials, ProbeError, Secret, Settings, SourceUrl, TokenHint, TransferError};
 use test_support::fake_civitai::{FakeCivitai, ModelVersion, WithoutToken};
 use test_support::fake_hub::FakeHub;
 use test_support::file_server::{
-    Content, FileServer,
+    Content, FileServer, Reply,
     When::{Always, Times},
 };
 
@@ -259,8 +259,32 @@ async fn a_probe_says_what_a_source_holds_without_fetching_it() {
 
     let route = FileServer::start().file("/page.bin", Content::pattern(1, 9)).login_page(Always);
     let error = rig.downloader.probe(&[route.url().parse().unwrap()]).await.unwrap_err();
-    assert!(matches!(error, TransferError::NotAFile { what: "an HTML page", .. }), "{error}");
+    let is_page = matches!(&error, ProbeError::Refused(TransferError::NotAFile { what: "an HTML page", .. }));
+    assert!(is_page && error.to_string().contains("the link is a page"), "{error}");
     let whole = FileServer::start().file("/whole.bin", Content::pattern(1, 9 * MIB)).ignore_range(Always);
     let facts = rig.downloader.probe(&[route.url().parse().unwrap(), whole.url().parse().unwrap()]).await.unwrap();
     assert_eq!((facts.size, facts.ranges), (Some(9 * MIB), false));
+}
+
+/// A refusal is told apart from a fault that may pass; of several sources, one that may answer later decides.
+#[tokio::test]
+async fn probe_tells_refusals_from_passing_faults() {
+    let rig = Rig::with(settings());
+    let server = FileServer::start();
+    let ask = async |paths: &[&str]| {
+        let sources: Vec<SourceUrl> = paths.iter().map(|path| server.url(path).parse().unwrap()).collect();
+        rig.downloader.probe(&sources).await.unwrap_err()
+    };
+    for (path, status) in [("/busy", 503), ("/limit", 429), ("/gone", 410), ("/absent", 404), ("/login", 401)] {
+        server.handle(path, move |_| Reply::status(status));
+    }
+    for path in ["/busy", "/limit"] {
+        let error = ask(&[path]).await;
+        assert!(matches!(error, ProbeError::Passing(_)), "{path}: {error}");
+    }
+    for path in ["/gone", "/absent", "/login"] {
+        let error = ask(&[path]).await;
+        assert!(matches!(error, ProbeError::Refused(_)), "{path}: {error}");
+    }
+    assert!(matches!(ask(&["/gone", "/busy"]).await, ProbeError::Passing(_)));
 }
