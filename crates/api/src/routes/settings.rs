@@ -56,7 +56,7 @@ pub(super) async fn change_settings(
     request_body(content = TokenRequest, example = json!({"token": "hf_abc"})),
     responses(
         (status = 200, description = "What is known of the tokens now", body = Tokens, example = json!(tokens_example())),
-        (status = 404, description = "`NOT_FOUND`: no such host", body = ErrorEnvelope),
+        (status = 400, description = "`INVALID_REQUEST`: tokens are not kept for this host", body = ErrorEnvelope),
     )
 )]
 #[put("/api/settings/tokens/{host}")]
@@ -77,7 +77,7 @@ pub(super) async fn set_token(
     params(("host" = String, Path, description = "`huggingface` or `civitai`", example = "huggingface")),
     responses(
         (status = 200, description = "What is known of the tokens now", body = Tokens, example = json!(tokens_example())),
-        (status = 404, description = "`NOT_FOUND`: no such host", body = ErrorEnvelope),
+        (status = 400, description = "`INVALID_REQUEST`: tokens are not kept for this host", body = ErrorEnvelope),
     )
 )]
 #[delete("/api/settings/tokens/{host}")]
@@ -88,11 +88,8 @@ pub(super) async fn clear_token(dashboard: Data<Dashboard>, host: Path<String>) 
 
 fn known_host(word: &str) -> Result<TokenHost, ApiError> {
     TokenHost::parse(word).ok_or_else(|| {
-        let message = format!(
-            "There is no token for {word:?}; it is one of {}",
-            TokenHost::ALL.map(TokenHost::as_str).join(", ")
-        );
-        ApiError::new(crate::error::ErrorCode::NotFound, message).with("resource", "route")
+        let hosts = TokenHost::ALL.map(TokenHost::as_str).join(", ");
+        ApiError::invalid("host", format!("tokens are kept for {hosts}, not for {word:?}"))
     })
 }
 

@@ -5,22 +5,23 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use downloader::{CommandError, JobId};
 use tokio::time::{Duration, timeout};
 
-use super::{DownloadState, DownloadView, Downloads, PauseReason, Priority, jobs};
+use super::{DownloadState, DownloadView, Downloads, PauseReason, Priority, QueuePlace, jobs};
 use crate::{
     Error,
     store::{DownloadRow, Line, Step},
+    tasks::uninterrupted,
 };
 
 /// How long an answer waits for the engine's own word to be in the database.
 const SETTLING_TIME: Duration = Duration::from_secs(5);
 
 /// What to change of a download; `None` leaves it as it is.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct DownloadChange {
-    /// How urgent it is.
+    /// How urgent it is. Without a place, it goes behind the last of that priority.
     pub priority: Option<Priority>,
-    /// Its order within the priority, lowest first.
-    pub position: Option<i64>,
+    /// Where in the queue it stands.
+    pub place: Option<QueuePlace>,
     /// Bytes a second; `Some(None)` takes the limit away.
     pub rate_limit: Option<Option<u64>>,
 }
@@ -31,7 +32,8 @@ impl Downloads {
         self.engine.set_global_rate_limit(limit);
     }
 
-    /// Stops a download where it is. What has arrived stays.
+    /// Stops a download where it is. What has arrived stays. Answers with the state that was reached: an active one where the
+    /// engine has not let go of the files in time, and will.
     pub async fn pause(&self, id: &str) -> Result<DownloadState, Error> {
         let stored = self.stored(id).await?;
         match stored.row.state {
@@ -43,7 +45,7 @@ impl Downloads {
                         self.pause_row(id).await?;
                         Ok(DownloadState::Paused)
                     }
-                    Settled::At(DownloadState::Paused) => Ok(DownloadState::Paused),
+                    Settled::At(state) if state.is_unfinished() => Ok(state),
                     Settled::At(state) => Err(wrong_state(id, "paused", state)),
                 }
             }
@@ -101,13 +103,31 @@ impl Downloads {
         if !stored.row.state.is_unfinished() {
             return Err(wrong_state(id, "changed", stored.row.state));
         }
-        self.store.change_download(id, change.priority, change.position, change.rate_limit).await?;
-        let job = JobId::new(id);
-        if let Some(priority) = change.priority {
-            known(self.engine.set_priority(&job, jobs::engine_priority(priority)).await)?;
+        if let Some(QueuePlace::Before(other)) = &change.place
+            && other != id
+        {
+            self.stored(other).await?;
         }
-        if let Some(position) = change.position {
-            known(self.engine.set_position(&job, position).await)?;
+        let change = match change.place {
+            Some(QueuePlace::Before(other)) if other == id => DownloadChange { place: None, ..change },
+            place => DownloadChange { place, ..change },
+        };
+        let this = self.clone();
+        let id = id.to_owned();
+        uninterrupted(async move { this.change_unfinished(&id, &change).await }).await
+    }
+
+    async fn change_unfinished(&self, id: &str, change: &DownloadChange) -> Result<DownloadView, Error> {
+        let Some(moved) = self.store.change_download(id, change).await? else {
+            return Err(Error::conflict(
+                format!("Download '{id}' cannot be put before one that has ended"),
+                vec![("download_id", id.to_owned())],
+            ));
+        };
+        let (job, stored) = (JobId::new(id), self.stored(id).await?);
+        known(self.engine.set_priority(&job, jobs::engine_priority(stored.row.priority)).await)?;
+        for (id, position) in moved {
+            known(self.engine.set_position(&JobId::new(id), position).await)?;
         }
         if let Some(limit) = change.rate_limit {
             known(self.engine.set_rate_limit(&job, limit).await)?;
@@ -118,6 +138,11 @@ impl Downloads {
     /// Puts a download that the engine does not hold back into the queue, its failed files among those that wait. Somebody
     /// may have done so already.
     async fn start_again(&self, id: &str) -> Result<DownloadState, Error> {
+        let (this, id) = (self.clone(), id.to_owned());
+        uninterrupted(async move { this.queue_again(&id).await }).await
+    }
+
+    async fn queue_again(&self, id: &str) -> Result<DownloadState, Error> {
         let _planning = self.planning.lock().await;
         let stored = self.stored(id).await?;
         match stored.row.state {
@@ -129,7 +154,7 @@ impl Downloads {
         jobs::job_of(&stored, &self.index)?;
         let line = Line { kind: "resumed", message: "It was put back into the queue" };
         self.store.queue_again(id, line, self.clock.now()).await.map_err(|cause| match cause {
-            Error::Internal(source) if source.to_string().contains("UNIQUE") => Error::conflict(
+            Error::Contradiction { is_duplicate: true, .. } => Error::conflict(
                 format!("Download '{id}' cannot be resumed: another download for the same preset is unfinished"),
                 vec![("download_id", id.to_owned())],
             ),

@@ -45,7 +45,7 @@ pub struct DownloadQuery {
 pub struct DownloadList {
     /// The page.
     pub page: Page<DownloadView>,
-    /// Queued, downloading or verifying, on every page.
+    /// Queued, downloading or verifying, whatever the filter and the page.
     pub active: u64,
 }
 
@@ -69,6 +69,7 @@ impl Downloads {
         let mut stored = self.store.unfinished_downloads().await?;
         stored.extend(self.store.downloads_ended_since(since).await?);
         let mut views: Vec<DownloadView> = stored.iter().map(|stored| self.view(stored)).collect();
+        let active = views.iter().filter(|view| view.state.is_active()).count() as u64;
         views.retain(|view| query.state.is_none_or(|state| view.state == state));
         match query.sort {
             DownloadSort::Queue if query.order == Order::Descending => views.reverse(),
@@ -77,7 +78,6 @@ impl Downloads {
             DownloadSort::Priority => sort_by_key(&mut views, query.order, |view| view.priority),
             DownloadSort::Progress => sort_by_key(&mut views, query.order, |view| (view.progress * 1000.0) as u64),
         }
-        let active = views.iter().filter(|view| view.state.is_active()).count() as u64;
         Ok(DownloadList { page: Page::cut(views, query.page), active })
     }
 
@@ -86,7 +86,12 @@ impl Downloads {
         Ok(self.store.unfinished_downloads().await?.iter().map(|stored| self.view(stored)).collect())
     }
 
-    /// Every download that ended, however long ago; ascending is the oldest first.
+    /// Deletes the history: every download that has ended, with its files and events. Answers with their number.
+    pub async fn clear_history(&self) -> Result<u64, Error> {
+        self.store.delete_ended_downloads(Timestamp::MAX).await
+    }
+
+    /// Every download that ended and is still in the history; ascending is the oldest first.
     pub async fn history(&self, query: &HistoryQuery) -> Result<Page<DownloadView>, Error> {
         let filter = HistoryFilter {
             state: query.state,

@@ -15,15 +15,15 @@ mod view;
 
 use std::sync::Arc;
 
-use downloader::{BlockChecksums, CommandError, Downloader};
+use downloader::{BlockChecksums, CommandError, Downloader, Job};
 use registry::ConfinedPath;
 
-pub use add::{DownloadAdded, NewDownload, Place};
+pub use add::{DownloadAdded, DownloadPreview, Found, FoundIn, NewDownload, Place};
 pub use change::DownloadChange;
 pub use figures::DownloadFigures;
 pub use list::{DownloadList, DownloadQuery, DownloadSort, HistoryQuery};
 pub use repair::RepairStarted;
-pub use state::{DownloadState, FileState, PauseReason, Priority};
+pub use state::{DownloadState, FileState, PauseReason, Position, Priority, QueuePlace};
 pub use view::{DownloadEvent, DownloadFileView, DownloadView, Failure};
 
 use crate::{
@@ -34,7 +34,7 @@ use crate::{
     presets::Catalogue,
     space::Space,
     store::{DownloadInsert, Existing, FileRecord, FileRow, Line, Step, Store, StoredDownload},
-    tasks::blocking,
+    tasks::{blocking, uninterrupted},
 };
 
 /// Every download there is and was. Cheap to clone.
@@ -67,15 +67,25 @@ impl Downloads {
         self.store.story(id).await
     }
 
-    /// Keeps a download, hands it to the engine, tells everybody. Nothing is kept that the engine would not take.
+    /// Keeps a download, hands it to the engine, tells everybody. Nothing is kept that the engine does not take, also where
+    /// nobody waits for the answer any more.
     pub(crate) async fn begin(&self, new: &DownloadInsert) -> Result<DownloadView, Error> {
-        for file in &new.files {
-            jobs::file_job(&new.id, file, &self.index)?;
-        }
+        let (this, new) = (self.clone(), new.clone());
+        uninterrupted(async move { this.keep_and_hand_over(new).await }).await
+    }
+
+    async fn keep_and_hand_over(&self, new: DownloadInsert) -> Result<DownloadView, Error> {
         let asked = format!("{} files were asked for", new.files.len());
-        self.store.insert_download(new, Line { kind: "queued", message: &asked }).await?;
-        let stored = self.stored(&new.id).await?;
-        self.hand_over(&stored).await?;
+        let mut stored = StoredDownload::from(new);
+        // All that can be refused is refused before the row is written.
+        let mut job = self.job(&stored).await?;
+        let line = Line { kind: "queued", message: &asked };
+        stored.row.position = self.store.insert_download(&stored, line).await?;
+        job.position = stored.row.position;
+        if let Err(cause) = self.engine.enqueue(job).await {
+            self.store.remove_download(&stored.row.id).await?;
+            return Err(Error::internal(cause));
+        }
         let view = self.view(&stored);
         self.bus.publish(Event::DownloadQueued(Arc::new(view.clone())));
         Ok(view)
@@ -106,15 +116,23 @@ impl Downloads {
 
     /// Gives a stored download to the engine.
     pub(crate) async fn hand_over(&self, stored: &StoredDownload) -> Result<(), Error> {
+        match self.engine.enqueue(self.job(stored).await?).await {
+            Ok(()) => Ok(()),
+            // Somebody who asked for the same at once was faster, or it was stopped when its row could not be written.
+            Err(CommandError::AlreadyThere(id)) if stored.row.state.is_active() => {
+                self.engine.resume(&id).await.map(|_| ()).map_err(Error::internal)
+            }
+            Err(CommandError::AlreadyThere(_)) => Ok(()),
+            Err(cause) => Err(Error::internal(cause)),
+        }
+    }
+
+    async fn job(&self, stored: &StoredDownload) -> Result<Job, Error> {
         let mut job = jobs::job_of(stored, &self.index)?;
         for (file, row) in job.files.iter_mut().zip(&stored.files) {
             file.salvage = self.salvage(row).await?;
         }
-        match self.engine.enqueue(job).await {
-            // Somebody who asked for the same at once was faster.
-            Ok(()) | Err(CommandError::AlreadyThere(_)) => Ok(()),
-            Err(cause) => Err(Error::internal(cause)),
-        }
+        Ok(job)
     }
 
     /// The checksums of the blocks that a file should have, where the content that is wanted is the one that arrived before.

@@ -93,6 +93,28 @@ pub(crate) struct StoredDownload {
     pub files: Vec<FileRow>,
 }
 
+/// A download as it begins: last in the queue once it has a row.
+impl From<DownloadInsert> for StoredDownload {
+    fn from(new: DownloadInsert) -> Self {
+        let row = Row {
+            id: new.id,
+            preset_id: new.preset_id,
+            definition: new.definition,
+            state: DownloadState::Queued,
+            pause_reason: None,
+            priority: new.priority,
+            position: 0,
+            rate_limit: None,
+            warnings: new.warnings,
+            failure: None,
+            created_at: new.created_at,
+            started_at: None,
+            ended_at: None,
+        };
+        Self { row, files: new.files }
+    }
+}
+
 /// A row as SQLite gives it; every query that reads downloads selects these columns.
 #[derive(sqlx::FromRow)]
 pub(super) struct RawRow {
