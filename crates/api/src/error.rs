@@ -16,9 +16,6 @@ use service::{Resource, text};
 
 pub use crate::error_code::ErrorCode;
 
-/// Bytes of a page of the database, SQLite's default.
-const DATABASE_PAGE: u64 = 4096;
-
 /// A failure on its way out: everything that the client may know, and what only the log may.
 #[derive(Debug)]
 pub struct ApiError {
@@ -126,14 +123,15 @@ impl From<service::Error> for ApiError {
                 .with("source", source_url)
                 .with("cause", cause)
                 .with("age_seconds", json!(age_seconds)),
-            // What SQLite writes is pages; there was no room for the next one.
+            // How much room it would have taken is not known.
             Cause::DatabaseFull => {
-                failure(ErrorCode::InsufficientStorage).with("needed_bytes", DATABASE_PAGE).with("available_bytes", 0)
+                failure(ErrorCode::InsufficientStorage).with("needed_bytes", Value::Null).with("available_bytes", 0)
             }
             Cause::DatabaseLocked(cause) => {
                 Self { cause: Some(cause), ..failure(ErrorCode::DatabaseLocked).with_header(header::RETRY_AFTER, "1") }
             }
             Cause::DatabaseUnusable { .. } => Self::internal(message),
+            Cause::Contradiction { source, .. } => Self::internal(source),
             Cause::Internal(cause) => Self::internal(cause),
         }
     }

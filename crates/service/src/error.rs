@@ -165,6 +165,15 @@ pub enum Error {
     /// Another process holds a lock on the database.
     #[error("The database is locked by another process; try again")]
     DatabaseLocked(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// What was to be kept contradicts what the database holds: writing it again would fail again.
+    #[error("internal error")]
+    Contradiction {
+        /// Another row has the value that may be there once.
+        is_duplicate: bool,
+        /// In the words of the database, for the log only.
+        #[source]
+        source: sqlx::Error,
+    },
     /// A fault of ours or of the machine: the cause is for the log only.
     #[error("internal error")]
     Internal(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -196,23 +205,41 @@ impl Error {
         Self::Internal(cause.into())
     }
 
+    /// Whether the same may succeed later: the disk, a lock or the machine stood in the way, not what was asked.
+    pub(crate) fn is_transient(&self) -> bool {
+        match self {
+            Self::DatabaseFull | Self::DatabaseLocked(_) => true,
+            Self::Internal(source) => match source.downcast_ref::<sqlx::Error>() {
+                Some(cause) => !matches!(cause, sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_)),
+                None => source.is::<std::io::Error>(),
+            },
+            _ => false,
+        }
+    }
+
     pub(crate) fn no_download(id: &str) -> Self {
         Self::NotFound { resource: Resource::Download, id: id.to_owned() }
     }
 }
 
 /// SQLite's code for a disk that is full, `SQLITE_FULL`.
-const SQLITE_FULL: &str = "13";
+const SQLITE_FULL: u32 = 13;
+/// SQLite's codes for what fails however often it is tried: `SQLITE_TOOBIG`, `SQLITE_CONSTRAINT`, `SQLITE_MISMATCH`.
+const SQLITE_REFUSALS: [u32; 3] = [18, 19, 20];
 
 impl From<sqlx::Error> for Error {
     fn from(cause: sqlx::Error) -> Self {
-        let code = cause.as_database_error().and_then(sqlx::error::DatabaseError::code);
-        if code.as_deref() == Some(SQLITE_FULL) {
-            Self::DatabaseFull
-        } else if is_busy(&cause) {
-            Self::DatabaseLocked(Box::new(cause))
-        } else {
-            Self::internal(cause)
+        let database = cause.as_database_error();
+        // The low byte is the kind; the rest says more of it.
+        let kind = database.and_then(|error| error.code()?.parse::<u32>().ok()).map(|code| code & 0xff);
+        match kind {
+            Some(SQLITE_FULL) => Self::DatabaseFull,
+            _ if is_busy(&cause) => Self::DatabaseLocked(Box::new(cause)),
+            Some(code) if SQLITE_REFUSALS.contains(&code) => {
+                let is_duplicate = database.is_some_and(|error| error.is_unique_violation());
+                Self::Contradiction { is_duplicate, source: cause }
+            }
+            _ => Self::internal(cause),
         }
     }
 }

@@ -100,6 +100,9 @@ impl<'a> Arrivals<'a> {
             tracing::warn!(download = %id, "the engine spoke of a download that the database does not know");
             return;
         };
+        if !stored.row.state.is_unfinished() {
+            return;
+        }
         let turn = match event {
             JobEvent::Progress(progress) => {
                 self.ticks.insert(id, progress);
@@ -132,7 +135,7 @@ impl<'a> Arrivals<'a> {
         self.wire_bytes.into_iter().for_each(|bytes| downloads.live.count_arrival(bytes));
         for (id, turn) in self.turns {
             match turn {
-                Turn::Answered { address: Some(address), facts, .. } => downloads.index.learned(address, facts),
+                Turn::Answered { address: Some(address), facts, .. } => downloads.index.learned(&address, facts),
                 Turn::Completed { file, record, .. } => {
                     let is_staged =
                         self.stored.get(id).and_then(|stored| stored.files.get(file)).is_some_and(|row| row.staged);

@@ -48,21 +48,71 @@ pub(crate) async fn run(
     Ok(())
 }
 
+/// The pauses between attempts to write to the database.
+struct Backoff(Duration);
+
+impl Default for Backoff {
+    fn default() -> Self {
+        Self(FIRST_PAUSE)
+    }
+}
+
+impl Backoff {
+    /// Waits before the next attempt, or gives the cause back where no attempt can succeed.
+    async fn wait_after(&mut self, cause: Error) -> Result<(), Error> {
+        if !cause.is_transient() {
+            return Err(cause);
+        }
+        tracing::error!(error = ?cause, "download updates not stored, retrying");
+        tokio::time::sleep(self.0).await;
+        self.0 = (2 * self.0).min(LONGEST_PAUSE);
+        Ok(())
+    }
+}
+
 struct Transfers {
     downloads: Downloads,
     catalogue: Catalogue,
 }
 
 impl Transfers {
-    /// Takes in updates, and does not come back before they are stored.
+    /// Takes in updates, and does not come back before they are stored. What can never be stored fails its download alone.
     async fn keep(&self, updates: &[Update], stop: &CancellationToken) {
-        let mut pause = FIRST_PAUSE;
-        while let Err(cause) = self.take_in(updates, stop).await {
-            let download = updates.first().map_or("", |update| update.job.as_str());
-            tracing::error!(download, error = ?cause, "what happened to a download could not be stored; trying again");
-            tokio::time::sleep(pause).await;
-            pause = (2 * pause).min(LONGEST_PAUSE);
+        if self.keep_together(updates, stop).await.is_ok() {
+            return;
         }
+        for update in updates {
+            if let Err(cause) = self.keep_together(std::slice::from_ref(update), stop).await {
+                self.give_up(update, &cause).await;
+            }
+        }
+    }
+
+    /// Stores all of these updates or none, in as many attempts as it takes. It fails where no attempt can succeed.
+    async fn keep_together(&self, updates: &[Update], stop: &CancellationToken) -> Result<(), Error> {
+        let mut backoff = Backoff::default();
+        while let Err(cause) = self.take_in(updates, stop).await {
+            backoff.wait_after(cause).await?;
+        }
+        Ok(())
+    }
+
+    /// Fails the download of an update that cannot be stored, and stops its transfer.
+    async fn give_up(&self, update: &Update, cause: &Error) {
+        let id = update.job.as_str();
+        tracing::error!(download = id, error = ?cause, event = ?update.event, "download update cannot be stored");
+        let message = "An update of this download could not be stored; resume it to try again".to_owned();
+        let failure = Failure { code: "DOWNLOAD_FAILED".to_owned(), message, file: None, cause: None };
+        let mut backoff = Backoff::default();
+        while let Err(cause) = self.end_failed(id, &failure).await {
+            if let Err(cause) = backoff.wait_after(cause).await {
+                tracing::error!(download = id, error = ?cause, "download cannot be marked as failed");
+                break;
+            }
+        }
+        // Not awaited: the engine answers once its own updates are taken, and this is who takes them.
+        let (engine, job) = (self.downloads.engine.clone(), update.job.clone());
+        tokio::spawn(async move { engine.pause(&job).await });
     }
 
     async fn take_in(&self, updates: &[Update], stop: &CancellationToken) -> Result<(), Error> {
@@ -79,6 +129,10 @@ impl Transfers {
             tracing::warn!(download = %id, "the engine spoke of a download that the database does not know");
             return Ok(());
         };
+        // An update of it could not be stored, and it ended for that; what the engine did before it was stopped changes nothing.
+        if !stored.row.state.is_unfinished() && !matches!(event, JobEvent::Cancelled { .. }) {
+            return Ok(());
+        }
         match event {
             JobEvent::Started => self.started(&stored).await,
             JobEvent::Paused(reason) => self.paused(id, *reason).await,
@@ -152,7 +206,11 @@ impl Transfers {
 
     async fn ended_badly(&self, id: &str, path: String, message: String, cause: Option<String>) -> Result<(), Error> {
         let failure = Failure { code: "DOWNLOAD_FAILED".to_owned(), message, file: Some(path), cause };
-        let step = Step::to(DownloadState::Failed).because_of(&failure);
+        self.end_failed(id, &failure).await
+    }
+
+    async fn end_failed(&self, id: &str, failure: &Failure) -> Result<(), Error> {
+        let step = Step::to(DownloadState::Failed).because_of(failure);
         self.step(id, step, Line { kind: "failed", message: &failure.message }).await?;
         self.announce(id, Event::DownloadFailed).await?;
         self.downloads.live.forget(id);
