@@ -101,6 +101,8 @@ impl Dashboard {
         supervisor.spawn("transfers", tasks::transfers::run(downloads, catalogue, updates, stop.clone()));
         supervisor
             .spawn("rescan", tasks::rescan::run(dashboard.models.clone(), settings.rescan_interval, stop.clone()));
+        let (store, kept) = (dashboard.store.clone(), settings.history_retention);
+        supervisor.spawn("retention", tasks::retention::run(store, Arc::clone(&dashboard.clock), kept, stop.clone()));
         supervisor.spawn("watch", tasks::watch::run(dashboard.models.clone(), stop.clone()));
         supervisor.spawn("shell token", dashboard.access.clone().remove_shell_token_after(stop.clone()));
         supervisor.spawn("registry sync", tasks::registry::run(dashboard.registry.clone(), interval, stop.clone()));

@@ -34,6 +34,8 @@ pub struct Settings {
     pub registry_copy: PathBuf,
     /// How often it is synced; zero is never.
     pub registry_sync_interval: Duration,
+    /// How long ended downloads and prompts stay in the history; zero is for ever.
+    pub history_retention: Duration,
     /// Presets to install at the start, as named by the operator; unknown ones are warned of.
     pub install_at_start: Vec<String>,
     /// How often the machine is looked at.
@@ -68,6 +70,7 @@ impl Settings {
             registry_url: "https://raw.githubusercontent.com/zeroclue/comfyui-presets/main/registry.json".to_owned(),
             registry_copy: workspace.join("data/registry.json"),
             registry_sync_interval: Duration::from_secs(6 * 3600),
+            history_retention: Duration::from_secs(30 * 24 * 3600),
             install_at_start: Vec::new(),
             sample_interval: Duration::from_secs(2),
             rescan_interval: Duration::from_secs(300),

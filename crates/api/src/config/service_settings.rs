@@ -23,6 +23,7 @@ pub(super) fn of(settings: &Settings) -> Service {
         preset_config: downloads.preset_config_path.clone(),
         registry_url: downloads.registry_url.to_string(),
         registry_sync_interval: downloads.registry_sync_interval,
+        history_retention: storage.history_retention,
         install_at_start: downloads.install_at_start(),
         gpu_vram_gb: settings.comfyui.gpu_vram_gb,
         access: AccessSettings {

@@ -1,10 +1,11 @@
 //! Where files and the database are.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::Args;
 
-use super::values::{database, flag, size};
+use super::values::{database, flag, size, span};
 
 /// Where files and the database are.
 #[derive(Debug, Clone, Args)]
@@ -25,6 +26,9 @@ pub struct StorageSettings {
     /// Space that stays free on the disk
     #[arg(long, env, global = true, value_name = "SIZE", value_parser = size, default_value = "1GiB", hide_env_values = true)]
     pub min_free_space: u64,
+    /// How long ended downloads and prompts stay in the history; 0 keeps them for ever
+    #[arg(long, env, global = true, value_name = "SPAN", value_parser = span, default_value = "30d", hide_env_values = true)]
+    pub history_retention: Duration,
     /// ComfyUI's extra_model_paths.yaml: more folders to list models from
     #[arg(long, env, global = true, value_name = "FILE", hide_env_values = true)]
     pub extra_model_paths_config: Option<PathBuf>,

@@ -65,10 +65,13 @@ pub fn size(text: &str) -> Result<u64, String> {
 
 /// A time span; `0` is none.
 pub fn span(text: &str) -> Result<Duration, String> {
-    let takes = "it takes a time span such as 30s, 5m or 6h, or 0";
+    let takes = "it takes a time span such as 30s, 5m, 6h or 30d, or 0";
     let text = text.trim();
     if text == "0" {
         return Ok(Duration::ZERO);
+    }
+    if let Some(days) = text.strip_suffix('d').and_then(|days| days.trim().parse::<u32>().ok()) {
+        return Ok(Duration::from_secs(u64::from(days) * 24 * 3600));
     }
     let span: SignedDuration = text.parse().map_err(|_| takes.to_owned())?;
     Duration::try_from(span).map_err(|_| takes.to_owned())

@@ -101,6 +101,13 @@ impl<T> From<&Page<T>> for ListPart {
     }
 }
 
+/// A history that was deleted.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize, ToSchema)]
+pub struct HistoryCleared {
+    /// How many entries it had.
+    pub deleted: u64,
+}
+
 /// The order that the parameter asks for, or the list's own.
 pub fn order_or(order: Option<SortOrder>, own: Order) -> Order {
     match order {

@@ -9,7 +9,7 @@ use service::Dashboard;
 
 use crate::dto::{
     error::ErrorEnvelope,
-    page::{ListQuery, PartQuery},
+    page::{HistoryCleared, ListQuery, PartQuery},
     prompts::{Prompt, PromptList, PromptListQuery},
     queue::{ClearRequest, Cleared, PromptChangeRequest, PromptStanding, Queue, QueueStanding},
 };
@@ -129,7 +129,7 @@ pub(super) async fn cancel_prompt(
 
 /// List ended prompts
 ///
-/// Every one that ran here, however long ago, the latest first; other clients' too, where we saw them run.
+/// Every one that ran here and is still in the history, the latest first; other clients' too, where we saw them run.
 #[utoipa::path(
     tag = "comfyui",
     params(PromptListQuery, PartQuery),
@@ -144,6 +144,18 @@ pub(super) async fn list_prompts(
 ) -> Result<Json<PromptList>, ApiError> {
     let page = dashboard.prompts.history(&query.into()).await?;
     Ok(Json(page.into()))
+}
+
+/// Delete the prompt history
+///
+/// Every prompt that has ended, with its graph and outputs. The files that ComfyUI made stay.
+#[utoipa::path(
+    tag = "comfyui",
+    responses((status = 200, description = "It is deleted", body = HistoryCleared, example = json!({"deleted": 12})))
+)]
+#[delete("/api/comfyui/history")]
+pub(super) async fn clear_prompt_history(dashboard: Data<Dashboard>) -> Result<Json<HistoryCleared>, ApiError> {
+    Ok(Json(HistoryCleared { deleted: dashboard.prompts.clear_history().await? }))
 }
 
 /// Show what became of a prompt

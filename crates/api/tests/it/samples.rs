@@ -73,6 +73,7 @@ fn of_downloads() -> Vec<Sample> {
         sample("cancel_download", "DELETE", "/api/downloads/HELD", 200),
         with_body("add_download", "POST", "/api/downloads", link, 202),
         sample("download_history", "GET", "/api/downloads/history", 200),
+        sample("clear_download_history", "DELETE", "/api/downloads/history", 200),
     ]
 }
 
@@ -129,6 +130,7 @@ fn of_comfyui() -> Vec<Sample> {
         sample("clear_queue", "DELETE", "/api/comfyui/queue?type=all", 200),
         sample("list_prompts", "GET", "/api/comfyui/history?status=completed", 200),
         sample("prompt_history", "GET", "/api/comfyui/history/none", 404),
+        sample("clear_prompt_history", "DELETE", "/api/comfyui/history", 200),
         sample("free", "POST", "/api/comfyui/free", 200),
         sample("list_outputs", "GET", "/api/outputs?sort=size", 200),
         sample("view_output", "GET", "/api/outputs/view?filename=none.png", 404),

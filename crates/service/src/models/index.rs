@@ -14,7 +14,7 @@ use model_file::Weights;
 use registry::{ConfinedPath, ModelFile};
 
 use crate::{
-    downloads::address::{full_address, public_address},
+    downloads::address::{fact_key, full_address, public_address},
     fits::{Expected, Fit, Structure, judge},
     model_dir::{ModelDir, Stamp},
     models::{
@@ -41,6 +41,9 @@ pub(crate) struct Row<'a> {
     pub(crate) kind: &'a str,
     pub(crate) stamp: Stamp,
 }
+
+/// How many addresses are remembered at most. The database trims what it keeps to the same bound.
+const MOST_FACTS: usize = 20_000;
 
 #[derive(Debug, Default)]
 struct Known {
@@ -141,7 +144,7 @@ impl ModelIndex {
 
     /// What servers said of an address, if anybody asked.
     pub(crate) fn facts(&self, address: &str) -> Option<SourceFacts> {
-        self.read().facts.get(address).cloned()
+        self.read().facts.get(&fact_key(address)).cloned()
     }
 
     /// What we know of a file's content, if it has not changed since.
@@ -277,8 +280,15 @@ impl ModelIndex {
     }
 
     /// Takes in what a server said.
-    pub(crate) fn learned(&self, address: String, facts: SourceFacts) {
-        self.write().facts.insert(address, facts);
+    pub(crate) fn learned(&self, address: &str, facts: SourceFacts) {
+        let mut known = self.write();
+        // Whichever goes is asked again.
+        if known.facts.len() >= MOST_FACTS
+            && let Some(other) = known.facts.keys().next().cloned()
+        {
+            known.facts.remove(&other);
+        }
+        known.facts.insert(fact_key(address), facts);
     }
 
     /// Takes out a file that was removed.
@@ -366,7 +376,7 @@ impl Known {
     }
 
     fn expected(&self, file: &ModelFile) -> Expected {
-        let facts = self.facts.get(&full_address(&file.url));
+        let facts = self.facts.get(&fact_key(&full_address(&file.url)));
         let arrived = public_address(&file.url).and_then(|address| {
             self.records.get(file.path.as_str()).filter(|record| record.source.as_ref() == Some(&address))
         });

@@ -1,6 +1,7 @@
 //! What became of prompts: from our own database, and for those that it never saw from ComfyUI's history.
 
 use comfy_client::{ObjectInfo, Queue, QueueRow, requirements::kind_of_types};
+use jiff::Timestamp;
 
 use super::{PromptRecord, PromptState, Prompts, ended_by, no_prompt};
 use crate::{
@@ -48,6 +49,11 @@ impl Prompts {
         let (oldest_first, page) = (query.order == Order::Ascending, query.page);
         let (rows, total) = self.store.ended_prompts(query.state, oldest_first, page.offset(), page.per_page).await?;
         Ok(Page { items: rows.into_iter().map(record_of).collect(), total, request: page })
+    }
+
+    /// Deletes the history: every prompt that has ended, with its graph and outputs. Answers with their number.
+    pub async fn clear_history(&self) -> Result<u64, Error> {
+        self.store.delete_ended_prompts(Timestamp::MAX).await
     }
 
     /// What a graph makes, as far as ComfyUI's node types tell.

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use sqlx::{Sqlite, Transaction};
 
 use super::{Store, integer, milliseconds, unsigned};
-use crate::{Error, model_dir::Stamp};
+use crate::{Error, downloads::address::fact_key, model_dir::Stamp};
 
 /// What is known of a file's content. It holds while the stamp is that of the file on the disk.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,7 +53,7 @@ impl SourceFacts {
         transaction: &mut Transaction<'_, Sqlite>,
         now: i64,
     ) -> Result<(), Error> {
-        let size = self.size_bytes.map(integer);
+        let (size, url) = (self.size_bytes.map(integer), fact_key(url));
         sqlx::query!(
             "INSERT OR REPLACE INTO source_facts (url, size_bytes, sha256, recorded_at) VALUES (?, ?, ?, ?)",
             url,

@@ -41,10 +41,13 @@ impl Store {
     /// Downloads that ended at `since` or later, the latest first.
     pub(crate) async fn downloads_ended_since(&self, since: Timestamp) -> Result<Vec<StoredDownload>, Error> {
         let since = milliseconds(since);
-        let rows =
-            sqlx::query_as!(RawRow, "SELECT * FROM downloads WHERE ended_at >= ? ORDER BY ended_at DESC, id", since)
-                .fetch_all(&self.pool)
-                .await?;
+        let rows = sqlx::query_as!(
+            RawRow,
+            "SELECT * FROM downloads WHERE ended_at >= ? ORDER BY ended_at DESC, id DESC",
+            since
+        )
+        .fetch_all(&self.pool)
+        .await?;
         self.with_files(rows.into_iter().map(Into::into).collect()).await
     }
 
@@ -77,16 +80,35 @@ impl Store {
     /// A page of the ended downloads, and how many there are.
     pub(crate) async fn download_history(&self, filter: &HistoryFilter) -> Result<(Vec<StoredDownload>, u64), Error> {
         let state = filter.state.map(DownloadState::as_str);
-        let direction: i64 = if filter.oldest_first { 1 } else { -1 };
         let (limit, offset) = (integer(filter.limit as u64), integer(filter.offset as u64));
-        let rows = sqlx::query_as!(
-            RawRow,
-            "SELECT * FROM downloads WHERE ended_at IS NOT NULL AND (?1 IS NULL OR state = ?1) AND (?2 IS NULL OR preset_id = ?2)
-             ORDER BY ended_at * ?3, id LIMIT ?4 OFFSET ?5",
-            state, filter.preset_id, direction, limit, offset
-        )
-        .fetch_all(&self.pool)
-        .await?;
+        // One statement for each direction: each reads the index in its order.
+        let rows = if filter.oldest_first {
+            sqlx::query_as!(
+                RawRow,
+                "SELECT * FROM downloads
+                 WHERE ended_at IS NOT NULL AND (?1 IS NULL OR state = ?1) AND (?2 IS NULL OR preset_id = ?2)
+                 ORDER BY ended_at, id LIMIT ?3 OFFSET ?4",
+                state,
+                filter.preset_id,
+                limit,
+                offset
+            )
+            .fetch_all(&self.pool)
+            .await?
+        } else {
+            sqlx::query_as!(
+                RawRow,
+                "SELECT * FROM downloads
+                 WHERE ended_at IS NOT NULL AND (?1 IS NULL OR state = ?1) AND (?2 IS NULL OR preset_id = ?2)
+                 ORDER BY ended_at DESC, id DESC LIMIT ?3 OFFSET ?4",
+                state,
+                filter.preset_id,
+                limit,
+                offset
+            )
+            .fetch_all(&self.pool)
+            .await?
+        };
         let total = sqlx::query_scalar!(
             r#"SELECT count(*) AS "count!: i64" FROM downloads
                WHERE ended_at IS NOT NULL AND (?1 IS NULL OR state = ?1) AND (?2 IS NULL OR preset_id = ?2)"#,

@@ -11,6 +11,7 @@ mod installs;
 mod place;
 mod prompts;
 mod queue;
+mod retention;
 mod rows;
 mod sessions;
 mod steps;
