@@ -112,6 +112,15 @@ pub struct DownloadRequest {
 }
 
 impl DownloadRequest {
+    /// The sources, and the place where one is given: all that a preview needs.
+    pub fn sources_and_place(self, role: Role) -> Result<(Vec<String>, Option<view::Place>), ApiError> {
+        if self.path.is_none() && self.r#type.is_none() && self.filename.is_none() {
+            return Ok((self.url.into_iter().chain(self.urls).collect(), None));
+        }
+        let new = self.new_download(role)?;
+        Ok((new.urls, Some(new.place)))
+    }
+
     /// What is asked for, by somebody of this role.
     pub fn new_download(self, role: Role) -> Result<view::NewDownload, ApiError> {
         let request = self;
@@ -139,6 +148,86 @@ impl DownloadRequest {
     }
 }
 
+/// How a file is asked for.
+#[derive(Debug, Clone, Copy, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(default)]
+pub struct AddQuery {
+    /// Only say what would be fetched and where it would go. Neither `path` nor `type` is needed then.
+    #[param(value_type = Option<bool>, example = false)]
+    pub dry_run: bool,
+}
+
+/// Where a value is from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum FoundIn {
+    /// The request.
+    Request,
+    /// The server.
+    Server,
+    /// The link.
+    Link,
+}
+
+impl From<view::FoundIn> for FoundIn {
+    fn from(from: view::FoundIn) -> Self {
+        match from {
+            view::FoundIn::Request => Self::Request,
+            view::FoundIn::Server => Self::Server,
+            view::FoundIn::Link => Self::Link,
+        }
+    }
+}
+
+/// What a link would fetch. Nothing was written; what is not known is `null`.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct DownloadPreview {
+    /// The name of the file.
+    pub name: Option<String>,
+    /// Who names it.
+    pub name_from: Option<FoundIn>,
+    /// Its exact size.
+    pub size_bytes: Option<u64>,
+    /// Its SHA-256, where the server says it.
+    pub sha256: Option<String>,
+    /// The folder below the models folder.
+    pub folder: Option<String>,
+    /// How the folder was found.
+    pub folder_from: Option<FoundIn>,
+    /// Where the file would go, below the models folder.
+    pub path: Option<String>,
+    /// There is a file at that path.
+    pub exists: Option<bool>,
+    /// What has to be done before the host gives the file: a license to accept, a login, a token.
+    pub gate: Option<String>,
+    /// Why the host did not say more.
+    pub problem: Option<String>,
+}
+
+impl From<view::DownloadPreview> for DownloadPreview {
+    fn from(preview: view::DownloadPreview) -> Self {
+        let path = match (&preview.folder, &preview.name) {
+            (Some(folder), Some(name)) if folder.value.is_empty() => Some(name.value.clone()),
+            (Some(folder), Some(name)) => Some(format!("{}/{}", folder.value, name.value)),
+            _ => None,
+        };
+        let (name, folder) = (preview.name, preview.folder);
+        Self {
+            name_from: name.as_ref().map(|found| found.from.into()),
+            name: name.map(|found| found.value),
+            size_bytes: preview.size_bytes,
+            sha256: preview.sha256,
+            folder_from: folder.as_ref().map(|found| found.from.into()),
+            folder: folder.map(|found| found.value),
+            path,
+            exists: preview.exists,
+            gate: preview.gate,
+            problem: preview.problem,
+        }
+    }
+}
+
 /// A download that was accepted.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct DownloadAdded {
@@ -158,12 +247,15 @@ impl From<view::DownloadAdded> for DownloadAdded {
 #[derive(Debug, Clone, Default, Deserialize, ToSchema)]
 #[serde(default)]
 pub struct DownloadChange {
-    /// How urgent it is.
+    /// How urgent it is. Without `position`, it goes behind the last of that priority.
     #[schema(nullable = false)]
     pub priority: Option<Priority>,
     /// Its place within the priority, lowest first.
-    #[schema(nullable = false)]
+    #[schema(nullable = false, minimum = 0, maximum = 2_147_483_648_u32)]
     pub position: Option<i64>,
+    /// The download that it is put right before, into that one's priority. Not with `priority` or `position`.
+    #[schema(nullable = false)]
+    pub before: Option<String>,
     /// Most bytes a second that it may take; `null` or 0: as fast as it goes.
     #[serde(deserialize_with = "present")]
     #[schema(value_type = Option<u64>)]
@@ -175,13 +267,29 @@ fn present<'de, D: Deserializer<'de>>(input: D) -> Result<Option<Option<u64>>, D
     Option::deserialize(input).map(Some)
 }
 
-impl From<DownloadChange> for view::DownloadChange {
-    fn from(change: DownloadChange) -> Self {
-        Self {
+impl TryFrom<DownloadChange> for view::DownloadChange {
+    type Error = ApiError;
+
+    fn try_from(change: DownloadChange) -> Result<Self, ApiError> {
+        let place = match (change.before, change.position) {
+            (None, None) => None,
+            (Some(other), None) if change.priority.is_none() => Some(view::QueuePlace::Before(other)),
+            (Some(_), _) => {
+                return Err(ApiError::invalid("before", "give either \"before\", or \"priority\" and \"position\""));
+            }
+            (None, Some(number)) => {
+                let position = view::Position::new(number).ok_or_else(|| {
+                    let largest = view::Position::LARGEST;
+                    ApiError::invalid("position", format!("{number} is not a whole number from 0 to {largest}"))
+                })?;
+                Some(view::QueuePlace::Position(position))
+            }
+        };
+        Ok(Self {
             priority: change.priority.map(Into::into),
-            position: change.position,
+            place,
             rate_limit: change.rate_limit.map(|limit| limit.filter(|bytes| *bytes > 0)),
-        }
+        })
     }
 }
 

@@ -1,7 +1,7 @@
 //! `/api/downloads`: what arrives, what arrived, and what can be done about it.
 
 use actix_web::{
-    CustomizeResponder, Responder, delete, get,
+    CustomizeResponder, HttpResponse, Responder, delete, get,
     http::StatusCode,
     patch, post,
     web::{Data, Json, Path, ReqData},
@@ -11,15 +11,15 @@ use service::Dashboard;
 
 use crate::dto::{
     download_requests::{
-        DownloadAdded, DownloadCancelled, DownloadChange, DownloadListQuery, DownloadRequest, DownloadStanding,
-        HistoryListQuery,
+        AddQuery, DownloadAdded, DownloadCancelled, DownloadChange, DownloadListQuery, DownloadPreview,
+        DownloadRequest, DownloadStanding, HistoryListQuery,
     },
     downloads::{Download, DownloadDetail, DownloadHistory, DownloadList, DownloadState},
     error::ErrorEnvelope,
-    page::{ListQuery, PartQuery},
+    page::{HistoryCleared, ListQuery, PartQuery},
 };
 use crate::error::ApiError;
-use crate::extract::Body;
+use crate::extract::{Body, Query};
 use crate::middleware::authenticate::Asker;
 
 /// List downloads
@@ -44,12 +44,18 @@ pub(super) async fn list_downloads(
 
 /// Fetch a file
 ///
-/// Any file from any address, into the models folder: the same engine, checks and history as an install.
+/// Any file from any address, into the models folder: the same engine, checks and history as an install. With `dry_run` it
+/// only says what would be fetched and where it would go.
 #[utoipa::path(
     tag = "downloads",
+    params(AddQuery),
     request_body(content = DownloadRequest, description = "Where from and where to",
         example = json!({"url": "https://huggingface.co/org/repo/resolve/main/detail.safetensors", "type": "loras"})),
     responses(
+        (status = 200, description = "With `dry_run`: what would be fetched", body = DownloadPreview, example = json!({
+            "name": "ae.safetensors", "name_from": "link", "size_bytes": 335_304_388, "sha256": null, "folder": "vae",
+            "folder_from": "link", "path": "vae/ae.safetensors", "exists": false, "gate": null, "problem": null
+        })),
         (status = 202, description = "It is queued", body = DownloadAdded,
             example = json!({"download_id": "dl_123456", "path": "loras/detail.safetensors"})),
         (status = 403, description = "`FORBIDDEN`, with `paths`: `overwrite` would replace a file that was not fetched here and \
@@ -62,10 +68,16 @@ pub(super) async fn list_downloads(
 pub(super) async fn add_download(
     dashboard: Data<Dashboard>,
     asker: ReqData<Asker>,
+    query: Query<AddQuery>,
     request: Body<DownloadRequest>,
-) -> Result<CustomizeResponder<Json<DownloadAdded>>, ApiError> {
+) -> Result<HttpResponse, ApiError> {
+    if query.0.dry_run {
+        let (urls, place) = request.0.sources_and_place(asker.role())?;
+        let preview = dashboard.downloads.preview(&urls, place.as_ref()).await?;
+        return Ok(HttpResponse::Ok().json(DownloadPreview::from(preview)));
+    }
     let added = dashboard.downloads.add(request.0.new_download(asker.role())?).await?;
-    Ok(Json(DownloadAdded::from(added)).customize().with_status(StatusCode::ACCEPTED))
+    Ok(HttpResponse::Accepted().json(DownloadAdded::from(added)))
 }
 
 /// List ended downloads
@@ -83,6 +95,18 @@ pub(super) async fn download_history(
 ) -> Result<Json<DownloadHistory>, ApiError> {
     let page = dashboard.downloads.history(&query.try_into()?).await?;
     Ok(Json(page.into()))
+}
+
+/// Delete the download history
+///
+/// Every download that has ended, with its files and events. Model files stay.
+#[utoipa::path(
+    tag = "downloads",
+    responses((status = 200, description = "It is deleted", body = HistoryCleared, example = json!({"deleted": 12})))
+)]
+#[delete("/api/downloads/history")]
+pub(super) async fn clear_download_history(dashboard: Data<Dashboard>) -> Result<Json<HistoryCleared>, ApiError> {
+    Ok(Json(HistoryCleared { deleted: dashboard.downloads.clear_history().await? }))
 }
 
 /// Show a download
@@ -125,7 +149,7 @@ pub(super) async fn change_download(
     download: Path<String>,
     change: Body<DownloadChange>,
 ) -> Result<Json<Download>, ApiError> {
-    let view = dashboard.downloads.change(&download, change.0.into()).await?;
+    let view = dashboard.downloads.change(&download, change.0.try_into()?).await?;
     Ok(Json(Download::from(&view)))
 }
 
@@ -134,8 +158,10 @@ pub(super) async fn change_download(
     tag = "downloads",
     params(("download_id" = String, Path, description = "The download", example = "dl_123456")),
     responses(
-        (status = 200, description = "The state that was reached", body = DownloadStanding,
+        (status = 200, description = "It is paused", body = DownloadStanding,
             example = json!({"status": "paused", "download_id": "dl_123456"})),
+        (status = 202, description = "It is pausing: what is being written is not on the disk yet", body = DownloadStanding,
+            example = json!({"status": "downloading", "download_id": "dl_123456"})),
         (status = 404, description = "`NOT_FOUND`", body = ErrorEnvelope),
         (status = 409, description = "`CONFLICT`: it has ended", body = ErrorEnvelope),
     )
@@ -144,9 +170,11 @@ pub(super) async fn change_download(
 pub(super) async fn pause_download(
     dashboard: Data<Dashboard>,
     download: Path<String>,
-) -> Result<Json<DownloadStanding>, ApiError> {
+) -> Result<CustomizeResponder<Json<DownloadStanding>>, ApiError> {
     let state = dashboard.downloads.pause(&download).await?;
-    Ok(Json(DownloadStanding { status: state.into(), download_id: download.into_inner() }))
+    let status = if state.is_active() { StatusCode::ACCEPTED } else { StatusCode::OK };
+    let standing = DownloadStanding { status: state.into(), download_id: download.into_inner() };
+    Ok(Json(standing).customize().with_status(status))
 }
 
 /// Resume a download

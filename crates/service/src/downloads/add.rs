@@ -1,6 +1,6 @@
 //! Fetching any file from a link: where it goes, what is known of it, and what stands in its way.
 
-use downloader::{Facts, SourceUrl, TransferError};
+use downloader::{Facts, ProbeError, SourceUrl, TransferError};
 use registry::ConfinedPath;
 use tokio::time::{Duration, timeout};
 
@@ -15,6 +15,29 @@ use crate::{
 
 /// How long a server may think about the name of a file before somebody has to give one.
 const NAME_QUESTION_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// How many downloads may be unfinished at once.
+pub(crate) const MOST_UNFINISHED: usize = 2_000;
+
+/// The folders of ComfyUI by which the path of a link says what a file is.
+const MODEL_FOLDERS: [&str; 16] = [
+    "audio_encoders",
+    "checkpoints",
+    "clip_vision",
+    "controlnet",
+    "diffusion_models",
+    "embeddings",
+    "gligen",
+    "hypernetworks",
+    "latent_upscale_models",
+    "loras",
+    "model_patches",
+    "style_models",
+    "text_encoders",
+    "unet",
+    "upscale_models",
+    "vae",
+];
 
 /// Where a fetched file goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,6 +81,45 @@ pub struct DownloadAdded {
     pub path: String,
 }
 
+/// What a link would fetch, as far as that is known without fetching it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DownloadPreview {
+    /// The name of the file.
+    pub name: Option<Found<String>>,
+    /// The folder below the models folder.
+    pub folder: Option<Found<String>>,
+    /// Its exact size.
+    pub size_bytes: Option<u64>,
+    /// Its SHA-256, where the server names it.
+    pub sha256: Option<String>,
+    /// Whether there is a file at that place.
+    pub exists: Option<bool>,
+    /// What has to be done before the host gives the file: a license, a login, a token.
+    pub gate: Option<String>,
+    /// Why the host did not say more.
+    pub problem: Option<String>,
+}
+
+/// A value, and who said so.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found<T> {
+    /// The value.
+    pub value: T,
+    /// Where it is from.
+    pub from: FoundIn,
+}
+
+/// Where a value is from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FoundIn {
+    /// The request.
+    Request,
+    /// The server.
+    Server,
+    /// The link.
+    Link,
+}
+
 impl Downloads {
     /// Accepts a link. The answer comes before the file does.
     pub async fn add(&self, new: NewDownload) -> Result<DownloadAdded, Error> {
@@ -68,8 +130,8 @@ impl Downloads {
         if let PlaceWanted::Known(path) = &place {
             self.refuse_outside(path).await?;
         }
-        let facts = self.ask(&sources, place.question_timeout(self.question_timeout)).await?;
-        let path = place.path(&facts)?;
+        let answer = self.ask(&sources, place.question_timeout(self.question_timeout)).await?;
+        let (path, facts) = place.path(answer, &sources)?;
         self.refuse_outside(&path).await?;
         let address = full_address(&new.urls[0]);
         if facts.size.is_some() {
@@ -77,6 +139,7 @@ impl Downloads {
         }
         let _planning = self.planning.lock().await;
         let unfinished = self.store.unfinished_downloads().await?;
+        refuse_more_than(MOST_UNFINISHED, unfinished.len())?;
         let demanded = sha256.is_some() || new.size_bytes.is_some();
         let sha256 = sha256.or_else(|| facts.sha256.map(|digest| digest.to_string()));
         if let Some(running) = already_running(&unfinished, &path, &address, sha256.as_deref())? {
@@ -109,29 +172,79 @@ impl Downloads {
         Ok(DownloadAdded { download_id: view.id, path: path.as_str().to_owned() })
     }
 
+    /// Says what a link would fetch and where it would go. Nothing is written.
+    pub async fn preview(&self, urls: &[String], place: Option<&Place>) -> Result<DownloadPreview, Error> {
+        let sources = parse_sources(urls)?;
+        let wanted = place.map(PlaceWanted::parse).transpose()?;
+        let answer = self.ask(&sources, NAME_QUESTION_TIMEOUT).await?;
+        let (facts, gate, problem) = match answer {
+            Answer::Facts(facts) => (facts, None, None),
+            Answer::Refused { message, is_gate: true } => (Facts::default(), Some(message), None),
+            Answer::Refused { message, .. } | Answer::Away(message) => (Facts::default(), None, Some(message)),
+        };
+        let found = |value: String, from| Some(Found { value, from });
+        let in_link = || sources.iter().find_map(SourceUrl::file_name);
+        let (folder, name) = match wanted {
+            Some(PlaceWanted::Known(path)) => {
+                let (folder, name) = path.as_str().rsplit_once('/').unwrap_or(("", path.as_str()));
+                (found(folder.to_owned(), FoundIn::Request), found(name.to_owned(), FoundIn::Request))
+            }
+            other => {
+                let folder = match other {
+                    Some(PlaceWanted::Unnamed { kind }) => found(kind, FoundIn::Request),
+                    _ => sources.iter().find_map(folder_in).and_then(|folder| found(folder, FoundIn::Link)),
+                };
+                let name = match facts.file_name.clone() {
+                    Some(name) if Some(&name) != in_link().as_ref() => found(name, FoundIn::Server),
+                    Some(name) => found(name, FoundIn::Link),
+                    None => in_link().and_then(|name| found(name, FoundIn::Link)),
+                };
+                (folder, name)
+            }
+        };
+        let exists = match (&folder, &name) {
+            (Some(folder), Some(name)) => {
+                let joined = format!("{}/{}", folder.value, name.value);
+                let path = confined("path", joined.trim_start_matches('/'))?;
+                self.refuse_outside(&path).await?;
+                let disk = self.index.folder().clone();
+                Some(blocking(move || disk.stamp(&path).is_some()).await?)
+            }
+            _ => None,
+        };
+        let sha256 = facts.sha256.map(|digest| digest.to_string());
+        Ok(DownloadPreview { name, folder, size_bytes: facts.size, sha256, exists, gate, problem })
+    }
+
     /// Remembers what a server said, of the address that it was asked for. What a mirror says is nothing that the first link
     /// said.
     pub(crate) async fn learn(&self, facts: &Facts) -> Result<(), Error> {
         let Some(address) = facts.source.as_ref().map(SourceUrl::as_str) else { return Ok(()) };
         let facts = SourceFacts { size_bytes: facts.size, sha256: facts.sha256.map(|digest| digest.to_string()) };
         self.store.save_source_facts(address, &facts, self.clock.now()).await?;
-        self.index.learned(address.to_owned(), facts);
+        self.index.learned(address, facts);
         Ok(())
     }
 
-    /// What the servers say of the file. Silence is no failure: the download itself will find out. A link that is
-    /// refused or leads nowhere is told at once.
-    async fn ask(&self, sources: &[SourceUrl], limit: Duration) -> Result<Facts, Error> {
+    /// What the servers say of the file.
+    async fn ask(&self, sources: &[SourceUrl], limit: Duration) -> Result<Answer, Error> {
         match timeout(limit, self.engine.probe(sources)).await {
-            Ok(Ok(facts)) => Ok(facts),
-            Ok(Err(cause)) if matches!(cause, TransferError::RefusedAddress { .. }) => {
+            Ok(Ok(facts)) => Ok(Answer::Facts(facts)),
+            Ok(Err(ProbeError::Refused(cause @ TransferError::RefusedAddress { .. }))) => {
                 Err(Error::invalid("url", cause.to_string()))
             }
-            Ok(Err(cause)) => {
-                tracing::info!(error = %cause, "a server did not answer the question for a file's size");
-                Ok(Facts::default())
+            Ok(Err(ProbeError::Refused(cause))) => {
+                let is_gate = matches!(
+                    cause,
+                    TransferError::Gated { .. }
+                        | TransferError::PrivateOrMissing { .. }
+                        | TransferError::Unauthorized { .. }
+                        | TransferError::Forbidden { .. }
+                );
+                Ok(Answer::Refused { message: cause.to_string(), is_gate })
             }
-            Err(_) => Ok(Facts::default()),
+            Ok(Err(ProbeError::Passing(cause))) => Ok(Answer::Away(cause.to_string())),
+            Err(_) => Ok(Answer::Away(format!("no answer within {} s", limit.as_secs_f32()))),
         }
     }
 
@@ -205,17 +318,74 @@ impl PlaceWanted {
         }
     }
 
-    fn path(self, facts: &Facts) -> Result<ConfinedPath, Error> {
+    /// The path of the file, and what is known of it.
+    ///
+    /// Without a name of its own a refusal is told at once, as what it is. What may pass is queued under the name that the link
+    /// has. With a name everything is queued: the download tells why it fails, and can be resumed.
+    fn path(self, answer: Answer, sources: &[SourceUrl]) -> Result<(ConfinedPath, Facts), Error> {
+        let kind = match self {
+            Self::Known(path) => return Ok((path, answer.facts())),
+            Self::Unnamed { kind } => kind,
+        };
+        let (name, facts) = match answer {
+            Answer::Facts(facts) => {
+                let unnamed = "neither the server nor the URL names the file: send \"filename\" too";
+                let name = facts.file_name.clone().ok_or_else(|| Error::invalid("filename", unnamed))?;
+                (name, facts)
+            }
+            Answer::Refused { message, .. } => return Err(Error::invalid("url", message)),
+            Answer::Away(message) => {
+                let unnamed = || {
+                    let message =
+                        format!("{message}; the link names no file: try again later, or send \"filename\" too");
+                    Error::invalid("url", message)
+                };
+                (sources.iter().find_map(SourceUrl::file_name).ok_or_else(unnamed)?, Facts::default())
+            }
+        };
+        Ok((confined("filename", &format!("{kind}/{name}"))?, facts))
+    }
+}
+
+/// What came of the question for a file's name and size.
+#[derive(Debug)]
+enum Answer {
+    /// It is there.
+    Facts(Facts),
+    /// It is not to be had, now or later, until somebody does something about it.
+    Refused { message: String, is_gate: bool },
+    /// Nobody answered; somebody may later.
+    Away(String),
+}
+
+impl Answer {
+    fn facts(self) -> Facts {
         match self {
-            Self::Known(path) => Ok(path),
-            Self::Unnamed { kind } => {
-                let name = facts.file_name.as_deref().ok_or_else(|| {
-                    Error::invalid("filename", "neither the server nor the URL names the file: send \"filename\" too")
-                })?;
-                confined("filename", &format!("{kind}/{name}"))
+            Self::Facts(facts) => facts,
+            Self::Refused { message, .. } | Self::Away(message) => {
+                tracing::info!(reason = %message, "file size not known before the download");
+                Facts::default()
             }
         }
     }
+}
+
+/// The folder of ComfyUI that the path of a link names, as `split_files/vae/ae.safetensors` does.
+fn folder_in(source: &SourceUrl) -> Option<String> {
+    let segments: Vec<&str> = source.as_url().path_segments()?.collect();
+    let folders = segments.split_last().map(|(_, folders)| folders).unwrap_or_default();
+    folders.iter().rev().find(|segment| MODEL_FOLDERS.contains(segment)).map(|folder| (*folder).to_owned())
+}
+
+/// Refuses a download beyond the bound. Each new one is compared with all that are unfinished.
+pub(crate) fn refuse_more_than(limit: usize, unfinished: usize) -> Result<(), Error> {
+    if unfinished < limit {
+        return Ok(());
+    }
+    Err(Error::conflict(
+        format!("{unfinished} downloads are unfinished, the most there may be; wait, or cancel some"),
+        vec![("unfinished", unfinished.to_string()), ("limit", limit.to_string())],
+    ))
 }
 
 fn confined(field: &str, text: &str) -> Result<ConfinedPath, Error> {

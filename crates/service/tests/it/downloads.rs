@@ -2,14 +2,17 @@
 
 use service::{
     Error,
-    downloads::{DownloadChange, DownloadQuery, DownloadState, HistoryQuery, NewDownload, Place, Priority},
+    downloads::{
+        DownloadChange, DownloadPreview, DownloadQuery, DownloadState, Found, FoundIn, HistoryQuery, NewDownload,
+        Place, Position, Priority, QueuePlace,
+    },
     presets::InstallOptions,
 };
-use test_support::file_server::{FileServer, Switch, Until};
+use test_support::file_server::{FileServer, Reply, Switch, Until};
 
-use crate::world::{World, content, preset_id};
+use crate::world::{Running, World, content, preset_id};
 
-fn link(url: &str, place: Place) -> NewDownload {
+pub(crate) fn link(url: &str, place: Place) -> NewDownload {
     NewDownload {
         urls: vec![url.to_owned()],
         place,
@@ -160,5 +163,209 @@ async fn facts_of_a_mirror_are_not_noted_under_the_first_link() {
     let detail = running.dashboard.presets.detail(&preset_id("ONE")).await.unwrap();
     let file = &detail.files[0];
     assert_eq!((file.sha256.clone(), file.verified, detail.view.size_exact), (None, false, false), "{file:?}");
+    running.stop().await;
+}
+
+fn at(number: i64) -> DownloadChange {
+    DownloadChange { place: Some(QueuePlace::Position(Position::new(number).unwrap())), ..DownloadChange::default() }
+}
+
+/// The paths of the unfinished downloads, in the order in which they run.
+async fn queue(running: &Running) -> Vec<String> {
+    let unfinished = running.dashboard.downloads.unfinished().await.unwrap();
+    unfinished.into_iter().map(|view| view.files[0].path.clone()).collect()
+}
+
+/// The largest position that somebody may ask for leaves room behind it, also after a restart.
+#[tokio::test(flavor = "multi_thread")]
+async fn largest_position_leaves_room_for_new_downloads() {
+    let world = World::new();
+    let file = world.hub.large_file("acme/a", "a.bin", content(1, 2_000_000));
+    let gate = file.cdn.hold_at(1_000_000);
+    let running = world.start().await;
+    let downloads = &running.dashboard.downloads;
+    let add = async |path: &str| downloads.add(link("hf://acme/a/a.bin", Place::Path(path.to_owned()))).await.unwrap();
+    let first = add("vae/first.bin").await;
+    downloads.change(&first.download_id, at(i64::from(Position::LARGEST))).await.unwrap();
+    let second = add("vae/second.bin").await;
+    let third = add("vae/third.bin").await;
+    assert_eq!(queue(&running).await, ["vae/first.bin", "vae/second.bin", "vae/third.bin"]);
+
+    let before =
+        DownloadChange { place: Some(QueuePlace::Before(second.download_id.clone())), ..DownloadChange::default() };
+    downloads.change(&third.download_id, before.clone()).await.unwrap();
+    assert_eq!(queue(&running).await, ["vae/first.bin", "vae/third.bin", "vae/second.bin"]);
+    downloads.cancel(&second.download_id).await.unwrap();
+    assert!(matches!(downloads.change(&third.download_id, before).await, Err(Error::Conflict { .. })));
+    assert_eq!((Position::new(-1), Position::new(i64::from(Position::LARGEST) + 1)), (None, None));
+    gate.open();
+    for id in [&first.download_id, &third.download_id] {
+        assert_eq!(running.end_of(id).await.state, DownloadState::Completed);
+    }
+    running.stop().await;
+}
+
+/// A priority has a last place of its own: an ended download takes none, and a change of priority goes behind the others.
+#[tokio::test(flavor = "multi_thread")]
+async fn new_priority_goes_behind_the_last_of_it() {
+    let world = World::new();
+    let file = world.hub.large_file("acme/a", "a.bin", content(1, 2_000_000));
+    let _gate = file.cdn.hold_at(1_000_000);
+    let running = world.start().await;
+    let downloads = &running.dashboard.downloads;
+    let mut ids = Vec::new();
+    for (name, priority) in [("a", Priority::High), ("b", Priority::High), ("c", Priority::Normal)] {
+        let new = NewDownload { priority, ..link("hf://acme/a/a.bin", Place::Path(format!("vae/{name}.bin"))) };
+        ids.push(downloads.add(new).await.unwrap().download_id);
+    }
+    let high = DownloadChange { priority: Some(Priority::High), ..DownloadChange::default() };
+    downloads.change(&ids[2], high.clone()).await.unwrap();
+    assert_eq!(queue(&running).await, ["vae/a.bin", "vae/b.bin", "vae/c.bin"]);
+    downloads.change(&ids[0], high).await.unwrap();
+    assert_eq!(queue(&running).await, ["vae/a.bin", "vae/b.bin", "vae/c.bin"], "the same priority is no move");
+    running.stop().await;
+}
+
+/// A request that is dropped at any of its steps leaves no row behind that the engine does not hold.
+#[tokio::test(flavor = "multi_thread")]
+async fn dropped_request_leaves_no_orphan_download() {
+    let world = World::new();
+    let url = world.file("a", "a.bin", &content(1, 1_000));
+    let running = world.start().await;
+    let downloads = &running.dashboard.downloads;
+    for most in 1..200 {
+        let mut add = Box::pin(downloads.add(link(&url, Place::Path(format!("vae/{most}.bin")))));
+        let mut polls = 0;
+        let is_done = std::future::poll_fn(|context| match add.as_mut().poll(context) {
+            std::task::Poll::Ready(added) => std::task::Poll::Ready(added.map(|_| true).unwrap()),
+            std::task::Poll::Pending if polls == most => std::task::Poll::Ready(false),
+            std::task::Poll::Pending => {
+                polls += 1;
+                std::task::Poll::Pending
+            }
+        })
+        .await;
+        if is_done {
+            break;
+        }
+    }
+    for view in downloads.unfinished().await.unwrap() {
+        assert_eq!(running.end_of(&view.id).await.state, DownloadState::Completed, "{view:?}");
+    }
+    running.stop().await;
+}
+
+/// An update that the database refuses for good fails its own download; the others arrive, and it can be resumed.
+#[tokio::test(flavor = "multi_thread")]
+async fn update_that_cannot_be_stored_fails_one_download() {
+    let world = World::new();
+    let file = world.hub.large_file("acme/a", "a.bin", content(1, 400_000));
+    let gate = file.cdn.hold_at(100_000);
+    let other = world.file("b", "b.bin", &content(2, 400_000));
+    let running = world.start().await;
+    let downloads = &running.dashboard.downloads;
+    let sha256 = Some(content(1, 400_000).sha256());
+    let stuck = NewDownload { sha256, ..link("hf://acme/a/a.bin", Place::Path("vae/a.bin".to_owned())) };
+    let stuck = downloads.add(stuck).await.unwrap();
+    running.until(&stuck.download_id, |view| view.downloaded_bytes > 0).await;
+    let database = sqlx::SqlitePool::connect(&world.database().display().to_string()).await.unwrap();
+    let refuse = "CREATE TRIGGER refuse BEFORE UPDATE OF state ON download_files WHEN new.path = 'vae/a.bin' AND new.state = 'completed'
+                  BEGIN SELECT RAISE(ABORT, 'refused by the test'); END";
+    sqlx::query(refuse).execute(&database).await.unwrap();
+    gate.open();
+    assert_eq!(running.end_of(&stuck.download_id).await.state, DownloadState::Failed);
+    let next = downloads.add(link(&other, Place::Path("vae/b.bin".to_owned()))).await.unwrap();
+    assert_eq!(running.end_of(&next.download_id).await.state, DownloadState::Completed);
+    sqlx::query("DROP TRIGGER refuse").execute(&database).await.unwrap();
+    database.close().await;
+    downloads.resume(&stuck.download_id).await.unwrap();
+    running.state_of(&stuck.download_id, DownloadState::Completed).await;
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn active_count_ignores_the_status_filter() {
+    let world = World::new();
+    let file = world.hub.large_file("acme/a", "a.bin", content(1, 2_000_000));
+    let _gate = file.cdn.hold_at(1_000_000);
+    let running = world.start().await;
+    let downloads = &running.dashboard.downloads;
+    downloads.add(link("hf://acme/a/a.bin", Place::Path("vae/a.bin".to_owned()))).await.unwrap();
+    let failed = DownloadQuery { state: Some(DownloadState::Failed), ..DownloadQuery::default() };
+    let list = downloads.list(&failed).await.unwrap();
+    assert_eq!((list.page.total, list.active), (0, 1));
+    running.stop().await;
+}
+
+/// Without a name, a refusal is told as what it is, and what may pass is queued under the name in the link.
+#[tokio::test(flavor = "multi_thread")]
+async fn refusal_without_a_name_is_told_as_what_it_is() {
+    let world = World::new();
+    let gated = world.file("gated", "g.safetensors", &content(1, 100));
+    world.hub.gate("acme/gated");
+    let missing = gated.replace("acme/gated", "acme/open").replace("g.safetensors", "none.safetensors");
+    world.file("open", "o.safetensors", &content(1, 100));
+    let server = world.hub.hub();
+    for (path, status) in
+        [("/busy/b.safetensors", 503), ("/limit/l.safetensors", 429), ("/nameless", 503), ("/gone/g.bin", 410)]
+    {
+        server.handle(path, move |_| Reply::status(status));
+    }
+    let running = world.start().await;
+    let downloads = &running.dashboard.downloads;
+    let refused = [
+        (gated, "gated"),
+        (missing, "no such file (404)"),
+        (server.url("/gone/g.bin"), "no such file (410)"),
+        (server.url("/nameless"), "the link names no file"),
+    ];
+    for (url, words) in &refused {
+        let error = downloads.add(link(url, into("loras"))).await.unwrap_err();
+        assert!(matches!(&error, Error::Invalid { field, .. } if field == "url"), "{error:?}");
+        assert!(error.to_string().contains(words), "{error}");
+    }
+    for (path, name) in
+        [("/busy/b.safetensors", "loras/b.safetensors"), ("/limit/l.safetensors", "loras/l.safetensors")]
+    {
+        let added = downloads.add(link(&server.url(path), into("loras"))).await.unwrap();
+        assert_eq!(added.path, name);
+        downloads.cancel(&added.download_id).await.unwrap();
+    }
+    running.stop().await;
+}
+
+/// A preview says what would happen and writes nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn preview_says_name_size_folder_and_gate() {
+    let world = World::new();
+    let model = content(1, 60_000);
+    let url = world.file("style", "split_files/vae/ae.safetensors", &model);
+    world.file("gated", "g.safetensors", &model);
+    world.hub.gate("acme/gated");
+    let running = world.start().await;
+    let downloads = &running.dashboard.downloads;
+    let preview =
+        async |url: &str, place: Option<Place>| downloads.preview(&[url.to_owned()], place.as_ref()).await.unwrap();
+    let found = |value: &str, from| Some(Found { value: value.to_owned(), from });
+    let expected = DownloadPreview {
+        name: found("ae.safetensors", FoundIn::Link),
+        folder: found("vae", FoundIn::Link),
+        size_bytes: Some(60_000),
+        sha256: Some(model.sha256()),
+        exists: Some(false),
+        gate: None,
+        problem: None,
+    };
+    assert_eq!(preview(&url, None).await, expected);
+    world.place("loras/mine.bin", b"mine");
+    let placed = preview(&url, Some(Place::Path("loras/mine.bin".to_owned()))).await;
+    assert_eq!((placed.exists, placed.folder), (Some(true), found("loras", FoundIn::Request)));
+    let gated = preview("hf://acme/gated/g.safetensors", Some(into("loras"))).await;
+    assert!(gated.gate.is_some_and(|gate| gate.contains("huggingface.co/acme/gated")));
+    assert_eq!((gated.exists, gated.size_bytes), (Some(false), None));
+    let absent = preview("hf://acme/gated/none.safetensors", None).await;
+    assert!(absent.gate.is_some() || absent.problem.is_some());
+    assert!(downloads.unfinished().await.unwrap().is_empty());
+    assert_eq!(world.everything(), ["loras/mine.bin"]);
     running.stop().await;
 }

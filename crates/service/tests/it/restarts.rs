@@ -1,11 +1,16 @@
 //! What a stop leaves behind is taken up by the next start.
 
+use std::time::Duration;
+
 use service::{
-    downloads::{DownloadState, PauseReason},
+    downloads::{DownloadState, HistoryQuery, PauseReason, Place},
     presets::InstallOptions,
 };
 
-use crate::world::{World, content};
+use crate::{
+    downloads::link,
+    world::{PATIENCE, World, content},
+};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_download_goes_on_after_a_restart_without_being_asked() {
@@ -80,5 +85,94 @@ async fn a_download_that_cannot_be_taken_up_fails_alone() {
     let message = failed.failure.unwrap().message;
     assert!(message.contains("links of the kind gopher: are refused"), "{message}");
     assert_eq!(running.end_of(&two).await.state, DownloadState::Completed);
+    running.stop().await;
+}
+
+/// A queue that an earlier version ruined with the largest integer heals at the start.
+#[tokio::test(flavor = "multi_thread")]
+async fn migration_heals_positions_beyond_the_largest() {
+    let world = World::new();
+    let file = world.hub.large_file("acme/a", "a.bin", content(1, 2_000_000));
+    let gate = file.cdn.hold_at(1_000_000);
+    let running = world.start().await;
+    let downloads = &running.dashboard.downloads;
+    let place = |name: &str| Place::Path(format!("vae/{name}.bin"));
+    let poisoned = downloads.add(link("hf://acme/a/a.bin", place("a"))).await.unwrap();
+    running.stop().await;
+    let database = sqlx::SqlitePool::connect(&world.database().display().to_string()).await.unwrap();
+    let before = [
+        "DELETE FROM _sqlx_migrations WHERE version = 6",
+        "DROP TABLE file_sources",
+        "DROP INDEX downloads_of_the_queue",
+        "DROP INDEX downloads_by_state",
+        "DROP INDEX download_files_by_path",
+        "DROP INDEX source_facts_by_age",
+        "UPDATE downloads SET position = 9223372036854775807",
+    ];
+    for statement in before {
+        sqlx::query(statement).execute(&database).await.unwrap();
+    }
+    database.close().await;
+    let running = world.start().await;
+    let downloads = &running.dashboard.downloads;
+    assert_eq!(downloads.get(&poisoned.download_id).await.unwrap().position, 1);
+    let next = downloads.add(link("hf://acme/a/a.bin", place("b"))).await.unwrap();
+    gate.open();
+    assert_eq!(running.end_of(&next.download_id).await.state, DownloadState::Completed);
+    running.stop().await;
+}
+
+/// History older than the retention is deleted at the start. What it was needed for goes on without it: the file counts as
+/// verified, and a damaged one is repaired from where it came.
+#[tokio::test(flavor = "multi_thread")]
+async fn history_beyond_retention_is_deleted() {
+    let world = World::new();
+    let model = content(1, 300_000);
+    let url = world.file("a", "a.bin", &model);
+    let running = world.start().await;
+    let downloads = &running.dashboard.downloads;
+    let place = |name: &str| Place::Path(format!("vae/{name}.bin"));
+    let old = downloads.add(link(&format!("{url}?download=true"), place("a"))).await.unwrap();
+    let fresh = downloads.add(link(&url, place("b"))).await.unwrap();
+    for added in [&old, &fresh] {
+        assert_eq!(running.end_of(&added.download_id).await.state, DownloadState::Completed);
+    }
+    running.stop().await;
+    let database = sqlx::SqlitePool::connect(&world.database().display().to_string()).await.unwrap();
+    let age = "UPDATE downloads SET ended_at = ended_at - 31 * 24 * 3600 * 1000 WHERE id = ?";
+    sqlx::query(age).bind(&old.download_id).execute(&database).await.unwrap();
+
+    let running = world.start().await;
+    let downloads = &running.dashboard.downloads;
+    let mut look = tokio::time::interval(Duration::from_millis(10));
+    let is_pruned = async {
+        while downloads.history(&HistoryQuery::default()).await.unwrap().total > 1 {
+            look.tick().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, is_pruned).await.expect("the old download is deleted in time");
+    assert!(downloads.get(&fresh.download_id).await.is_ok());
+    for (table, left) in [("downloads", 1), ("download_files", 1)] {
+        let count: i64 = sqlx::query_scalar(sqlx::AssertSqlSafe(format!("SELECT count(*) FROM {table}")))
+            .fetch_one(&database)
+            .await
+            .unwrap();
+        assert_eq!(count, left, "{table}");
+    }
+    let secrets: i64 = sqlx::query_scalar("SELECT count(*) FROM source_facts WHERE instr(url, '?') > 0")
+        .fetch_one(&database)
+        .await
+        .unwrap();
+    assert_eq!(secrets, 0, "no query is remembered");
+    database.close().await;
+
+    let mut damaged = model.to_vec();
+    damaged[200_000] ^= 1;
+    world.place("vae/a.bin", &damaged);
+    let repair = downloads.repair(&["vae/a.bin".to_owned()]).await.unwrap();
+    assert_eq!(running.end_of(&repair.download_id).await.state, DownloadState::Completed);
+    assert!(world.holds("vae/a.bin", &model));
+    assert_eq!(downloads.clear_history().await.unwrap(), 2);
+    assert_eq!(downloads.history(&HistoryQuery::default()).await.unwrap().total, 0);
     running.stop().await;
 }
