@@ -26,6 +26,19 @@ impl AddressPolicy {
         Self { allowed: settings.private_sources.clone(), endpoints, proxies }
     }
 
+    /// The same policy with one more address of the operator's own.
+    pub(crate) fn with_endpoint(mut self, url: &Url) -> Self {
+        self.endpoints.extend(host_and_port(url));
+        self
+    }
+
+    /// Whether a URL may not be redirected to: its address, or what is known of its name without resolving it. The name of a
+    /// proxy, or of an endpoint on another port, would be resolved under the rules of that one.
+    pub(crate) fn refuses_redirect(&self, url: &Url) -> bool {
+        let is_refused_name = |name: &str| self.is_named(&normal(name)) || is_private_name(name);
+        self.permits_literal(url).is_err() || self.name_to_judge(url).is_some_and(is_refused_name)
+    }
+
     /// Whether a connection to this address may be made for this host name. A name that the operator gave, of an endpoint or of a
     /// proxy, may lead anywhere: whoever resolves it cannot tell for which port. [`name_to_judge`](Self::name_to_judge) does.
     pub(crate) fn permits(&self, host: &str, address: IpAddr) -> bool {

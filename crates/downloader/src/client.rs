@@ -5,6 +5,7 @@ use std::error::Error;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use rustix::io::Errno;
@@ -47,6 +48,57 @@ pub(crate) fn build(settings: &Settings) -> Result<reqwest::Client, reqwest::Err
         .tcp_nodelay(true)
         .dns_resolver(GuardedResolver { policy: Arc::new(AddressPolicy::new(settings)) })
         .build()
+}
+
+/// Makes HTTP clients for small documents under the same rules of addresses as the transfers have.
+#[derive(Debug, Clone)]
+pub struct GuardedHttp {
+    policy: AddressPolicy,
+    user_agent: String,
+}
+
+/// How many redirects a client of [`GuardedHttp`] follows.
+const MOST_REDIRECTS: usize = 5;
+
+impl GuardedHttp {
+    /// The rules of these settings.
+    #[must_use]
+    pub fn new(settings: &Settings) -> Self {
+        Self { policy: AddressPolicy::new(settings), user_agent: settings.user_agent.clone() }
+    }
+
+    /// A client for `address`, whose own host is the operator's word and may have any address. Where it redirects to, it is
+    /// held to the policy, by name and by address; never from https to http.
+    pub fn client_for(&self, address: &Url) -> Result<reqwest::Client, reqwest::Error> {
+        // The first provider of a process stays; whether it is this one does not matter.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let policy = Arc::new(self.policy.clone().with_endpoint(address));
+        let for_redirects = Arc::clone(&policy);
+        reqwest::Client::builder()
+            .user_agent(&self.user_agent)
+            .connect_timeout(DOCUMENT_CONNECT_TIMEOUT)
+            .dns_resolver(GuardedResolver { policy })
+            .redirect(reqwest::redirect::Policy::custom(move |attempt| follow(attempt, &for_redirects)))
+            .build()
+    }
+}
+
+/// How long the server of a document may take to accept a connection.
+const DOCUMENT_CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+fn follow(attempt: reqwest::redirect::Attempt<'_>, policy: &AddressPolicy) -> reqwest::redirect::Action {
+    let was_https = attempt.previous().last().is_some_and(|url| url.scheme() == "https");
+    if was_https && attempt.url().scheme() != "https" {
+        return attempt.error("the server redirects from https to http");
+    }
+    if attempt.previous().len() > MOST_REDIRECTS {
+        return attempt.error("the server redirects too often");
+    }
+    if policy.refuses_redirect(attempt.url()) {
+        let host = attempt.url().host_str().unwrap_or_default().to_owned();
+        return attempt.error(OnlyRefusedAddresses { host });
+    }
+    attempt.follow()
 }
 
 /// Resolves as the system does and hands out only what the policy permits, so that the address that was checked is

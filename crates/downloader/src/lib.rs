@@ -139,6 +139,7 @@ mod world;
 mod writer;
 
 pub use blocks::LARGEST_FILE;
+pub use client::GuardedHttp;
 pub use destination::{Destination, DestinationError};
 pub use digest::{BlockChecksums, DigestError, Sha256Digest};
 pub use downloader::Downloader;

@@ -13,7 +13,7 @@ use url::Url;
 use crate::catalog::Catalog;
 use crate::error::RegistryError;
 use crate::last_good::{self, Copy, LastGood};
-use crate::remote::{Received, Remote};
+use crate::remote::{HttpClient, Received, Remote};
 
 /// Where the registry is and where its copy is kept.
 #[derive(Clone, Debug)]
@@ -22,6 +22,8 @@ pub struct ClientSettings {
     pub url: Url,
     /// File that holds the last good copy; its folder is made when needed.
     pub last_good: PathBuf,
+    /// How it is asked.
+    pub http: HttpClient,
     /// Most time for one fetch, all files of an index included.
     pub time_limit: Duration,
 }
@@ -50,8 +52,8 @@ impl Client {
     /// and passed over. Blocking: reads a file.
     #[must_use]
     pub fn open(settings: ClientSettings) -> (Self, Option<LastGood>) {
-        let ClientSettings { url, last_good, time_limit } = settings;
-        let remote = Remote::new(url);
+        let ClientSettings { url, last_good, http, time_limit } = settings;
+        let remote = Remote::new(url, http);
         let kept = last_good::read(&last_good, &remote.shown());
         let etag = Mutex::new(kept.as_ref().and_then(|kept| kept.etag.clone()));
         (Self { remote, last_good, time_limit, etag }, kept)

@@ -28,3 +28,4 @@ pub use error::RegistryError;
 pub use last_good::LastGood;
 pub use local::load;
 pub use preset::{InvalidPresetId, License, ModelFile, Preset, PresetId, Vram, VramFrom};
+pub use remote::HttpClient;

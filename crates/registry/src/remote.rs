@@ -1,13 +1,13 @@
 //! Reads a registry document, with the preset files of an index, from its address.
 //!
-//! Everything is bounded: bytes, redirects, requests at once; whoever calls bounds the time. Must not judge presets or
+//! Bytes and concurrent requests are bounded here; the caller bounds time, redirects and addresses. Must not judge presets or
 //! keep anything.
 
-use std::time::Duration;
+use std::fmt;
+use std::sync::Arc;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 use reqwest::header::{ETAG, IF_NONE_MATCH};
-use reqwest::redirect::{Action, Attempt, Policy};
 use reqwest::{Response, StatusCode};
 use tokio::sync::OnceCell;
 use url::Url;
@@ -18,28 +18,31 @@ use crate::limits;
 
 /// How many preset files of an index are asked for at once.
 const PRESET_FILES_AT_ONCE: usize = 8;
-/// How many redirects are followed.
-const MOST_REDIRECTS: usize = 5;
-/// How long a server may take to accept a connection.
-const CONNECT_LIMIT: Duration = Duration::from_secs(10);
 
 /// A registry at an address.
 #[derive(Debug)]
 pub(crate) struct Remote {
     /// Made when it is first needed: reading the certificates of the machine takes as long as the rest of a start.
     http: OnceCell<reqwest::Client>,
+    make_http: HttpClient,
     url: Url,
 }
 
-fn http_client() -> Result<reqwest::Client, RegistryError> {
-    // The first provider of a process stays; whether it is this one does not matter.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    reqwest::Client::builder()
-        .user_agent(concat!("comfyui-dashboard/", env!("CARGO_PKG_VERSION")))
-        .connect_timeout(CONNECT_LIMIT)
-        .redirect(Policy::custom(follow))
-        .build()
-        .map_err(|source| RegistryError::HttpClient { source })
+/// Makes the HTTP client of a registry: the caller decides which addresses may be connected to, and which redirects followed.
+#[derive(Clone)]
+pub struct HttpClient(Arc<dyn Fn(&Url) -> Result<reqwest::Client, reqwest::Error> + Send + Sync>);
+
+impl HttpClient {
+    /// Calls `make` with the registry's address when a client is first needed.
+    pub fn new(make: impl Fn(&Url) -> Result<reqwest::Client, reqwest::Error> + Send + Sync + 'static) -> Self {
+        Self(Arc::new(make))
+    }
+}
+
+impl fmt::Debug for HttpClient {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("HttpClient(...)")
+    }
 }
 
 /// A document as it came.
@@ -51,12 +54,13 @@ pub(crate) struct Received {
 }
 
 impl Remote {
-    pub(crate) fn new(url: Url) -> Self {
-        Self { http: OnceCell::new(), url }
+    pub(crate) fn new(url: Url, make_http: HttpClient) -> Self {
+        Self { http: OnceCell::new(), make_http, url }
     }
 
     async fn http(&self) -> Result<&reqwest::Client, RegistryError> {
-        self.http.get_or_try_init(async || http_client()).await
+        let make = async || (self.make_http.0)(&self.url).map_err(|source| RegistryError::HttpClient { source });
+        self.http.get_or_try_init(make).await
     }
 
     /// The address as logs, errors and files may show it.
@@ -129,18 +133,6 @@ impl Remote {
             request = request.header(IF_NONE_MATCH, etag);
         }
         request.send().await.map_err(|source| request_error(url, source))
-    }
-}
-
-/// Follows a few redirects, never from https to http.
-fn follow(attempt: Attempt<'_>) -> Action {
-    let was_https = attempt.previous().last().is_some_and(|url| url.scheme() == "https");
-    if was_https && attempt.url().scheme() != "https" {
-        attempt.error("the server redirects from https to http")
-    } else if attempt.previous().len() > MOST_REDIRECTS {
-        attempt.error("the server redirects too often")
-    } else {
-        attempt.follow()
     }
 }
 

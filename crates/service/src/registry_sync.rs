@@ -64,7 +64,9 @@ impl RegistrySync {
         let url = source.parse().map_err(|cause| {
             Error::invalid("REGISTRY_URL", format!("{source:?} is no URL ({cause}); give an http or https address"))
         })?;
-        let client = ClientSettings { url, last_good: settings.registry_copy.clone(), time_limit: TIME_LIMIT };
+        let guarded = downloader::GuardedHttp::new(&settings.downloader);
+        let http = registry::HttpClient::new(move |address| guarded.client_for(address));
+        let client = ClientSettings { url, last_good: settings.registry_copy.clone(), http, time_limit: TIME_LIMIT };
         let (client, copy) = Client::open(client);
         let last_success = copy.as_ref().map(|copy| copy.fetched_at);
         if let Some(copy) = copy {

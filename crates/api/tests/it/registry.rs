@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use test_support::{fake_registry::FakeRegistry, file_server::Content};
+use test_support::{
+    fake_registry::FakeRegistry,
+    file_server::{Content, FileServer, Reply},
+};
 
 use crate::world::{PATIENCE, Server, World};
 
@@ -182,4 +185,23 @@ async fn on_the_shipped_catalogue_every_list_has_something_to_say() {
     server.get("/api/presets/registry/sync").await;
     let updates = server.get("/api/presets/updates").await;
     assert_eq!((&updates["total"], &updates["updates"][0]["id"]), (&json!(1), &json!(id)));
+}
+
+/// A registry may be anywhere the operator says; where it redirects to is held to the policy of addresses.
+#[tokio::test(flavor = "multi_thread")]
+async fn registry_redirect_to_private_address_is_refused() {
+    let (registry, inner) = (FakeRegistry::serving("{}"), FileServer::start());
+    inner.handle("/registry.json", |_| Reply::json(200, &json!({"presets": {}})));
+    let inside = inner.url("/registry.json").replace("127.0.0.1", "localhost");
+    for (path, target) in [("/name.json", inside), ("/address.json", "http://169.254.169.254/registry.json".to_owned())]
+    {
+        registry.server().handle(path, move |_| Reply::redirect(&target));
+        let world = World::new();
+        let url = registry.server().url(path);
+        let server = world.serve_with(|config| config.service.registry_url = url).await;
+        let (status, refused) = server.json("POST", "/api/presets/registry/sync", None).await;
+        assert_eq!((status, &refused["error"]["code"]), (502, &json!("REGISTRY_UNAVAILABLE")));
+        assert!(refused.to_string().contains("private or reserved"), "{refused}");
+    }
+    assert!(inner.requests().is_empty());
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use registry::{Client, ClientSettings, Fetched, LastGood, RegistryError};
+use registry::{Client, ClientSettings, Fetched, HttpClient, LastGood, RegistryError};
 use test_support::fake_registry::FakeRegistry;
 use test_support::file_server::{Content, Times};
 
@@ -179,7 +179,12 @@ fn open(url: &str, folder: &Path) -> (Client, Option<LastGood>) {
 }
 
 fn settings(url: &str, folder: &Path) -> ClientSettings {
-    ClientSettings { url: url.parse().unwrap(), last_good: copy_in(folder), time_limit: Duration::from_secs(10) }
+    let http = HttpClient::new(|_| {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        reqwest::Client::builder().build()
+    });
+    let (url, time_limit) = (url.parse().unwrap(), Duration::from_secs(10));
+    ClientSettings { url, last_good: copy_in(folder), http, time_limit }
 }
 
 fn copy_in(folder: &Path) -> PathBuf {
