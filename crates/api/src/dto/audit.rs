@@ -14,6 +14,7 @@ pub struct AuditLine {
     pub id: u64,
     /// When.
     #[schema(value_type = String, format = DateTime)]
+    #[serde(serialize_with = "super::units::milliseconds")]
     pub timestamp: Timestamp,
     /// `key`, `session`, `shell`, `page`, `loopback` or `nobody`.
     #[schema(example = "key")]

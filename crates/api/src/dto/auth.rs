@@ -35,6 +35,7 @@ pub struct LoggedIn {
     pub role: AccessRole,
     /// When it ends at the latest.
     #[schema(value_type = String, format = DateTime)]
+    #[serde(serialize_with = "super::units::milliseconds")]
     pub expires_at: Timestamp,
 }
 

@@ -100,13 +100,18 @@ pub struct Download {
     pub error: Option<Failure>,
     /// When it was asked for.
     #[schema(value_type = String, format = DateTime)]
+    #[serde(serialize_with = "super::units::milliseconds")]
     pub created_at: Timestamp,
     /// When its first byte was asked for.
     #[schema(value_type = Option<String>, format = DateTime)]
+    #[serde(serialize_with = "super::units::milliseconds")]
     pub started_at: Option<Timestamp>,
     /// When it ended.
     #[schema(value_type = Option<String>, format = DateTime)]
+    #[serde(serialize_with = "super::units::milliseconds")]
     pub ended_at: Option<Timestamp>,
+    /// Milliseconds from its first byte to its end.
+    pub duration_ms: Option<u64>,
 }
 
 impl From<&view::DownloadView> for Download {
@@ -134,6 +139,7 @@ impl From<&view::DownloadView> for Download {
             created_at: view.created_at,
             started_at: view.started_at,
             ended_at: view.ended_at,
+            duration_ms: view.milliseconds_taken(),
         }
     }
 }
@@ -253,6 +259,7 @@ impl From<&view::DownloadFileView> for DownloadFile {
 pub struct DownloadTurn {
     /// When.
     #[schema(value_type = String, format = DateTime)]
+    #[serde(serialize_with = "super::units::milliseconds")]
     pub at: Timestamp,
     /// What kind of turn: `queued`, `started`, `file_completed`, `paused`, …
     pub kind: String,

@@ -26,5 +26,6 @@ pub struct ErrorBody {
     pub details: Map<String, Value>,
     /// When it happened.
     #[schema(value_type = String, format = DateTime)]
+    #[serde(serialize_with = "super::units::whole_seconds")]
     pub timestamp: Timestamp,
 }

@@ -30,6 +30,7 @@ pub struct Health {
     pub product_version: String,
     /// The server's time.
     #[schema(value_type = String, format = DateTime)]
+    #[serde(serialize_with = "super::units::whole_seconds")]
     pub timestamp: Timestamp,
 }
 

@@ -25,12 +25,15 @@ pub struct Key {
     pub hint: String,
     /// When it was made.
     #[schema(value_type = String, format = DateTime)]
+    #[serde(serialize_with = "super::units::milliseconds")]
     pub created_at: Timestamp,
     /// When it stops to work.
     #[schema(value_type = Option<String>, format = DateTime)]
+    #[serde(serialize_with = "super::units::milliseconds")]
     pub expires_at: Option<Timestamp>,
     /// When it was last used, to the minute.
     #[schema(value_type = Option<String>, format = DateTime)]
+    #[serde(serialize_with = "super::units::milliseconds")]
     pub last_used_at: Option<Timestamp>,
 }
 
@@ -55,6 +58,7 @@ pub struct KeyRequest {
     pub role: AccessRole,
     /// When it stops to work; without it, never.
     #[schema(value_type = Option<String>, format = DateTime)]
+    #[serde(serialize_with = "super::units::milliseconds")]
     pub expires_at: Option<Timestamp>,
 }
 

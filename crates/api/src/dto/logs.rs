@@ -103,6 +103,7 @@ impl LogQuery {
 pub struct LogLine {
     /// When.
     #[schema(value_type = String, format = DateTime)]
+    #[serde(serialize_with = "super::units::whole_seconds")]
     pub timestamp: Timestamp,
     /// How much it matters.
     pub level: LogLevel,

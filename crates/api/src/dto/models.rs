@@ -128,6 +128,7 @@ pub struct Model {
     pub size_bytes: u64,
     /// When it was last written.
     #[schema(value_type = String, format = DateTime)]
+    #[serde(serialize_with = "super::units::whole_seconds")]
     pub modified: Timestamp,
     /// The installed preset that it belongs to.
     pub preset: Option<String>,

@@ -71,6 +71,7 @@ pub struct Output {
     pub size_bytes: Option<u64>,
     /// When it was last written; unknown where ComfyUI is on another machine.
     #[schema(value_type = Option<String>, format = DateTime)]
+    #[serde(serialize_with = "super::units::milliseconds")]
     pub modified: Option<Timestamp>,
 }
 

@@ -130,6 +130,7 @@ pub struct Preset {
     pub installed: bool,
     /// When it was installed.
     #[schema(value_type = Option<String>, format = DateTime)]
+    #[serde(serialize_with = "super::units::whole_seconds")]
     pub install_date: Option<Timestamp>,
     /// What it is good for.
     pub use_case: Option<String>,

@@ -141,12 +141,15 @@ pub struct Prompt {
     pub outputs: Value,
     /// When it began to run.
     #[schema(value_type = Option<String>, format = DateTime)]
+    #[serde(serialize_with = "super::units::whole_seconds")]
     pub started: Option<Timestamp>,
     /// When it ended.
     #[schema(value_type = Option<String>, format = DateTime)]
+    #[serde(serialize_with = "super::units::whole_seconds")]
     pub completed: Option<Timestamp>,
     /// When it was submitted.
     #[schema(value_type = Option<String>, format = DateTime)]
+    #[serde(serialize_with = "super::units::milliseconds")]
     pub submitted: Option<Timestamp>,
     /// How long it ran.
     pub duration_seconds: Option<f64>,

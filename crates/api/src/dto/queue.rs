@@ -89,9 +89,11 @@ pub struct QueueEntry {
     pub client_id: Option<String>,
     /// When it was submitted.
     #[schema(value_type = Option<String>, format = DateTime)]
+    #[serde(serialize_with = "super::units::milliseconds")]
     pub submitted: Option<Timestamp>,
     /// When it began to run.
     #[schema(value_type = Option<String>, format = DateTime)]
+    #[serde(serialize_with = "super::units::milliseconds")]
     pub started: Option<Timestamp>,
 }
 

@@ -15,6 +15,7 @@ pub struct RegistrySynced {
     pub status: String,
     /// When.
     #[schema(value_type = String, format = DateTime)]
+    #[serde(serialize_with = "super::units::whole_seconds")]
     pub timestamp: Timestamp,
     /// How many presets are in force now.
     pub presets_count: usize,
@@ -69,6 +70,7 @@ pub struct RegistryStatus {
     pub version: Option<String>,
     /// When it was made.
     #[schema(value_type = Option<String>, format = DateTime)]
+    #[serde(serialize_with = "super::units::whole_seconds")]
     pub generated_at: Option<Timestamp>,
     /// How many presets it has.
     pub total_presets: usize,
@@ -76,6 +78,7 @@ pub struct RegistryStatus {
     pub categories: BTreeMap<String, usize>,
     /// When it was last asked for with success.
     #[schema(value_type = Option<String>, format = DateTime)]
+    #[serde(serialize_with = "super::units::whole_seconds")]
     pub last_sync: Option<Timestamp>,
     /// Where it comes from.
     pub origin: RegistryOrigin,

@@ -149,6 +149,7 @@ pub struct Resources {
     pub disk: Disk,
     /// When the figures were read.
     #[schema(value_type = String, format = DateTime)]
+    #[serde(serialize_with = "super::units::milliseconds")]
     pub sampled_at: Timestamp,
 }
 

@@ -16,9 +16,11 @@ pub struct Session {
     pub address: String,
     /// When it began.
     #[schema(value_type = String, format = DateTime)]
+    #[serde(serialize_with = "super::units::milliseconds")]
     pub created_at: Timestamp,
     /// When it was last used, to the minute.
     #[schema(value_type = String, format = DateTime)]
+    #[serde(serialize_with = "super::units::milliseconds")]
     pub last_used_at: Timestamp,
     /// It is the one that asks.
     pub current: bool,

@@ -65,6 +65,7 @@ pub struct Token {
     pub source: Option<String>,
     /// When it was set here.
     #[schema(value_type = Option<String>, format = DateTime)]
+    #[serde(serialize_with = "super::units::milliseconds")]
     pub set_at: Option<Timestamp>,
 }
 

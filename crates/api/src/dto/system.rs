@@ -78,9 +78,11 @@ pub struct SystemStatus {
     pub resources: ResourceSummary,
     /// When it started.
     #[schema(value_type = String, format = DateTime)]
+    #[serde(serialize_with = "super::units::milliseconds")]
     pub started_at: Timestamp,
     /// When the figures were read.
     #[schema(value_type = String, format = DateTime)]
+    #[serde(serialize_with = "super::units::milliseconds")]
     pub sampled_at: Timestamp,
 }
 

@@ -1,6 +1,9 @@
 //! Bytes, rates and times as the interface writes them. Every text made here has an exact twin in bytes beside it.
 //! It must not know what the figures are about.
 
+use jiff::Timestamp;
+use serde::{Serialize, Serializer};
+
 const GIB: f64 = (1_u64 << 30) as f64;
 const MIB: f64 = (1_u64 << 20) as f64;
 const MEGABYTE: f64 = 1e6;
@@ -57,6 +60,34 @@ pub fn said(text: &str) -> Option<String> {
     (!text.is_empty()).then(|| text.to_owned())
 }
 
+/// A time, where there is one.
+pub trait MaybeTime {
+    /// The time.
+    fn time(&self) -> Option<Timestamp>;
+}
+
+impl MaybeTime for Timestamp {
+    fn time(&self) -> Option<Timestamp> {
+        Some(*self)
+    }
+}
+
+impl MaybeTime for Option<Timestamp> {
+    fn time(&self) -> Option<Timestamp> {
+        *self
+    }
+}
+
+/// Writes a time with whole seconds, `2026-02-15T10:30:00Z`: clients parse the keys of the first interface with a fixed pattern.
+pub fn whole_seconds<S: Serializer>(time: &impl MaybeTime, out: S) -> Result<S::Ok, S::Error> {
+    time.time().map(|time| format!("{time:.0}")).serialize(out)
+}
+
+/// Writes a time with three decimals, always: the order of the texts is that of the times.
+pub fn milliseconds<S: Serializer>(time: &impl MaybeTime, out: S) -> Result<S::Ok, S::Error> {
+    time.time().map(|time| format!("{time:.3}")).serialize(out)
+}
+
 fn one_decimal(value: f64) -> f64 {
     (value * 10.0).round() / 10.0
 }
@@ -81,6 +112,28 @@ mod tests {
         assert_eq!(speed_text(125_500_000), "125 MB/s");
         assert_eq!(speed_text(999_999), "0.9 MB/s");
         assert_eq!(speed_text(0), "0.0 MB/s");
+    }
+
+    #[test]
+    fn texts_of_times_have_the_order_of_the_times() {
+        #[derive(Serialize)]
+        struct Times {
+            #[serde(serialize_with = "whole_seconds")]
+            shown: Timestamp,
+            #[serde(serialize_with = "milliseconds")]
+            own: Option<Timestamp>,
+        }
+        let text = |milliseconds: i64| {
+            let time = Timestamp::from_millisecond(milliseconds).unwrap_or_default();
+            serde_json::to_value(Times { shown: time, own: Some(time) }).unwrap_or_default()
+        };
+        let times = [1_771_151_400_000, 1_771_151_400_007, 1_771_151_400_700, 1_771_151_401_000].map(text);
+        assert_eq!(times[0]["own"], "2026-02-15T10:30:00.000Z");
+        assert_eq!(
+            (&times[2]["own"], &times[2]["shown"]),
+            (&"2026-02-15T10:30:00.700Z".into(), &"2026-02-15T10:30:00Z".into())
+        );
+        assert!(times.windows(2).all(|pair| pair[0]["own"].as_str() < pair[1]["own"].as_str()), "{times:?}");
     }
 
     #[test]

@@ -132,9 +132,11 @@ pub struct Job {
     pub error: Option<String>,
     /// When it began.
     #[schema(value_type = String, format = DateTime)]
+    #[serde(serialize_with = "super::units::milliseconds")]
     pub created_at: Timestamp,
     /// When it ended.
     #[schema(value_type = Option<String>, format = DateTime)]
+    #[serde(serialize_with = "super::units::milliseconds")]
     pub ended_at: Option<Timestamp>,
 }
 

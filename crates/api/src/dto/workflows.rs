@@ -79,6 +79,7 @@ pub struct Workflow {
     pub size_bytes: Option<u64>,
     /// When it was last written.
     #[schema(value_type = Option<String>, format = DateTime)]
+    #[serde(serialize_with = "super::units::milliseconds")]
     pub modified: Option<Timestamp>,
 }
 

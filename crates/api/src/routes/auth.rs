@@ -30,7 +30,7 @@ use crate::session_cookie;
     request_body(content = LoginRequest, example = json!({"password": "correct horse battery staple"})),
     responses(
         (status = 200, description = "The session began; its cookie is in `Set-Cookie`", body = LoggedIn, example = json!({
-            "status": "logged_in", "role": "admin", "expires_at": "2026-03-17T10:30:00Z"
+            "status": "logged_in", "role": "admin", "expires_at": "2026-03-17T10:30:00.000Z"
         })),
         (status = 429, description = "`RATE_LIMIT_EXCEEDED`: too many logins or wrong passwords; `Retry-After` says when to try again", body = ErrorEnvelope),
     )

@@ -228,8 +228,8 @@ fn download_example() -> Value {
         "speed_bytes_per_second": 125_500_000, "downloaded_bytes": 7_037_300_000_u64,
         "total_bytes": 15_569_256_448_u64, "files": {"total": 5, "completed": 2, "failed": 0},
         "priority": "normal", "position": 1, "rate_limit": null, "pause_reason": null, "stalled": false,
-        "warnings": [], "error": null, "created_at": "2026-02-15T10:30:00Z",
-        "started_at": "2026-02-15T10:30:01Z", "ended_at": null
+        "warnings": [], "error": null, "created_at": "2026-02-15T10:30:00.000Z",
+        "started_at": "2026-02-15T10:30:01.000Z", "ended_at": null, "duration_ms": null
     })
 }
 
@@ -240,7 +240,8 @@ fn ended_example() -> Value {
     for key in ["speed_mbps", "eta_seconds", "current_file", "speed_bytes_per_second"] {
         ended[key] = Value::Null;
     }
-    ended["ended_at"] = json!("2026-02-15T10:35:00Z");
+    ended["ended_at"] = json!("2026-02-15T10:35:00.000Z");
+    ended["duration_ms"] = json!(299_000);
     ended
 }
 
@@ -250,6 +251,6 @@ fn detail_example() -> Value {
         "path": "checkpoints/wan21.safetensors", "status": "downloading", "downloaded_bytes": 1_048_576,
         "total_bytes": 5_153_960_755_u64, "error": null
     }]);
-    detail["events"] = json!([{"at": "2026-02-15T10:30:00Z", "kind": "queued", "message": "Asked for"}]);
+    detail["events"] = json!([{"at": "2026-02-15T10:30:00.000Z", "kind": "queued", "message": "Asked for"}]);
     detail
 }

@@ -120,7 +120,7 @@ fn running_example() -> serde_json::Value {
     serde_json::json!({
         "id": "job_123456", "type": "validate_models", "status": "running", "progress": 45.2,
         "done_bytes": 2_329_590_261_u64, "total_bytes": 5_153_960_755_u64, "current": "checkpoints/wan21.safetensors",
-        "result": null, "error": null, "created_at": "2026-02-15T10:30:00Z", "ended_at": null
+        "result": null, "error": null, "created_at": "2026-02-15T10:30:00.000Z", "ended_at": null
     })
 }
 

@@ -22,8 +22,8 @@ use crate::extract::{BodyOrQuery, OptionalBody, Query};
     params(PartQuery),
     responses((status = 200, description = "A part of the list", body = KeyList, example = json!({
         "keys": [{
-            "id": "key_0198c5", "name": "laptop", "role": "operate", "hint": "cdk_Ab3d", "created_at": "2026-02-15T10:30:00Z",
-            "expires_at": null, "last_used_at": "2026-02-15T10:31:00Z"
+            "id": "key_0198c5", "name": "laptop", "role": "operate", "hint": "cdk_Ab3d", "created_at": "2026-02-15T10:30:00.000Z",
+            "expires_at": null, "last_used_at": "2026-02-15T10:31:00.000Z"
         }],
         "total": 1, "page": 1, "per_page": 20, "has_next": false, "has_prev": false
     })))
@@ -42,7 +42,7 @@ pub(super) async fn list_keys(dashboard: Data<Dashboard>, query: Query<PartQuery
     request_body(content = Option<KeyRequest>, example = json!({"name": "laptop", "role": "operate", "expires_at": null})),
     responses((status = 201, description = "The key and its secret", body = GeneratedKey, example = json!({
         "key": "cdk_Ab3d", "id": "key_0198c5", "name": "laptop", "role": "operate", "hint": "cdk_Ab3d",
-        "created_at": "2026-02-15T10:30:00Z", "expires_at": null, "last_used_at": null
+        "created_at": "2026-02-15T10:30:00.000Z", "expires_at": null, "last_used_at": null
     })))
 )]
 #[post("/api/auth/keys")]

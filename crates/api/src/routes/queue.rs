@@ -178,7 +178,7 @@ fn entry_example(id: &str, number: u64, status: &str) -> serde_json::Value {
     json!({
         "prompt_id": id, "number": number, "status": status, "priority": 0, "type": "image_generation",
         "source": "dashboard", "handed_over": true, "workflow_id": null, "client_id": null,
-        "submitted": "2026-02-15T10:29:58Z", "started": null
+        "submitted": "2026-02-15T10:29:58.000Z", "started": null
     })
 }
 
@@ -186,7 +186,7 @@ fn prompt_example(status: &str) -> serde_json::Value {
     let images = json!([{"filename": "output_00001.png", "subfolder": "", "type": "output"}]);
     json!({
         "prompt_id": "abc123", "status": status, "outputs": {"images": images, "nodes": {"9": {"images": images}}},
-        "started": "2026-02-15T10:30:00Z", "completed": "2026-02-15T10:30:15Z", "submitted": "2026-02-15T10:29:58Z",
+        "started": "2026-02-15T10:30:00Z", "completed": "2026-02-15T10:30:15Z", "submitted": "2026-02-15T10:29:58.000Z",
         "duration_seconds": 15.0, "number": 1, "priority": 0, "type": "image_generation", "source": "dashboard",
         "workflow_id": null, "client_id": null, "error": null
     })

@@ -21,8 +21,8 @@ use crate::middleware::authenticate::Asker;
     params(PartQuery),
     responses((status = 200, description = "A part of the list", body = SessionList, example = json!({
         "sessions": [{
-            "id": "ses_0198c5", "address": "198.51.100.7", "created_at": "2026-02-15T10:30:00Z",
-            "last_used_at": "2026-02-15T10:31:00Z", "current": true
+            "id": "ses_0198c5", "address": "198.51.100.7", "created_at": "2026-02-15T10:30:00.000Z",
+            "last_used_at": "2026-02-15T10:31:00.000Z", "current": true
         }],
         "total": 1, "page": 1, "per_page": 20, "has_next": false, "has_prev": false
     })))

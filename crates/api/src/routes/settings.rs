@@ -105,7 +105,7 @@ fn settings_example() -> serde_json::Value {
 
 fn tokens_example() -> serde_json::Value {
     serde_json::json!({
-        "huggingface": {"is_set": true, "source": "stored", "set_at": "2026-02-15T10:30:00Z"},
+        "huggingface": {"is_set": true, "source": "stored", "set_at": "2026-02-15T10:30:00.000Z"},
         "civitai": {"is_set": false, "source": null, "set_at": null}
     })
 }

@@ -31,7 +31,7 @@ use crate::ws::{Hub, SocketPace};
                 "cpu_percent": 45.0, "memory_percent": 78.0, "gpu_percent": 92.0, "disk_used_gb": 125.5, "disk_total_gb": 500.0,
                 "disk_used_bytes": 134754598912u64, "disk_total_bytes": 536870912000u64
             },
-            "started_at": "2026-02-15T09:30:00Z", "sampled_at": "2026-02-15T10:30:00Z"
+            "started_at": "2026-02-15T09:30:00.000Z", "sampled_at": "2026-02-15T10:30:00.000Z"
         })))
 )]
 #[get("/api/system/status")]
@@ -147,6 +147,6 @@ fn resources_example() -> serde_json::Value {
             "total_gb": 500.0, "used_gb": 125.5, "free_gb": 374.5, "percent": 25.1, "total_bytes": 536_870_912_000_u64,
             "used_bytes": 134_754_598_912_u64, "free_bytes": 402_116_313_088_u64
         },
-        "sampled_at": "2026-02-15T10:30:00Z"
+        "sampled_at": "2026-02-15T10:30:00.000Z"
     })
 }

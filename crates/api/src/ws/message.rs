@@ -72,7 +72,7 @@ impl Encoded {
         let data = serde_json::to_string(data).unwrap_or_else(|_| "null".to_owned());
         Self {
             head: format!("{{\"type\":\"{kind}\",\"seq\":"),
-            tail: format!(",\"timestamp\":\"{now}\",{extra}\"data\":{data}}}"),
+            tail: format!(",\"timestamp\":\"{now:.3}\",{extra}\"data\":{data}}}"),
         }
     }
 

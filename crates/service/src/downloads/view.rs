@@ -88,8 +88,12 @@ impl DownloadView {
 
     /// Whole seconds from the first request to the end.
     pub fn seconds_taken(&self) -> Option<u64> {
-        let taken = self.ended_at?.as_millisecond() - self.started_at?.as_millisecond();
-        u64::try_from(taken / 1000).ok()
+        self.milliseconds_taken().map(|taken| taken / 1000)
+    }
+
+    /// Milliseconds from the first request to the end.
+    pub fn milliseconds_taken(&self) -> Option<u64> {
+        u64::try_from(self.ended_at?.as_millisecond() - self.started_at?.as_millisecond()).ok()
     }
 }
 
