@@ -55,7 +55,7 @@ impl Store {
         loop {
             let batch = sqlx::query!(
                 "DELETE FROM prompts WHERE number IN (SELECT number FROM prompts
-                        WHERE ended_at < ? AND state NOT IN ('queued', 'running') ORDER BY ended_at LIMIT ?)",
+                        WHERE ended_at < ? AND state IN ('completed', 'failed', 'interrupted') ORDER BY ended_at LIMIT ?)",
                 before,
                 BATCH
             )
