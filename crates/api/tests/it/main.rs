@@ -6,6 +6,7 @@ mod bounds;
 mod comfyui;
 mod comfyui_logs;
 mod conformance;
+mod downloads;
 mod errors;
 mod full_disk;
 mod given_up;
