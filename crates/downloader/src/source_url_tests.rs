@@ -33,6 +33,16 @@ fn page_links_become_the_file_behind_them() {
         ("https://civitai.red/models/12?modelVersionId=34", "https://civitai.red/api/download/models/34"),
         ("https://www.civitai.green/models/12/name", "https://civitai.green/api/v1/models/12"),
         ("air:sdxl:lora:civitai:12@34", "https://civitai.com/api/download/models/34"),
+    ];
+    for (given, expected) in table {
+        assert_eq!(read(given), expected, "{given}");
+        assert_eq!(read(expected), expected, "a file stays what it is");
+    }
+}
+
+#[test]
+fn pages_of_other_hosts_become_files() {
+    let table = [
         ("https://hf-mirror.com/a/b/blob/main/x", "https://hf-mirror.com/a/b/resolve/main/x"),
         ("https://github.com/a/b/blob/main/dir/x.pt?raw=true", "https://github.com/a/b/raw/main/dir/x.pt"),
         ("https://github.com/a/b/releases/download/v1/x.pt", "https://github.com/a/b/releases/download/v1/x.pt"),
