@@ -15,7 +15,7 @@ use crate::world::{
 };
 
 /// How a failed write is told in the log.
-const LOUD: &str = "could not be stored";
+const LOUD: &str = "download updates not stored";
 
 /// The program, its log, and a download of it that has begun.
 struct Victim {

@@ -52,7 +52,7 @@ async fn a_page_a_message_a_pointer_or_nothing_never_becomes_a_model() {
             other => panic!("{expected}: {other}"),
         }
         let words = format!("{} sent {expected} instead of the file", route.server().address());
-        assert_eq!(story.error().to_string(), words);
+        assert!(story.error().to_string().starts_with(&words), "{}", story.error());
         assert_eq!(route.requests().len(), 2, "{expected}: one request each, none repeated");
     }
 }
@@ -74,7 +74,7 @@ async fn a_page_in_the_middle_of_a_file_is_not_appended_and_costs_nothing_that_i
             gate.open();
             let story = rig.rest("job").await;
             let words = format!("sent {expected} instead of the file");
-            assert!(story.error().to_string().ends_with(&words), "{expected}: {}", story.error());
+            assert!(story.error().to_string().contains(&words), "{expected}: {}", story.error());
             rig.assert_waits("f.safetensors");
             route.behave();
             rig.downloader.resume(&JobId::new("job")).await.unwrap();
@@ -144,7 +144,7 @@ async fn redirects_are_followed_ten_times_and_not_more() {
             rig.assert_whole("f.bin", &route.content());
         } else {
             let words = format!("{} redirects in a loop or more than 10 times", route.server().address());
-            assert_eq!(story.error().to_string(), words);
+            assert!(story.error().to_string().starts_with(&words), "{}", story.error());
             rig.assert_absent("f.bin");
         }
     }
