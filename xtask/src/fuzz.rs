@@ -28,8 +28,8 @@ pub(crate) struct Options {
     /// Only this target; without it all, one after the other.
     target: Option<String>,
     /// How long each target is searched.
-    #[arg(long, default_value_t = 10)]
-    pub(crate) minutes: u64,
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..))]
+    minutes: u64,
     /// Afterwards add to the kept corpus what covers more than it does.
     #[arg(long)]
     keep: bool,

@@ -15,7 +15,7 @@ pub(crate) struct Options {
     #[arg(long, default_value_t = 100_000)]
     simulations: usize,
     /// How long each fuzz target is searched.
-    #[arg(long, default_value_t = 30)]
+    #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..))]
     fuzz_minutes: u64,
     /// First seed of the simulation and of the random kills; another one each night sees another night.
     #[arg(long, default_value_t = 1)]
