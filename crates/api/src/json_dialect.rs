@@ -7,12 +7,12 @@ const UTF16_MARKS: [&[u8]; 2] = [b"\xff\xfe", b"\xfe\xff"];
 const CONSTANTS: [&str; 3] = ["NaN", "-Infinity", "Infinity"];
 
 /// The same text without the mark that some editors put before it.
-pub fn without_mark(body: &[u8]) -> &[u8] {
+pub(crate) fn without_mark(body: &[u8]) -> &[u8] {
     body.strip_prefix(UTF8_MARK).unwrap_or(body)
 }
 
 /// What is wrong with a text that is no JSON, where it is one of the known things.
-pub fn explain(body: &[u8]) -> Option<String> {
+pub(crate) fn explain(body: &[u8]) -> Option<String> {
     if UTF16_MARKS.iter().any(|mark| body.starts_with(mark)) {
         return Some("it is UTF-16; JSON is sent as UTF-8".to_owned());
     }
