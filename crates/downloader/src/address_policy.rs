@@ -90,7 +90,7 @@ pub(crate) fn is_private_name(name: &str) -> bool {
     let name = normal(name);
     let own = rustix::system::uname().nodename().to_string_lossy().to_ascii_lowercase();
     let ends_in = |suffix: &&str| name.strip_suffix(*suffix).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
-    name == own || PRIVATE_SUFFIXES.iter().any(|suffix| ends_in(&suffix))
+    name == own || PRIVATE_SUFFIXES.iter().any(ends_in)
 }
 
 fn host_and_port(url: &Url) -> Option<(String, Option<u16>)> {

@@ -20,7 +20,7 @@ pub(crate) enum Beginning {
     /// All bytes are here, and their hash is known and right.
     Whole(Content),
     /// Some are, as far as the journal is to be believed.
-    Resume { map: BlockMap, resume: Resume },
+    Resume { map: BlockMap, resume: Box<Resume> },
     /// None are; the reason, if bytes were thrown away.
     Fresh { reason: Option<RestartReason> },
 }
@@ -108,7 +108,7 @@ fn resume(size: u64, journal: Journal) -> Beginning {
     }
     let prefix = map.contiguous_end();
     let hash_state = journal.hash_state.filter(|(position, _)| *position <= prefix);
-    Beginning::Resume { map, resume: Resume { identity: journal.identity, blocks, hash_state } }
+    Beginning::Resume { map, resume: Box::new(Resume { identity: journal.identity, blocks, hash_state }) }
 }
 
 /// A `.part` of just the right size whose hash is known may have been finished when the kill came. Nothing where it was not.

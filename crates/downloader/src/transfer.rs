@@ -157,11 +157,11 @@ impl Transfer {
     /// Adds to a shortage what is known of it here, and removes a partial file that is of no use to the next run.
     async fn leave(&self, halt: Halt, part: Arc<Part>) -> Halt {
         let here = self.meter.progress();
-        let is_whole = here.total_bytes == Some(here.downloaded_bytes);
+        let is_proven = self.file.sha256.is_some() && here.total_bytes == Some(here.downloaded_bytes);
         let leaving = Leaving {
             // Bytes without a journal are believed where they are all here and their hash proves it. Where there is no room
             // they stay, so that the room is not taken for free.
-            unprovable: !(self.file.sha256.is_some() && is_whole) && !matches!(halt, Halt::Shortage(_)),
+            unprovable: !is_proven && !matches!(halt, Halt::Shortage(_)),
             missing: here.total_bytes.map_or(BLOCK, |total| total - here.downloaded_bytes),
             key: self.key,
             space: Arc::clone(&self.engine.space),
@@ -237,7 +237,7 @@ impl Transfer {
                 let incoming = incoming(BlockMap::new(Some(content.size)));
                 return Ok((incoming, Arrived::from_content(content, &self.file)));
             }
-            Beginning::Resume { map, resume } => (incoming(map), Some(resume)),
+            Beginning::Resume { map, resume } => (incoming(map), Some(*resume)),
             Beginning::Fresh { reason } => {
                 if let Some(reason) = reason {
                     self.restarted(reason).await;
