@@ -29,7 +29,7 @@ pub(crate) fn check(bytes: &[u8]) {
 
 fn check_preset(preset: &Preset, catalog: &Catalog) {
     PresetId::parse(preset.id.as_ref()).expect("a catalogue has valid ids alone");
-    assert!(preset.vram_gb.is_none_or(f64::is_finite));
+    assert!(preset.vram_gb().is_none_or(f64::is_finite));
     assert!(!preset.files.is_empty(), "{} installs nothing", preset.id);
     let paths: BTreeSet<&str> = preset.files.iter().map(|file| file.path.as_str()).collect();
     assert_eq!(paths.len(), preset.files.len(), "each path once");
