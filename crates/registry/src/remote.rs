@@ -30,7 +30,9 @@ pub(crate) struct Remote {
 
 /// Makes the HTTP client of a registry: the caller decides which addresses may be connected to, and which redirects followed.
 #[derive(Clone)]
-pub struct HttpClient(Arc<dyn Fn(&Url) -> Result<reqwest::Client, reqwest::Error> + Send + Sync>);
+pub struct HttpClient(Arc<MakeClient>);
+
+type MakeClient = dyn Fn(&Url) -> Result<reqwest::Client, reqwest::Error> + Send + Sync;
 
 impl HttpClient {
     /// Calls `make` with the registry's address when a client is first needed.

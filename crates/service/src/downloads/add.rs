@@ -178,7 +178,7 @@ impl Downloads {
         let wanted = place.map(PlaceWanted::parse).transpose()?;
         let answer = self.ask(&sources, NAME_QUESTION_TIMEOUT).await?;
         let (facts, gate, problem) = match answer {
-            Answer::Facts(facts) => (facts, None, None),
+            Answer::Facts(facts) => (*facts, None, None),
             Answer::Refused { message, is_gate: true } => (Facts::default(), Some(message), None),
             Answer::Refused { message, .. } | Answer::Away(message) => (Facts::default(), None, Some(message)),
         };
@@ -229,7 +229,7 @@ impl Downloads {
     /// What the servers say of the file.
     async fn ask(&self, sources: &[SourceUrl], limit: Duration) -> Result<Answer, Error> {
         match timeout(limit, self.engine.probe(sources)).await {
-            Ok(Ok(facts)) => Ok(Answer::Facts(facts)),
+            Ok(Ok(facts)) => Ok(Answer::Facts(Box::new(facts))),
             Ok(Err(ProbeError::Refused(cause @ TransferError::RefusedAddress { .. }))) => {
                 Err(Error::invalid("url", cause.to_string()))
             }
@@ -331,7 +331,7 @@ impl PlaceWanted {
             Answer::Facts(facts) => {
                 let unnamed = "neither the server nor the URL names the file: send \"filename\" too";
                 let name = facts.file_name.clone().ok_or_else(|| Error::invalid("filename", unnamed))?;
-                (name, facts)
+                (name, *facts)
             }
             Answer::Refused { message, .. } => return Err(Error::invalid("url", message)),
             Answer::Away(message) => {
@@ -351,7 +351,7 @@ impl PlaceWanted {
 #[derive(Debug)]
 enum Answer {
     /// It is there.
-    Facts(Facts),
+    Facts(Box<Facts>),
     /// It is not to be had, now or later, until somebody does something about it.
     Refused { message: String, is_gate: bool },
     /// Nobody answered; somebody may later.
@@ -361,7 +361,7 @@ enum Answer {
 impl Answer {
     fn facts(self) -> Facts {
         match self {
-            Self::Facts(facts) => facts,
+            Self::Facts(facts) => *facts,
             Self::Refused { message, .. } | Self::Away(message) => {
                 tracing::info!(reason = %message, "file size not known before the download");
                 Facts::default()
