@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use service::{
+    MayReplace,
     downloads::{DownloadState, HistoryQuery, PauseReason, Place},
     presets::InstallOptions,
 };
@@ -169,7 +170,7 @@ async fn history_beyond_retention_is_deleted() {
     let mut damaged = model.to_vec();
     damaged[200_000] ^= 1;
     world.place("vae/a.bin", &damaged);
-    let repair = downloads.repair(&["vae/a.bin".to_owned()]).await.unwrap();
+    let repair = downloads.repair(&["vae/a.bin".to_owned()], MayReplace::Any).await.unwrap();
     assert_eq!(running.end_of(&repair.download_id).await.state, DownloadState::Completed);
     assert!(world.holds("vae/a.bin", &model));
     assert_eq!(downloads.clear_history().await.unwrap(), 2);

@@ -100,7 +100,7 @@ fn a_file_that_could_not_be_read_is_read_again() {
         let world = World::new();
         world.place("loras/one.safetensors", &safetensors(500));
         let path = world.path("loras/one.safetensors");
-        fs::set_permissions(&path, fs::Permissions::from_mode(0)).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o0)).unwrap();
         let running = world.start().await;
         assert_eq!(codes(&validate(&running).await), [FindingCode::Unreadable], "and no checksum of nothing");
         fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
