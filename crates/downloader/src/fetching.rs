@@ -32,6 +32,8 @@ pub(crate) const FIRST_STRETCH: u64 = (16 << 20) / SCALE;
 pub(crate) const SMALL_FILE: u64 = (32 << 20) / SCALE;
 /// A thread that follows is not worth it below this; the hash is computed at the end, or as one piece is stored.
 pub(crate) const HASHED_AT_THE_END: u64 = (4 << 20) / SCALE;
+/// How often in a row a source that delivered the file may refuse a lone connection to it.
+const LONE_REFUSALS: u32 = 3;
 pub(crate) const TICK: Duration = Duration::from_millis(50);
 
 pub(crate) struct Fetching<'a> {
@@ -258,16 +260,29 @@ impl<'a> Fetching<'a> {
         Ok(())
     }
 
-    /// A host that refuses a connection while it delivers over another one wants fewer of them; only one that is refused alone
-    /// is refused the file.
-    fn unless_one_too_many(&self, claim: ClaimId, source: usize, end: FetchEnd) -> FetchEnd {
+    /// Treats a refusal by a source that delivers the file as a limit of connections: it passes, and fewer are opened.
+    ///
+    /// A host may still count a connection that has just closed, so a source that delivered in this run may refuse a lone
+    /// connection `LONE_REFUSALS` times in a row before the refusal counts as one of the file.
+    fn unless_one_too_many(&mut self, claim: ClaimId, source: usize, end: FetchEnd) -> FetchEnd {
+        let brought = self.fetchers.get(&claim).is_some_and(|running| running.received() > 0);
         let delivers = |(other, running): (&ClaimId, &Running)| {
             *other != claim && running.source == source && running.received() > 0
         };
-        let brought = self.fetchers.get(&claim).is_some_and(|running| running.received() > 0);
+        let others_deliver = self.fetchers.iter().any(delivers);
+        let state = &mut self.sources[source];
+        if brought || others_deliver {
+            (state.delivered, state.refused_alone) = (true, 0);
+        }
         match end {
-            FetchEnd::Refused(error) if error.may_mean_too_many() && !brought && self.fetchers.iter().any(delivers) => {
-                FetchEnd::Failed { error, retry_after: None }
+            FetchEnd::Refused(error) if error.may_mean_too_many() && !brought && state.delivered => {
+                if !others_deliver {
+                    state.refused_alone += 1;
+                }
+                match state.refused_alone > LONE_REFUSALS {
+                    true => FetchEnd::Refused(error),
+                    false => FetchEnd::Failed { error, retry_after: None },
+                }
             }
             end => end,
         }

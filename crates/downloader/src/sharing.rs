@@ -42,6 +42,10 @@ pub(crate) struct SourceState {
     /// Since it last gave what it was asked for.
     pub(crate) failures: u32,
     pub(crate) budget: RetryBudget,
+    /// It has sent bytes of the file in this run.
+    pub(crate) delivered: bool,
+    /// Refusals in a row, each while no other connection to it delivered.
+    pub(crate) refused_alone: u32,
     pub(crate) dead: Option<TransferError>,
     /// No request before this.
     pub(crate) not_before: Option<Instant>,
@@ -79,6 +83,8 @@ impl SourceState {
             source: Arc::new(Source::new(listed)),
             failures: 0,
             budget: RetryBudget::new(backoff),
+            delivered: false,
+            refused_alone: 0,
             dead: None,
             not_before: None,
             differs: false,

@@ -161,7 +161,7 @@ async fn retry_after_is_honoured_in_both_forms() {
 
 #[tokio::test]
 async fn a_server_that_takes_few_connections_still_gives_the_file() {
-    for over in [OverLimit::Status(503), OverLimit::Reset] {
+    for over in [503, 401, 403, 404].map(OverLimit::Status).into_iter().chain([OverLimit::Reset]) {
         let server = FileServer::start();
         server.set_rate_per_connection(30_000_000);
         server.limit_connections(2, over);
