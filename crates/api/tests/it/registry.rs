@@ -198,7 +198,12 @@ async fn registry_redirect_to_private_address_is_refused() {
         registry.server().handle(path, move |_| Reply::redirect(&target));
         let world = World::new();
         let url = registry.server().url(path);
-        let server = world.serve_with(|config| config.service.registry_url = url).await;
+        let server = world
+            .serve_with(|config| {
+                config.service.registry_url = url;
+                config.service.downloader.private_sources = service::PrivateSources::None;
+            })
+            .await;
         let (status, refused) = server.json("POST", "/api/presets/registry/sync", None).await;
         assert_eq!((status, &refused["error"]["code"]), (502, &json!("REGISTRY_UNAVAILABLE")));
         assert!(refused.to_string().contains("private or reserved"), "{refused}");

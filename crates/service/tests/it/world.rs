@@ -114,6 +114,8 @@ impl World {
             size_question_timeout: milliseconds(1500),
             downloader: downloader::Settings {
                 hf_endpoint: self.hub.endpoint().parse().unwrap(),
+                // The hub's storage is another port of this machine, which the endpoint alone does not open.
+                private_sources: service::PrivateSources::Networks(vec!["127.0.0.1/32".parse().unwrap()]),
                 min_free_space: self.min_free_space,
                 max_concurrent_downloads: self.concurrent_downloads,
                 stall_timeout: milliseconds(500),

@@ -102,6 +102,9 @@ impl World {
             "0",
             "--min-free-space",
             "0",
+            // The hub's storage is another port of this machine, which the endpoint alone does not open.
+            "--allow-private-sources",
+            "127.0.0.1/32",
             "--stall-timeout",
             "500ms",
             "--rate-limit-anonymous",
