@@ -78,6 +78,8 @@ async fn a_token_set_while_we_run_opens_a_closed_repository_and_reaches_no_other
     let mut settings = world.settings();
     settings.downloader.hf_endpoint = hub.endpoint().parse().unwrap();
     settings.downloader.min_free_space = 0;
+    // The hub's storage is another port of this machine, which the endpoint alone does not open.
+    settings.downloader.private_sources = service::PrivateSources::Networks(vec!["127.0.0.1/32".parse().unwrap()]);
     let (dashboard, supervisor) = world.start(settings).await;
 
     dashboard.source_tokens.set_token(TokenHost::HuggingFace, "hf_canary_1").await.unwrap();

@@ -42,6 +42,8 @@ impl World {
         let mut settings = self.settings();
         settings.downloader.hf_endpoint = hub.endpoint().parse().unwrap();
         settings.downloader.min_free_space = 0;
+        // The hub's storage is another port of this machine, which the endpoint alone does not open.
+        settings.downloader.private_sources = service::PrivateSources::Networks(vec!["127.0.0.1/32".parse().unwrap()]);
         self.start_with(settings).await
     }
 

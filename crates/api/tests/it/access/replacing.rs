@@ -35,7 +35,7 @@ async fn operate_is_forbidden_to_replace_hand_placed_files() {
     let bearer = format!("Bearer {operate}");
     let mut socket = Client::try_connect(&server, "/ws", &[("authorization", &bearer)]).await.unwrap();
     let data = json!({"preset_id": "PLAIN", "force": true, "refetch": true});
-    socket.say(json!({"action": "install_preset", "request_id": "1", "data": data})).await;
+    socket.say(json!({"type": "action", "action": "install_preset", "request_id": "1", "data": data})).await;
     let told = socket.hear_one_of(&["action_result"]).await;
     assert_eq!(told["data"]["error"]["code"], "FORBIDDEN", "{told}");
     assert!(world.holds("vae/plain.bin", &by_hand));
