@@ -164,7 +164,7 @@ async fn a_sync_that_panics_is_a_sync_that_failed() {
 async fn a_panic_anywhere_is_got_over_or_told_and_the_next_try_ends_whole() {
     let mut told = 0;
     for who in [Who::Task, Who::Thread] {
-        for file in ["writer.rs", "upkeep.rs", "transfer.rs", "prefix_hash.rs", "fetching.rs", ".rs"] {
+        for file in ["writer.rs", "upkeep.rs", "transfer.rs", "prefix_hash.rs", ".rs"] {
             for n in (0..).map(|n: i64| n * n * n) {
                 let mut trial = Trial::new(who, file, n, LARGE);
                 let story = trial.fetch().await;
