@@ -154,7 +154,8 @@ async fn a_compressed_body_is_refused_and_not_unpacked() {
     }
 }
 
-/// Large bodies of as many values as are accepted: what they took is given back to the machine.
+/// Large bodies of as many values as are accepted: what they took is given back to the machine. An allocator that keeps it
+/// holds 150 MB and more after ten of them; some 50 MB remain in a debug build.
 #[tokio::test(flavor = "multi_thread")]
 async fn memory_of_large_bodies_is_given_back() {
     let world = World::new();
@@ -172,7 +173,7 @@ async fn memory_of_large_bodies_is_given_back() {
         loop {
             look.tick().await;
             let grown = anonymous_memory(&process).saturating_sub(before);
-            if grown < 32 << 20 {
+            if grown < 100 << 20 {
                 return;
             }
         }
