@@ -9,6 +9,6 @@ use crate::models::extra;
 /// # Errors
 /// The parser's message when the text is no such document.
 pub fn extra_model_folders(text: &str, beside: &Path) -> Result<Vec<(String, PathBuf)>, String> {
-    let roots = extra::roots(text, beside).map_err(|refused| refused.to_string())?;
+    let roots = extra::roots(text, beside, None).map_err(|refused| refused.to_string())?;
     Ok(roots.into_iter().map(|root| (root.kind.to_string(), root.folder.to_path_buf())).collect())
 }

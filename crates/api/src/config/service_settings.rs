@@ -14,6 +14,7 @@ pub(super) fn of(settings: &Settings) -> Service {
     let mut made = Service {
         models: storage.models(),
         extra_models: ExtraModelPaths {
+            home: std::env::home_dir(),
             config: storage.extra_model_paths_config.clone(),
             may_delete: storage.extra_model_paths_delete,
         },

@@ -232,7 +232,8 @@ async fn other_folders_of_comfyui_are_listed_and_deleted_from_only_where_that_is
         fs::write(&config, "a111:\n  base_path: .\n  loras: lora\n  vae: missing\n").unwrap();
         let server = world
             .serve_with(|settings| {
-                settings.service.extra_models = ExtraModelPaths { config: Some(config), may_delete: allowed };
+                settings.service.extra_models =
+                    ExtraModelPaths { config: Some(config), may_delete: allowed, home: None };
             })
             .await;
         let list = server.get("/api/models?type=loras").await;

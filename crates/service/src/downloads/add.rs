@@ -153,7 +153,7 @@ impl Downloads {
             size_bytes: new.size_bytes.or(facts.size),
             stated_bytes: None,
             existing,
-            pinned: demanded || self.index.size(path.as_str()).is_some(),
+            pinned: demanded || self.index.seen(path.as_str()).is_some(),
             staged: false,
             state: FileState::Pending,
             error: None,
@@ -264,7 +264,9 @@ impl Downloads {
     ) -> Result<Existing, Error> {
         let (index, looked_at) = (self.index.clone(), path.clone());
         blocking(move || index.refresh([&looked_at])).await?;
-        let is_there = self.index.size(path.as_str()).is_some();
+        let expected = Expected { sha256: sha256.map(str::to_owned), size_bytes: None };
+        self.index.refuse_unfinished(path.as_str(), &expected)?;
+        let is_there = self.index.seen(path.as_str()).is_some();
         let here = self.index.record(path.as_str()).map(|record| record.sha256);
         let is_wanted_one = here.is_some() && here.as_deref() == sha256;
         if new.overwrite {

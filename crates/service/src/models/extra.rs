@@ -27,6 +27,8 @@ pub struct ExtraModelPaths {
     pub config: Option<PathBuf>,
     /// Whether models in those folders may be deleted.
     pub may_delete: bool,
+    /// What `~` in that document stands for.
+    pub home: Option<PathBuf>,
 }
 
 /// A folder of models of one type.
@@ -71,17 +73,35 @@ pub(crate) fn read(settings: &ExtraModelPaths) -> Result<Vec<ExtraRoot>, Error> 
     };
     let text = fs::read_to_string(config).map_err(|cause| refused(cause.to_string()))?;
     let beside = config.parent().unwrap_or(Path::new("."));
-    roots(&text, beside).map_err(|cause| refused(cause.to_string()))
+    let roots = roots(&text, beside, settings.home.as_deref()).map_err(|cause| refused(cause.to_string()))?;
+    for root in roots.iter().filter(|root| !root.folder.is_dir()) {
+        tracing::warn!(kind = %root.kind, folder = %root.folder.display(), "a folder of extra_model_paths.yaml does not exist");
+    }
+    Ok(roots)
 }
 
-/// The folders that this text names; relative ones lie in the folder `beside`.
-pub(crate) fn roots(text: &str, beside: &Path) -> Result<Vec<ExtraRoot>, serde_norway::Error> {
+/// The name by which ComfyUI knows a folder today.
+pub(crate) fn present_name(kind: &str) -> &str {
+    OLDER_NAMES.iter().find(|(old, _)| *old == kind).map_or(kind, |(_, name)| name)
+}
+
+/// A folder as a document names it, `~` resolved.
+fn at_home(folder: &str, home: Option<&Path>) -> PathBuf {
+    let below = folder.strip_prefix('~').filter(|below| below.is_empty() || below.starts_with('/'));
+    match (below, home) {
+        (Some(below), Some(home)) => home.join(below.trim_start_matches('/')),
+        _ => PathBuf::from(folder),
+    }
+}
+
+/// The folders that this text names; relative ones lie in the folder `beside`, and `~` is `home`.
+pub(crate) fn roots(text: &str, beside: &Path, home: Option<&Path>) -> Result<Vec<ExtraRoot>, serde_norway::Error> {
     let sections: Option<BTreeMap<String, Section>> = serde_norway::from_str(text)?;
     let mut found = Vec::new();
     for section in sections.unwrap_or_default().into_values() {
         let Section::Keys(keys) = section else { continue };
         let base = match keys.get("base_path") {
-            Some(Setting::Text(base)) => beside.join(base.trim()),
+            Some(Setting::Text(base)) => beside.join(at_home(base.trim(), home)),
             _ => beside.to_owned(),
         };
         for (kind, setting) in &keys {
@@ -89,9 +109,9 @@ pub(crate) fn roots(text: &str, beside: &Path) -> Result<Vec<ExtraRoot>, serde_n
             if NO_MODELS.contains(&kind.as_str()) {
                 continue;
             }
-            let kind = OLDER_NAMES.iter().find(|(old, _)| old == kind).map_or(kind.as_str(), |(_, name)| name);
+            let kind = present_name(kind);
             let folders = folders.lines().map(str::trim).filter(|folder| !folder.is_empty());
-            let root = |folder: &str| ExtraRoot { kind: kind.into(), folder: base.join(folder).into() };
+            let root = |folder: &str| ExtraRoot { kind: kind.into(), folder: base.join(at_home(folder, home)).into() };
             found.extend(folders.map(root).filter(|root| !found.contains(root)).collect::<Vec<_>>());
         }
     }
@@ -121,7 +141,7 @@ mod tests {
     use super::*;
 
     fn named(text: &str) -> Vec<(String, String)> {
-        let roots = roots(text, Path::new("/conf")).unwrap();
+        let roots = roots(text, Path::new("/conf"), Some(Path::new("/home/me"))).unwrap();
         roots.iter().map(|root| (root.kind.to_string(), root.folder.display().to_string())).collect()
     }
 
@@ -139,6 +159,10 @@ comfyui:
     custom_nodes: nodes/
 relative:
     vae: shared/vae
+home:
+    base_path: ~/comfy
+    clip_vision: vision
+    embeddings: ~/words
 empty:
 ";
         let pair = |kind: &str, folder: &str| (kind.to_owned(), folder.to_owned());
@@ -146,6 +170,8 @@ empty:
         found.sort();
         let mut wanted = vec![
             pair("checkpoints", "/data/models/checkpoints/"),
+            pair("clip_vision", "/home/me/comfy/vision"),
+            pair("embeddings", "/home/me/words"),
             pair("diffusion_models", "/data/models/unet"),
             pair("loras", "/data/models/Lora"),
             pair("loras", "/data/models/LyCORIS"),
@@ -154,6 +180,6 @@ empty:
         wanted.sort();
         assert_eq!(found, wanted);
         assert!(named("").is_empty());
-        assert!(roots("- a\n- b\n", Path::new("/")).is_err());
+        assert!(roots("- a\n- b\n", Path::new("/"), None).is_err());
     }
 }

@@ -14,16 +14,21 @@ use model_file::Weights;
 use registry::{ConfinedPath, ModelFile};
 
 use crate::{
+    Error,
     downloads::address::{fact_key, full_address, public_address},
     fits::{Expected, Fit, Structure, judge},
     model_dir::{ModelDir, Stamp},
     models::{
-        extra::{ExtraFile, ExtraRoot},
+        extra::{ExtraFile, ExtraRoot, present_name},
         integrity::{Integrity, IntegrityState, Look, Safety},
     },
     store::{FileRecord, SourceFacts, ValidationRow},
 };
 use scan::ChangedWhileScanning;
+
+/// Endings of the files by which other programs mark a file that they have not finished: aria2, `huggingface_hub`, browsers,
+/// ComfyUI-Manager, qBittorrent. The marker lies beside the file, or in its place.
+const MARKERS: [&str; 5] = [".aria2", ".incomplete", ".crdownload", ".downloading", ".!qB"];
 
 /// The index. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -49,12 +54,16 @@ const MOST_FACTS: usize = 20_000;
 struct Known {
     on_disk: BTreeMap<String, Seen>,
     extra: BTreeMap<String, ExtraFile>,
+    /// The whole path of each file in another folder, by where it would lie below the models folder.
+    extra_places: HashMap<String, String>,
     records: HashMap<String, FileRecord>,
     /// Hashes that a validation computed, the state of the file that each is of, and when it was read.
     validated: HashMap<String, (Stamp, String, Timestamp)>,
     /// What looks into files found, and the state of the file that each is of.
     looks: HashMap<String, (Stamp, Look)>,
     facts: HashMap<String, SourceFacts>,
+    /// Files that another program has not finished, and the ending of its marker.
+    unfinished: HashMap<String, &'static str>,
     changed: ChangedWhileScanning,
 }
 
@@ -90,9 +99,11 @@ impl ModelIndex {
     /// Looks at these files, and into those whose content nothing else proves. Blocks.
     pub(crate) fn refresh<'a>(&self, paths: impl IntoIterator<Item = &'a ConfinedPath>) {
         for path in paths {
+            self.look_for_marker(path);
             let stamp = self.folder.stamp(path);
             let before = self.read().on_disk.get(path.as_str()).copied();
             let Some(stamp) = stamp else {
+                self.refresh_extra(path);
                 if before.is_some() {
                     self.change(path.as_str()).on_disk.remove(path.as_str());
                 }
@@ -109,9 +120,74 @@ impl ModelIndex {
     /// Whether the file on the disk is the one that a preset asks for.
     pub(crate) fn fit(&self, file: &ModelFile) -> Fit {
         let known = self.read();
-        let Some(seen) = known.on_disk.get(file.path.as_str()) else { return Fit::Missing };
+        let Some(seen) = known.on_disk.get(file.path.as_str()) else {
+            let extra = known.extra_at(file.path.as_str());
+            return extra.map_or(Fit::Missing, |extra| judge(extra.stamp.size, None, None, &known.expected(file)));
+        };
         let sha256 = known.sha256(file.path.as_str(), seen.stamp);
-        judge(seen.stamp.size, sha256, seen.structure, &known.expected(file))
+        let expected = known.expected(file);
+        if known.marker(file.path.as_str(), &expected).is_some() {
+            return Fit::Missing;
+        }
+        judge(seen.stamp.size, sha256, seen.structure, &expected)
+    }
+
+    /// Looks for a file in the other folders of its type.
+    fn refresh_extra(&self, path: &ConfinedPath) {
+        let place = place_of(path.as_str());
+        let Some((kind, below)) = place.split_once('/') else { return };
+        let Ok(below) = ConfinedPath::parse(below) else { return };
+        for root in self.extra.iter().filter(|root| *root.kind == *kind) {
+            let Ok(folder) = ModelDir::existing(&root.folder) else { continue };
+            let whole = folder.root().join(below.as_str());
+            let (Some(stamp), Some(whole)) = (folder.stamp(&below), whole.to_str()) else { continue };
+            let mut known = self.change(whole);
+            known.extra_places.insert(place.clone(), whole.to_owned());
+            let file = ExtraFile { root: root.clone(), path: below.as_str().to_owned(), stamp };
+            known.extra.insert(whole.to_owned(), file);
+            return;
+        }
+        let gone = self.read().extra_places.get(&place).cloned();
+        if let Some(whole) = gone {
+            self.change(&whole).extra.remove(&whole);
+        }
+    }
+
+    fn look_for_marker(&self, path: &ConfinedPath) {
+        let is_there = |ending: &&str| {
+            let marker = ConfinedPath::parse(&format!("{}{ending}", path.as_str()));
+            marker.is_ok_and(|marker| self.folder.stamp(&marker).is_some())
+        };
+        let found = MARKERS.into_iter().find(is_there);
+        if self.read().unfinished.get(path.as_str()).copied() == found {
+            return;
+        }
+        let mut known = self.write();
+        match found {
+            Some(ending) => known.unfinished.insert(path.as_str().to_owned(), ending),
+            None => known.unfinished.remove(path.as_str()),
+        };
+    }
+
+    /// Refuses to write where another program has not finished its own download, unless what lies there has the expected hash.
+    pub(crate) fn refuse_unfinished(&self, path: &str, expected: &Expected) -> Result<(), Error> {
+        let Some(ending) = self.read().marker(path, expected) else { return Ok(()) };
+        let marker = format!("{path}{ending}");
+        Err(Error::conflict(
+            format!(
+                "'{marker}' says that another program is still downloading '{path}'; wait for it, or delete '{marker}'"
+            ),
+            vec![("path", path.to_owned()), ("marker", marker)],
+        ))
+    }
+
+    /// Whether a file lies at a path that no other program marks as unfinished.
+    pub(crate) fn is_here(&self, path: &str) -> bool {
+        let known = self.read();
+        match known.on_disk.get(path) {
+            Some(seen) => !known.is_unfinished(path, seen.stamp),
+            None => known.extra_at(path).is_some(),
+        }
     }
 
     /// Whether a file of an installed preset is still here: it fits, or it is what arrived, whatever its server says by now.
@@ -177,9 +253,11 @@ impl ModelIndex {
             || (expected.sha256.is_some() && expected.size_bytes.is_some_and(|size| size != seen.stamp.size))
     }
 
-    /// The size of a file on the disk, as last seen.
+    /// The size of a file on the disk, as last seen: below the models folder, else in another folder of its type.
     pub(crate) fn size(&self, path: &str) -> Option<u64> {
-        self.read().on_disk.get(path).map(|seen| seen.stamp.size)
+        let known = self.read();
+        let own = known.on_disk.get(path).map(|seen| seen.stamp.size);
+        own.or_else(|| known.extra_at(path).map(|extra| extra.stamp.size))
     }
 
     /// What the head of a file says of its weights, where it was read and accounts for every byte.
@@ -208,7 +286,8 @@ impl ModelIndex {
         let known = self.read();
         let beside = known.extra.iter();
         let beside = beside.map(|(path, file)| Row { path, kind: &file.root.kind, stamp: file.stamp });
-        let inside = known.on_disk.iter().map(|(path, seen)| Row { path, kind: folder_of(path), stamp: seen.stamp });
+        let inside = known.on_disk.iter().filter(|(path, seen)| !known.is_unfinished(path, seen.stamp));
+        let inside = inside.map(|(path, seen)| Row { path, kind: folder_of(path), stamp: seen.stamp });
         let mut rows: Vec<Row<'_>> = beside.chain(inside).filter(wanted).collect();
         if !known.extra.is_empty() {
             rows.sort_by_key(|row| row.path);
@@ -222,7 +301,8 @@ impl ModelIndex {
         let row = |(path, seen): (&String, &Seen)| {
             (path.clone(), seen.stamp, known.sha256(path, seen.stamp).map(str::to_owned))
         };
-        known.on_disk.iter().filter(|(path, _)| wanted(path)).map(row).collect()
+        let finished = known.on_disk.iter().filter(|(path, seen)| !known.is_unfinished(path, seen.stamp));
+        finished.filter(|(path, _)| wanted(path)).map(row).collect()
     }
 
     /// Paths of files whose content has this hash, to link instead of fetching.
@@ -371,6 +451,24 @@ impl Known {
         Some(Integrity { state, checked_at: Some(checked_at) })
     }
 
+    /// The file in another folder that ComfyUI finds as if it lay at this path below the models folder.
+    fn extra_at(&self, path: &str) -> Option<&ExtraFile> {
+        self.extra.get(self.extra_places.get(&place_of(path))?)
+    }
+
+    /// The marker of another program at a path, unless the file there is known to have the hash that is expected of it.
+    fn marker(&self, path: &str, expected: &Expected) -> Option<&'static str> {
+        let ending = self.unfinished.get(path).copied()?;
+        let here = self.on_disk.get(path).and_then(|seen| self.sha256(path, seen.stamp));
+        let is_whole = here.is_some() && here == expected.sha256.as_deref();
+        (!is_whole).then_some(ending)
+    }
+
+    /// Whether another program marks a file as unfinished and its hash does not say more.
+    fn is_unfinished(&self, path: &str, stamp: Stamp) -> bool {
+        self.unfinished.contains_key(path) && self.sha256(path, stamp).is_none()
+    }
+
     fn record(&self, path: &str, stamp: Stamp) -> Option<&FileRecord> {
         self.records.get(path).filter(|record| record.stamp == stamp)
     }
@@ -385,6 +483,19 @@ impl Known {
             size_bytes: facts.and_then(|facts| facts.size_bytes).or_else(|| arrived.map(|record| record.size_bytes)),
         }
     }
+}
+
+/// A path below the models folder with the present name of its top folder.
+fn place_of(path: &str) -> String {
+    match path.split_once('/') {
+        Some((folder, below)) => format!("{}/{below}", present_name(folder)),
+        None => path.to_owned(),
+    }
+}
+
+/// The file that a marker of another program speaks of, and the marker's ending.
+fn marked(path: &str) -> Option<(&str, &'static str)> {
+    MARKERS.into_iter().find_map(|ending| Some((path.strip_suffix(ending)?, ending)))
 }
 
 /// The top folder of a path; none for a file that lies in none.

@@ -62,6 +62,8 @@ impl Plan {
 
 impl Planner<'_> {
     fn decide(&mut self, preset: &Preset, file: &ModelFile) -> Result<FileRow, Error> {
+        let index = &self.presets.index;
+        index.refuse_unfinished(file.path.as_str(), &index.expected(file))?;
         if let Some((other, row)) = self.being_fetched(file) {
             return self.beside(preset, file, &other, &row);
         }
@@ -86,7 +88,8 @@ impl Planner<'_> {
         let arrived = self.presets.index.record(file.path.as_str());
         row.sha256 = row.sha256.or(arrived.map(|record| record.sha256));
         row.pinned = true;
-        if !self.options.force || row.sha256.is_none() {
+        let is_ours_to_hash = self.presets.index.seen(file.path.as_str()).is_some();
+        if !self.options.force || row.sha256.is_none() || !is_ours_to_hash {
             row.state = FileState::Completed;
             row.size_bytes = self.presets.index.size(file.path.as_str());
         }

@@ -95,6 +95,10 @@ impl Presets {
                     self.index.removed(path.as_str());
                     self.downloads.store.forget_file(path.as_str()).await?;
                 }
+                // It lies in a folder of extra_model_paths.yaml.
+                Err(RemoveError::Missing) if self.index.is_here(path.as_str()) => {
+                    done.kept.push(path.as_str().to_owned());
+                }
                 Err(RemoveError::Missing) => {}
                 // It is no file of ours.
                 Err(RemoveError::LeadsOutside | RemoveError::NotAFile) => done.kept.push(path.as_str().to_owned()),

@@ -46,7 +46,11 @@ impl Workflows {
                     begun.download_id.get_or_insert_with(|| download.clone());
                 }
                 None if files.iter().any(|planned: &FileRow| planned.path == path) => {}
-                None => files.push(self.row_of(&file)),
+                None => {
+                    let index = &self.presets.index;
+                    index.refuse_unfinished(&path, &index.expected(&file))?;
+                    files.push(self.row_of(&file));
+                }
             }
         }
         if files.is_empty() {

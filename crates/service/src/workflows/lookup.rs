@@ -52,7 +52,7 @@ impl Workflows {
         let (looking, looked_at) = (index.clone(), places);
         blocking(move || looking.refresh(&looked_at)).await?;
         for model in models {
-            let here = places_of(model).into_iter().any(|path| index.size(path.as_str()).is_some());
+            let here = places_of(model).into_iter().any(|path| index.is_here(path.as_str()));
             model.present |= here;
             if model.present {
                 model.found_as = None;

@@ -4,11 +4,12 @@ use service::{
     Error, MayReplace,
     downloads::{NewDownload, Place, Priority},
     models::{FindingCode, ModelQuery, ValidateOptions},
+    presets::{InstallOptions, PresetQuery, PresetState},
 };
 use sha2::Digest;
 use test_support::file_server::{FileServer, Request, When};
 
-use crate::world::{Running, World, content};
+use crate::world::{Running, World, content, preset_id};
 
 /// A whole safetensors file of one tensor of `n` bytes.
 fn safetensors(n: usize) -> Vec<u8> {
@@ -40,6 +41,57 @@ async fn models_are_listed_with_their_preset_and_vanish_when_they_are_removed() 
     std::fs::remove_file(world.path("loras/mine.safetensors")).unwrap();
     assert_eq!(models.rescan().await.unwrap().removed, 1);
     assert_eq!(models.list(&ModelQuery::default()).await.unwrap().page.total, 1);
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn model_in_an_extra_folder_is_not_fetched_again() {
+    let mut world = World::new();
+    let (model, own) = (content(1, 9_000), content(2, 4_000));
+    let (url, own_url) = (world.file("a", "a.bin", &model), world.file("b", "b.bin", &own));
+    world.preset("ONE", "1.0.0", &[("clip/sub/a.bin", &url)]);
+    world.preset("TWO", "1.0.0", &[("clip/sub/a.bin", &url), ("vae/b.bin", &own_url)]);
+    let other = world.models().parent().unwrap().join("volume");
+    std::fs::create_dir_all(other.join("te/sub")).unwrap();
+    std::fs::write(other.join("te/sub/a.bin"), model.to_vec()).unwrap();
+    let config = other.join("extra.yaml");
+    std::fs::write(&config, format!("x:\n    base_path: {}\n    text_encoders: te\n", other.display())).unwrap();
+    world.extra_models.config = Some(config);
+    let running = world.start().await;
+    let presets = &running.dashboard.presets;
+    assert_eq!(presets.detail(&preset_id("ONE")).await.unwrap().view.state, PresetState::Installed);
+    running.install_whole("TWO").await;
+    assert_eq!(world.everything(), ["vae/b.bin"]);
+    let gone = presets.uninstall(&preset_id("TWO"), false).await.unwrap();
+    assert_eq!((gone.removed, gone.kept), (vec!["vae/b.bin".to_owned()], vec!["clip/sub/a.bin".to_owned()]));
+    assert!(other.join("te/sub/a.bin").exists());
+    running.stop().await;
+}
+
+/// aria2 allocates the whole file first: half of it has the right size.
+#[tokio::test(flavor = "multi_thread")]
+async fn file_beside_a_foreign_marker_is_not_here() {
+    let mut world = World::new();
+    let model = content(1, 9_000);
+    let url = world.file("a", "a.bin", &model);
+    world.preset("ONE", "1.0.0", &[("vae/a.bin", &url)]);
+    let running = world.start().await;
+    let presets = &running.dashboard.presets;
+    for ending in [".aria2", ".incomplete", ".crdownload", ".downloading", ".!qB"] {
+        let marker = format!("vae/a.bin{ending}");
+        world.place("vae/a.bin", &model.to_vec());
+        world.place(&marker, b"half");
+        let refused = presets.install(&preset_id("ONE"), InstallOptions::default()).await;
+        let Err(Error::Conflict { message, .. }) = refused else { panic!("{ending}: {refused:?}") };
+        assert!(message.contains(&marker), "{message}");
+        running.dashboard.models.rescan().await.unwrap();
+        assert_eq!(running.dashboard.models.list(&ModelQuery::default()).await.unwrap().page.total, 0, "{ending}");
+        let listed = presets.list(&PresetQuery::default()).await.unwrap().items;
+        assert!(!listed[0].installed, "{ending}");
+        std::fs::remove_file(world.path(&marker)).unwrap();
+        let whole = presets.install(&preset_id("ONE"), InstallOptions::default()).await;
+        assert!(matches!(whole, Err(Error::PresetAlreadyInstalled(_))), "{ending}: {whole:?}");
+    }
     running.stop().await;
 }
 

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use service::{
     Clock, Dashboard, DatabasePlace, PresetId, Settings, Supervisor, SystemClock,
     downloads::{DownloadState, DownloadView},
+    models::ExtraModelPaths,
     presets::{InstallOptions, InstallStarted},
 };
 use test_support::{fake_hub::FakeHub, file_server::Content};
@@ -22,6 +23,7 @@ pub(crate) struct World {
     presets: serde_json::Map<String, Value>,
     pub(crate) min_free_space: u64,
     pub(crate) concurrent_downloads: usize,
+    pub(crate) extra_models: ExtraModelPaths,
 }
 
 impl World {
@@ -33,6 +35,7 @@ impl World {
             presets: serde_json::Map::new(),
             min_free_space: 0,
             concurrent_downloads: 3,
+            extra_models: ExtraModelPaths::default(),
         }
     }
 
@@ -106,6 +109,7 @@ impl World {
         let milliseconds = Duration::from_millis;
         Settings {
             models: self.models(),
+            extra_models: self.extra_models.clone(),
             database: DatabasePlace(self.database()),
             preset_config: (!self.presets.is_empty()).then_some(registry),
             registry_url: "http://127.0.0.1:9/registry.json".to_owned(),

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use super::{ModelIndex, Seen};
+use super::{ModelIndex, Seen, marked};
 use crate::{
     model_dir::Stamp,
     models::{
@@ -56,6 +56,8 @@ impl ModelIndex {
     fn end_scan(&self, found: Vec<(String, Stamp)>, mut extra: BTreeMap<String, ExtraFile>) -> Rescanned {
         let mut known = self.write();
         let changed = known.changed.end();
+        known.unfinished =
+            found.iter().filter_map(|(path, _)| marked(path)).map(|(path, ending)| (path.to_owned(), ending)).collect();
         let mut fresh = BTreeMap::new();
         let (mut added, mut bytes) = (0, 0);
         for path in &changed {
@@ -64,7 +66,7 @@ impl ModelIndex {
                 fresh.insert(path.clone(), seen);
             }
         }
-        for (path, stamp) in found.into_iter().filter(|(path, _)| !changed.contains(path)) {
+        for (path, stamp) in found.into_iter().filter(|(path, _)| !changed.contains(path) && marked(path).is_none()) {
             let before = known.on_disk.remove(&path);
             added += u64::from(before.is_none());
             bytes += stamp.size;
@@ -74,6 +76,8 @@ impl ModelIndex {
         let removed = known.on_disk.len() as u64;
         known.on_disk = fresh;
         extra.retain(|path, _| !changed.contains(path));
+        known.extra_places =
+            extra.iter().map(|(whole, file)| (format!("{}/{}", file.root.kind, file.path), whole.clone())).collect();
         known.extra = extra;
         Rescanned { files: known.on_disk.len() as u64, bytes, added, removed }
     }
