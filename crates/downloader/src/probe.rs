@@ -1,5 +1,9 @@
 //! What a source holds, asked without fetching it.
 
+use std::time::Duration;
+
+use reqwest::Response;
+
 use crate::answer::Body;
 use crate::refusal::OpenError;
 use crate::source::{Source, Wanted, Web};
@@ -48,7 +52,13 @@ async fn probe_one(web: &Web, listed: &SourceUrl) -> Result<Facts, ProbeError> {
                     }
                     Err(ProbeError::Refused(error))
                 }
-                _ => Ok(opened.facts),
+                _ => {
+                    let facts = opened.facts;
+                    if matches!(opened.body, Body::Part(_)) {
+                        finish(opened.response).await;
+                    }
+                    Ok(facts)
+                }
             }
         }
         Err(OpenError::Unsatisfiable { total: Some(0) }) => {
@@ -61,4 +71,21 @@ async fn probe_one(web: &Web, listed: &SourceUrl) -> Result<Facts, ProbeError> {
         Err(OpenError::Transient { error, .. }) => Err(ProbeError::Passing(error)),
         Err(OpenError::Final(error) | OpenError::Refused { error, .. }) => Err(ProbeError::Refused(error)),
     }
+}
+
+/// Reads the byte that was asked for to the end of its answer, so that the connection can be used again. A host that limits
+/// connections may count one that was closed for a moment longer, and would refuse the download that follows the probe.
+async fn finish(mut response: Response) {
+    const MOST_BYTES: usize = 4096;
+    const LONGEST: Duration = Duration::from_secs(1);
+    let to_the_end = async {
+        let mut read = 0;
+        while let Ok(Some(bytes)) = response.chunk().await {
+            read += bytes.len();
+            if read > MOST_BYTES {
+                return;
+            }
+        }
+    };
+    let _ = tokio::time::timeout(LONGEST, to_the_end).await;
 }

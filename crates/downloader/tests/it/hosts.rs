@@ -266,6 +266,20 @@ async fn a_probe_says_what_a_source_holds_without_fetching_it() {
     assert_eq!((facts.size, facts.ranges), (Some(9 * MIB), false));
 }
 
+/// A host may count a connection that was just closed, and refuse the download that follows.
+#[tokio::test]
+async fn probe_leaves_its_connection_for_the_download() {
+    let server = FileServer::start();
+    // The byte comes later than the head.
+    server.set_rate_per_connection(20);
+    let source: SourceUrl = server.file("/f.bin", Content::pattern(1, 9)).url().parse().unwrap();
+    let rig = Rig::with(settings());
+    for _ in 0..3 {
+        assert_eq!(rig.downloader.probe(std::slice::from_ref(&source)).await.unwrap().size, Some(9));
+    }
+    assert_eq!(server.connections_opened(), 1);
+}
+
 /// A refusal is told apart from a fault that may pass; of several sources, one that may answer later decides.
 #[tokio::test]
 async fn probe_tells_refusals_from_passing_faults() {
