@@ -2,7 +2,7 @@
 //! deleted from only where the operator allows it. Variables in paths are not expanded: nothing here reads the environment.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashSet},
     fs,
     path::{Path, PathBuf},
     sync::Arc,
@@ -12,7 +12,9 @@ use serde::Deserialize;
 
 use crate::{
     Error,
+    fits::Structure,
     model_dir::{ModelDir, Stamp},
+    models::marker::marked,
 };
 
 /// Keys of a section that name no folder of models.
@@ -45,6 +47,8 @@ pub(crate) struct ExtraFile {
     /// Below the folder.
     pub(crate) path: String,
     pub(crate) stamp: Stamp,
+    /// What its own bytes say of it, once somebody looked.
+    pub(crate) structure: Option<Structure>,
 }
 
 /// A section of the document, as ComfyUI reads it.
@@ -118,16 +122,20 @@ pub(crate) fn roots(text: &str, beside: &Path, home: Option<&Path>) -> Result<Ve
     Ok(found)
 }
 
-/// Every model in these folders by its whole path; blocks. Files below `models` are left out: they are listed already. A
-/// folder that is not there has none.
+/// Every model in these folders by its whole path; blocks. Left out are files below `models`, which are listed already, and those
+/// that another program has not finished. A folder that is not there has none.
 pub(crate) fn walk(roots: &[ExtraRoot], models: &Path) -> BTreeMap<String, ExtraFile> {
     let mut found = BTreeMap::new();
     for root in roots {
         let Ok(folder) = ModelDir::existing(&root.folder) else { continue };
-        for (path, stamp) in folder.walk() {
-            let whole = folder.root().join(&path);
+        let files = folder.walk();
+        let unfinished: HashSet<&str> = files.iter().filter_map(|(path, _)| Some(marked(path)?.0)).collect();
+        let is_whole = |path: &str| marked(path).is_none() && !unfinished.contains(path);
+        for (path, stamp) in files.iter().filter(|(path, _)| is_whole(path)) {
+            let whole = folder.root().join(path);
             if let (false, Some(whole)) = (whole.starts_with(models), whole.to_str()) {
-                found.entry(whole.to_owned()).or_insert_with(|| ExtraFile { root: root.clone(), path, stamp });
+                let file = || ExtraFile { root: root.clone(), path: path.clone(), stamp: *stamp, structure: None };
+                found.entry(whole.to_owned()).or_insert_with(file);
             }
         }
     }

@@ -21,14 +21,11 @@ use crate::{
     models::{
         extra::{ExtraFile, ExtraRoot, present_name},
         integrity::{Integrity, IntegrityState, Look, Safety},
+        marker,
     },
     store::{FileRecord, SourceFacts, ValidationRow},
 };
 use scan::ChangedWhileScanning;
-
-/// Endings of the files by which other programs mark a file that they have not finished: aria2, `huggingface_hub`, browsers,
-/// ComfyUI-Manager, qBittorrent. The marker lies beside the file, or in its place.
-const MARKERS: [&str; 5] = [".aria2", ".incomplete", ".crdownload", ".downloading", ".!qB"];
 
 /// The index. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -122,7 +119,8 @@ impl ModelIndex {
         let known = self.read();
         let Some(seen) = known.on_disk.get(file.path.as_str()) else {
             let extra = known.extra_at(file.path.as_str());
-            return extra.map_or(Fit::Missing, |extra| judge(extra.stamp.size, None, None, &known.expected(file)));
+            let fit = |extra: &ExtraFile| judge(extra.stamp.size, None, extra.structure, &known.expected(file));
+            return extra.map_or(Fit::Missing, fit);
         };
         let sha256 = known.sha256(file.path.as_str(), seen.stamp);
         let expected = known.expected(file);
@@ -132,7 +130,7 @@ impl ModelIndex {
         judge(seen.stamp.size, sha256, seen.structure, &expected)
     }
 
-    /// Looks for a file in the other folders of its type.
+    /// Looks for a file in the other folders of its type, and into it. One that another program has not finished is not there.
     fn refresh_extra(&self, path: &ConfinedPath) {
         let place = place_of(path.as_str());
         let Some((kind, below)) = place.split_once('/') else { return };
@@ -141,24 +139,25 @@ impl ModelIndex {
             let Ok(folder) = ModelDir::existing(&root.folder) else { continue };
             let whole = folder.root().join(below.as_str());
             let (Some(stamp), Some(whole)) = (folder.stamp(&below), whole.to_str()) else { continue };
+            if marker::beside(&folder, &below).is_some() {
+                continue;
+            }
+            let before = self.extra(whole).filter(|file| file.stamp == stamp).and_then(|file| file.structure);
+            let structure = before.or_else(|| Some(Structure::read(&folder, &below)));
+            let file = ExtraFile { root: root.clone(), path: below.as_str().to_owned(), stamp, structure };
             let mut known = self.change(whole);
-            known.extra_places.insert(place.clone(), whole.to_owned());
-            let file = ExtraFile { root: root.clone(), path: below.as_str().to_owned(), stamp };
+            known.extra_places.insert(place, whole.to_owned());
             known.extra.insert(whole.to_owned(), file);
             return;
         }
-        let gone = self.read().extra_places.get(&place).cloned();
+        let gone = self.write().extra_places.remove(&place);
         if let Some(whole) = gone {
             self.change(&whole).extra.remove(&whole);
         }
     }
 
     fn look_for_marker(&self, path: &ConfinedPath) {
-        let is_there = |ending: &&str| {
-            let marker = ConfinedPath::parse(&format!("{}{ending}", path.as_str()));
-            marker.is_ok_and(|marker| self.folder.stamp(&marker).is_some())
-        };
-        let found = MARKERS.into_iter().find(is_there);
+        let found = marker::beside(&self.folder, path);
         if self.read().unfinished.get(path.as_str()).copied() == found {
             return;
         }
@@ -464,9 +463,11 @@ impl Known {
         (!is_whole).then_some(ending)
     }
 
-    /// Whether another program marks a file as unfinished and its hash does not say more.
+    /// Whether another program marks a file as unfinished, unless it has the hash of what arrived here.
     fn is_unfinished(&self, path: &str, stamp: Stamp) -> bool {
-        self.unfinished.contains_key(path) && self.sha256(path, stamp).is_none()
+        let here = self.sha256(path, stamp);
+        let arrived = self.records.get(path).map(|record| record.sha256.as_str());
+        self.unfinished.contains_key(path) && (here.is_none() || here != arrived)
     }
 
     fn record(&self, path: &str, stamp: Stamp) -> Option<&FileRecord> {
@@ -491,11 +492,6 @@ fn place_of(path: &str) -> String {
         Some((folder, below)) => format!("{}/{below}", present_name(folder)),
         None => path.to_owned(),
     }
-}
-
-/// The file that a marker of another program speaks of, and the marker's ending.
-fn marked(path: &str) -> Option<(&str, &'static str)> {
-    MARKERS.into_iter().find_map(|ending| Some((path.strip_suffix(ending)?, ending)))
 }
 
 /// The top folder of a path; none for a file that lies in none.

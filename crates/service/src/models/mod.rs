@@ -6,6 +6,7 @@ pub(crate) mod extra;
 mod index;
 mod integrity;
 mod list;
+mod marker;
 mod validation;
 mod view;
 

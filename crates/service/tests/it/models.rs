@@ -95,6 +95,67 @@ async fn file_beside_a_foreign_marker_is_not_here() {
     running.stop().await;
 }
 
+/// A hash clears a marker where it is the right one: any other content may be a half file that somebody validated.
+#[tokio::test(flavor = "multi_thread")]
+async fn marker_is_cleared_by_the_expected_hash_alone() {
+    let mut world = World::new();
+    let model = content(1, 9_000);
+    let url = world.file("a", "a.bin", &model);
+    world.preset("ONE", "1.0.0", &[("vae/a.bin", &url)]);
+    world.place("loras/half.bin", &content(2, 9_000).to_vec());
+    let running = world.start().await;
+    running.install_whole("ONE").await;
+    let models = &running.dashboard.models;
+    models.validate(ValidateOptions { force: true, ..Default::default() }).await.unwrap();
+    for path in ["vae/a.bin.aria2", "loras/half.bin.aria2"] {
+        world.place(path, b"control");
+    }
+    models.rescan().await.unwrap();
+    let listed = models.list(&ModelQuery::default()).await.unwrap().page.items;
+    assert_eq!(listed.iter().map(|model| model.path.as_str()).collect::<Vec<_>>(), ["vae/a.bin"]);
+    let presets = &running.dashboard.presets;
+    assert_eq!(presets.detail(&preset_id("ONE")).await.unwrap().view.state, PresetState::Installed);
+    running.stop().await;
+}
+
+/// What makes a file unfinished or damaged holds in folders of `extra_model_paths.yaml` too.
+#[tokio::test(flavor = "multi_thread")]
+async fn half_file_in_an_extra_folder_is_not_here() {
+    let mut world = World::new();
+    let whole = safetensors(9_000);
+    let url = FileServer::start().url("/a.safetensors");
+    world.preset("ONE", "1.0.0", &[("vae/a.safetensors", &url)]);
+    let other = world.models().parent().unwrap().join("volume");
+    std::fs::create_dir_all(&other).unwrap();
+    let (file, marker) = (other.join("a.safetensors"), other.join("a.safetensors.aria2"));
+    std::fs::write(other.join("extra.yaml"), format!("x:\n    vae: {}\n", other.display())).unwrap();
+    world.extra_models.config = Some(other.join("extra.yaml"));
+    let running = world.start().await;
+    let (models, presets) = (&running.dashboard.models, &running.dashboard.presets);
+    for (bytes, is_marked, is_here) in
+        [(&whole[..], true, false), (&whole[..], false, true), (&whole[..999], false, false)]
+    {
+        std::fs::write(&file, bytes).unwrap();
+        if is_marked {
+            std::fs::write(&marker, b"control").unwrap();
+        } else {
+            let _ = std::fs::remove_file(&marker);
+        }
+        models.rescan().await.unwrap();
+        let found = presets.list(&PresetQuery::default()).await.unwrap();
+        let listed = models.list(&ModelQuery::default()).await.unwrap().page.items;
+        let is_listed = listed.iter().any(|model| model.path.ends_with("a.safetensors"));
+        assert_eq!(is_listed, !is_marked, "{} bytes, marked: {is_marked}", bytes.len());
+        let refused = presets.install(&preset_id("ONE"), InstallOptions::default()).await;
+        let state = (found.items.len(), matches!(refused, Err(Error::PresetAlreadyInstalled(_))));
+        assert_eq!(state, (1, is_here), "{} bytes, marked: {is_marked}: {refused:?}", bytes.len());
+        if let Ok(begun) = refused {
+            running.end_of(&begun.download_id).await;
+        }
+    }
+    running.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn each_path_of_a_deletion_is_judged_alone() {
     let world = World::new();

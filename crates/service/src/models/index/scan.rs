@@ -3,12 +3,13 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use super::{ModelIndex, Seen, marked};
+use super::{ModelIndex, Seen};
 use crate::{
     model_dir::Stamp,
     models::{
         Rescanned,
         extra::{self, ExtraFile},
+        marker::marked,
     },
 };
 
@@ -76,6 +77,10 @@ impl ModelIndex {
         let removed = known.on_disk.len() as u64;
         known.on_disk = fresh;
         extra.retain(|path, _| !changed.contains(path));
+        for (path, file) in &mut extra {
+            let before = known.extra.get(path).filter(|before| before.stamp == file.stamp);
+            file.structure = before.and_then(|before| before.structure);
+        }
         known.extra_places =
             extra.iter().map(|(whole, file)| (format!("{}/{}", file.root.kind, file.path), whole.clone())).collect();
         known.extra = extra;
