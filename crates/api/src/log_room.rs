@@ -1,5 +1,5 @@
-//! How much room the log may take in a day, on disk and on stderr alike. Whoever reaches the server can make lines: they must
-//! neither fill the disk that the models are for nor take the place of what matters, so each kind of line has its own room.
+//! The daily log quota, on disk and on stderr. Any client can cause log lines; they must neither fill the disk nor displace
+//! important lines, so each kind of line has a quota of its own.
 
 use std::io::{self, Write};
 use std::sync::{Mutex, MutexGuard, PoisonError};

@@ -111,11 +111,11 @@ mod sock_diag {
     const IPPROTO_TCP: u8 = 6;
     const HEADER: usize = 16;
     /// A kernel that does not answer at once is not waited for.
-    const PATIENCE: Duration = Duration::from_millis(200);
+    const TIMEOUT: Duration = Duration::from_millis(200);
 
     pub(super) fn look_up(peer: SocketAddr, local: SocketAddr) -> io::Result<u32> {
         let mut socket = Socket::new(Domain::from(AF_NETLINK), Type::DGRAM, Some(Protocol::from(NETLINK_SOCK_DIAG)))?;
-        socket.set_read_timeout(Some(PATIENCE))?;
+        socket.set_read_timeout(Some(TIMEOUT))?;
         socket.write_all(&request(peer, local))?;
         let mut answer = [0; 1024];
         let length = socket.read(&mut answer)?;

@@ -40,7 +40,7 @@ impl AddressPolicy {
     }
 
     /// Whether a connection to this address may be made for this host name. A name that the operator gave, of an endpoint or of a
-    /// proxy, may lead anywhere: whoever resolves it cannot tell for which port. [`name_to_judge`](Self::name_to_judge) does.
+    /// proxy, may lead anywhere: the port is not known at name resolution; [`name_to_judge`](Self::name_to_judge) checks it.
     pub(crate) fn permits(&self, host: &str, address: IpAddr) -> bool {
         self.is_named(&normal(host)) || self.permits_link(address)
     }

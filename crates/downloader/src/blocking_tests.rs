@@ -15,7 +15,7 @@ use crate::unix_disk::UnixDisk;
 use crate::world::World;
 use crate::{Destination, Downloader, FileJob, Job, JobEvent, JobId, PrivateSources, Settings, SourceUrl};
 
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The machine's own disk, which panics where it is asked by the thread of the test: all tasks run there.
 #[derive(Debug)]
@@ -125,7 +125,7 @@ async fn no_task_waits_for_a_file_system() {
                             tokio::task::yield_now().await;
                         }
                     };
-                    tokio::time::timeout(PATIENCE, looked_for).await.expect("nobody looks for room");
+                    tokio::time::timeout(TIMEOUT, looked_for).await.expect("nobody looks for room");
                     break;
                 }
                 _ => {}

@@ -19,7 +19,7 @@ use crate::{
 const FILES: u64 = 64;
 const JOBS: usize = 16;
 const RANGES: usize = 8;
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 fn open_descriptors() -> usize {
     std::fs::read_dir("/proc/self/fd").map_or(0, Iterator::count)
@@ -101,7 +101,7 @@ async fn crosstalk(over_tls: bool) {
             tokio::task::yield_now().await;
         }
     };
-    let waited = tokio::time::timeout(PATIENCE, gone).await;
+    let waited = tokio::time::timeout(TIMEOUT, gone).await;
     assert!(waited.is_ok(), "connections, descriptors, tasks: {:?} are left, {before:?} there were", left());
 }
 
@@ -159,7 +159,7 @@ impl Engine {
                 }
             }
         };
-        assert_eq!(tokio::time::timeout(PATIENCE, ended).await, Ok(Ok(())));
+        assert_eq!(tokio::time::timeout(TIMEOUT, ended).await, Ok(Ok(())));
     }
 
     fn assert_whole(&self, route: &Route) {

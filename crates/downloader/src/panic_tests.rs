@@ -19,7 +19,7 @@ use crate::{
     Sha256Digest, SourceUrl, TransferError, Update,
 };
 
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Who panics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -108,7 +108,7 @@ impl Trial {
         let sha256: Option<Sha256Digest> = self.route.sha256().parse().ok();
         let file = FileJob { sha256, ..FileJob::new(destination, vec![source]) };
         self.downloader.enqueue(Job::new(JobId::new("job"), vec![file])).await.expect("the name is free");
-        tokio::time::timeout(PATIENCE, self.end_of_it()).await.expect("it never ends")
+        tokio::time::timeout(TIMEOUT, self.end_of_it()).await.expect("it never ends")
     }
 
     async fn end_of_it(&mut self) -> Story {
@@ -136,7 +136,7 @@ impl Trial {
         let bytes = std::fs::read(self.folder.path().join("f.bin")).expect("it is there");
         assert!(bytes == self.route.content().to_vec(), "the file does not equal its source");
         assert_eq!(std::fs::read_dir(self.folder.path()).expect("the folder is there").count(), 1);
-        tokio::time::timeout(PATIENCE, self.downloader.shutdown()).await.expect("somebody waits for ever");
+        tokio::time::timeout(TIMEOUT, self.downloader.shutdown()).await.expect("somebody waits for ever");
         self.engine.await.expect("it ends by itself");
     }
 }

@@ -279,7 +279,7 @@ impl Transfer {
         self.outbox.send(JobEvent::FileStarted { file: self.index, facts }).await;
     }
 
-    /// Opens the partial file, and says what there is of the file. Waits a while for whoever holds it.
+    /// Opens the partial file, and says what there is of the file. Waits up to `lock_wait` while another process holds it.
     async fn open_part(&self, search: &Arc<Search>) -> Result<(Arc<Part>, FoundResult), Halt> {
         let deadline = tokio::time::Instant::now() + self.engine.settings.lock_wait;
         loop {

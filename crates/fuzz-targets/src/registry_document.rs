@@ -19,7 +19,7 @@ pub(crate) fn check(bytes: &[u8]) {
     }
     let presets = |catalog: &Catalog| catalog.iter().cloned().collect::<Vec<Preset>>();
     let (again, _) = read_document(text).expect("it was read before");
-    assert_eq!(presets(&again), presets(&catalog), "one text, one catalogue");
+    assert_eq!(presets(&again), presets(&catalog), "parsing is deterministic");
 
     let file = serde_json::to_vec(&kept).expect("a value is JSON");
     let kept = read_kept(serde_json::from_slice(&file).expect("it was written as JSON")).expect("it was usable");
@@ -28,7 +28,7 @@ pub(crate) fn check(bytes: &[u8]) {
 }
 
 fn check_preset(preset: &Preset, catalog: &Catalog) {
-    PresetId::parse(preset.id.as_ref()).expect("a catalogue has valid ids alone");
+    PresetId::parse(preset.id.as_ref()).expect("a catalog has valid ids only");
     assert!(preset.vram_gb().is_none_or(f64::is_finite));
     assert!(!preset.files.is_empty(), "{} installs nothing", preset.id);
     let paths: BTreeSet<&str> = preset.files.iter().map(|file| file.path.as_str()).collect();

@@ -117,7 +117,7 @@ impl Document {
         self.unreadable.insert(preset.to_owned(), fault);
     }
 
-    /// The catalogue of every preset that can be used. What it does not say of a preset, the embedded one may.
+    /// The catalog of every preset that can be used. What it does not say of a preset, the embedded one may.
     pub(crate) fn catalog(&self) -> Result<Catalog, RegistryError> {
         let ours = embedded();
         self.catalog_with(|preset| {

@@ -6,7 +6,7 @@ use crate::catalog::Catalog;
 use crate::document::Document;
 use crate::error::RegistryError;
 
-/// The catalogue of a document whose presets are all in it, and the document as it is kept for the next start.
+/// The catalog of a document that contains all its presets, and the document as it is stored for the next start.
 ///
 /// # Errors
 /// `RegistryError` when the text is no registry, or has no usable preset.
@@ -16,7 +16,7 @@ pub fn read_document(text: &str) -> Result<(Catalog, Value), RegistryError> {
     Ok((document.catalog()?, document.into_value()))
 }
 
-/// The catalogue of a document that was kept.
+/// The catalog of a stored document.
 ///
 /// # Errors
 /// As [`read_document`].

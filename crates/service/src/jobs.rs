@@ -209,11 +209,10 @@ impl Jobs {
         Work: FnOnce(JobReporter) -> Running,
         Running: Future<Output = Result<ValidationReport, Error>> + Send + 'static,
     {
-        let mut known = self.lock();
-        let id = self.find_or_start(&mut known, kind, scope, work)?;
-        let entry = known.get_mut(&id).ok_or_else(|| no_job(&id))?;
-        entry.is_kept = true;
-        Ok(entry.job.clone())
+        self.with_entry(kind, scope, work, |_, entry| {
+            entry.is_kept = true;
+            entry.job.clone()
+        })
     }
 
     /// Does the work of a job and waits for its result; or waits for the job of this kind and scope that runs.
@@ -249,11 +248,28 @@ impl Jobs {
         Work: FnOnce(JobReporter) -> Running,
         Running: Future<Output = Result<ValidationReport, Error>> + Send + 'static,
     {
+        self.with_entry(kind, scope, work, |id, entry| {
+            entry.waiting += 1;
+            (Waiting { jobs: self.clone(), id }, entry.outcome.subscribe())
+        })
+    }
+
+    /// Finds the running job of this kind and scope, or starts one, and calls `take` with it under the lock.
+    fn with_entry<Work, Running, T>(
+        &self,
+        kind: &'static str,
+        scope: JobScope,
+        work: Work,
+        take: impl FnOnce(String, &mut Entry) -> T,
+    ) -> Result<T, Error>
+    where
+        Work: FnOnce(JobReporter) -> Running,
+        Running: Future<Output = Result<ValidationReport, Error>> + Send + 'static,
+    {
         let mut known = self.lock();
         let id = self.find_or_start(&mut known, kind, scope, work)?;
         let entry = known.get_mut(&id).ok_or_else(|| no_job(&id))?;
-        entry.waiting += 1;
-        Ok((Waiting { jobs: self.clone(), id }, entry.outcome.subscribe()))
+        Ok(take(id, entry))
     }
 
     fn find_or_start<Work, Running>(

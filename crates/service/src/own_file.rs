@@ -1,5 +1,5 @@
 //! The server's own files: database, lock, lease, tokens, log. Each is a regular file or is refused. A symbolic link in its
-//! place would let whoever made it choose which file is overwritten; opening a pipe would wait for its other end.
+//! place would let its creator choose which file is overwritten; opening a pipe would block until its other end is open.
 
 use std::{
     fs::{File, OpenOptions},

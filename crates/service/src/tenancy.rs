@@ -1,8 +1,8 @@
 //! One server for one database: a lock among the processes of a machine, and on network volumes a lease among machines.
 //!
 //! A lock is not to be trusted across machines, so a lease says who is there and since when; it is renewed while the
-//! server lives. A second machine that finds it fresh takes a database of its own, named after the machine. Whoever looks at a
-//! lease and writes it holds the lease's claim file meanwhile, so that of two machines that find it lapsed one gets it.
+//! server lives. A second machine that finds it fresh takes a database of its own, named after the machine. Reading and
+//! writing a lease happens under its claim file, so that only one of two machines that find it lapsed gets it.
 
 use std::{
     fs::{self, File, OpenOptions},

@@ -51,7 +51,7 @@ pub enum Missing {
     },
     /// The program is there, and the machine does not let this process use it.
     Permission(String),
-    /// The machine cannot do this, whoever asks: a file system that its kernel does not know, a disk that is too small.
+    /// The machine cannot do this for any user: its kernel lacks the file system, or its disk is too small.
     Capability(String),
 }
 

@@ -152,7 +152,7 @@ pub struct Preset {
     pub vram_from: Option<String>,
     /// Somebody asked for it, and it was not uninstalled since.
     pub requested: bool,
-    /// Bytes of its files that are here, whoever brought them.
+    /// Bytes of its files on this disk, including files that another preset or a person put there.
     pub present_bytes: u64,
     /// Bytes of its files that are not here, exact or estimated.
     pub missing_bytes: Option<u64>,

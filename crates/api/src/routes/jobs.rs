@@ -22,7 +22,7 @@ use crate::operations::Role;
 /// Holds files against the hashes that are known, reads their structure, and judges what loading them would import. What
 /// has not changed since the last time is not read again. Progress of a job comes as `job_progress` on the channel `system`.
 /// Reading files needs the role `operate`: without it the answer is what earlier validations found, and `unchecked` lists the rest.
-/// Of the same files one validation runs at a time, and whoever asks meanwhile gets that one.
+/// One validation of the same files runs at a time; further requests share it.
 #[utoipa::path(
     tag = "models",
     params(ValidateQuery),

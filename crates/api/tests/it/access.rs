@@ -72,7 +72,7 @@ async fn raw(server: &Server, request: &[u8]) -> String {
     let _ = stream.write_all(request).await;
     let _ = stream.shutdown().await;
     let mut answer = Vec::new();
-    let _ = tokio::time::timeout(crate::world::PATIENCE, stream.read_to_end(&mut answer)).await;
+    let _ = tokio::time::timeout(crate::world::TIMEOUT, stream.read_to_end(&mut answer)).await;
     String::from_utf8_lossy(&answer).into_owned()
 }
 

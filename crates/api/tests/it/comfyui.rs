@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use test_support::fake_comfy::FakeComfy;
 use tokio_tungstenite::tungstenite::Message;
 
-use crate::world::{PATIENCE, Server, World, socket::Client};
+use crate::world::{Server, TIMEOUT, World, socket::Client};
 
 /// A graph that counts.
 fn counting(color: u64) -> Value {
@@ -33,7 +33,7 @@ async fn ended(server: &Server, prompt: &str) -> Value {
             }
         }
     };
-    tokio::time::timeout(PATIENCE, watch).await.unwrap()
+    tokio::time::timeout(TIMEOUT, watch).await.unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]

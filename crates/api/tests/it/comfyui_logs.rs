@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use service::logs::{LogLevel, LogLine, LogRing, LogService};
 use test_support::fake_comfy::FakeComfy;
 
-use crate::world::{PATIENCE, Server, World};
+use crate::world::{Server, TIMEOUT, World};
 
 const RAW: &str = "/internal/logs/raw";
 
@@ -40,7 +40,7 @@ impl<S: Stream<Item = reqwest::Result<bytes::Bytes>> + Unpin> Follower<S> {
                 self.heard += std::str::from_utf8(&self.chunks.next().await.unwrap().unwrap()).unwrap();
             }
         };
-        tokio::time::timeout(PATIENCE, listen)
+        tokio::time::timeout(TIMEOUT, listen)
             .await
             .unwrap_or_else(|_| panic!("{last:?} is heard after {}", self.heard));
         self.messages()

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::world::{PATIENCE, World};
+use crate::world::{TIMEOUT, World};
 
 /// Method, address, content type, body; then the status, the code, and the parameter in the details.
 type Row = (&'static str, &'static str, Option<&'static str>, &'static str, u16, &'static str, Option<&'static str>);
@@ -135,7 +135,7 @@ async fn a_body_that_never_comes_is_given_up_and_its_connection_ended() {
         let mut stream = tokio::net::TcpStream::connect(&address).await.unwrap();
         stream.write_all(head.as_bytes()).await.unwrap();
         let mut answer = String::new();
-        tokio::time::timeout(PATIENCE, stream.read_to_string(&mut answer)).await.expect("it ends").unwrap();
+        tokio::time::timeout(TIMEOUT, stream.read_to_string(&mut answer)).await.expect("it ends").unwrap();
         assert!(answer.starts_with("HTTP/1.1 400") && answer.contains("too slowly"), "{framing}: {answer}");
     }
 }

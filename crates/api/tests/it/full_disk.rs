@@ -13,7 +13,7 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, ChildStdin, Command};
 
 use crate::world::{
-    PATIENCE, World,
+    TIMEOUT, World,
     program::{Process, call_in},
 };
 
@@ -40,7 +40,7 @@ impl SmallDisk {
         holder.stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true);
         let mut holder = holder.spawn().unwrap();
         let mut lines = BufReader::new(holder.stdout.take().unwrap()).lines();
-        let line = tokio::time::timeout(PATIENCE, lines.next_line()).await.expect("it says so in time").unwrap();
+        let line = tokio::time::timeout(TIMEOUT, lines.next_line()).await.expect("it says so in time").unwrap();
         assert_eq!(line.as_deref(), Some("mounted"));
         let seen = Path::new("/proc").join(holder.id().unwrap().to_string()).join("root");
         let hold = holder.stdin.take().unwrap();
@@ -108,7 +108,7 @@ async fn a_database_without_room_refuses_what_it_cannot_keep_and_goes_on_when_th
             look.tick().await;
         }
     };
-    tokio::time::timeout(PATIENCE, arrived).await.expect("it arrives in time");
+    tokio::time::timeout(TIMEOUT, arrived).await.expect("it arrives in time");
     let (_, download) = process.json("GET", &path_of(&held["download_id"]), None).await;
     assert_ne!(download["status"], "completed", "nobody is told of what is not kept");
 
@@ -130,7 +130,7 @@ async fn a_start_on_a_full_disk_answers_and_goes_on_when_there_is_room() {
     let (_, held) = process.json("POST", "/api/presets/HELD/install", None).await;
     process.until(&held["download_id"], "downloading").await;
     process.signal("-KILL");
-    process.end(PATIENCE).await;
+    process.end(TIMEOUT).await;
 
     disk.fill();
     let process = disk.serve(&world).await;

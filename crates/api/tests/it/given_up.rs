@@ -13,7 +13,7 @@ use test_support::{
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::world::{PATIENCE, Server, World, socket::Client};
+use crate::world::{Server, TIMEOUT, World, socket::Client};
 
 /// Ends a connection as a process that is killed does: the other side hears a reset.
 fn reset(stream: TcpStream) {
@@ -28,7 +28,7 @@ async fn until(mut wanted: impl AsyncFnMut() -> bool) {
             look.tick().await;
         }
     };
-    tokio::time::timeout(PATIENCE, watch).await.expect("it is as wanted in time");
+    tokio::time::timeout(TIMEOUT, watch).await.expect("it is as wanted in time");
 }
 
 /// The operations of the audit trail, the latest first.
@@ -86,7 +86,7 @@ async fn begin_upload(server: &Server) -> (u16, Value) {
     );
     stream.write_all(head.as_bytes()).await.unwrap();
     let mut answer = Vec::new();
-    let read = tokio::time::timeout(PATIENCE, stream.read_to_end(&mut answer));
+    let read = tokio::time::timeout(TIMEOUT, stream.read_to_end(&mut answer));
     let _ = read.await.expect("the upload is given up in time");
     let answer = String::from_utf8(answer).unwrap();
     let (head, body) = answer.split_once("\r\n\r\n").unwrap();

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use test_support::file_server::{Always, Content, Times};
 
-use crate::world::{PATIENCE, World, client, program::Process};
+use crate::world::{TIMEOUT, World, client, program::Process};
 
 /// The address of a file of `acme/<repo>`.
 fn url(repo: &str, name: &str) -> String {
@@ -191,14 +191,14 @@ async fn an_install_of_six_files_survives_twenty_kills() {
             look.tick().await;
         }
         process.signal("-KILL");
-        process.end(PATIENCE).await;
+        process.end(TIMEOUT).await;
         process = Process::serve(&world).await;
     }
     let total: u64 = contents.iter().map(Content::size).sum();
     assert!(whole_files(&world) < 6, "every kill met an install under way");
     world.hub.cdn().set_rate_per_connection(100_000_000);
     process.signal("-KILL");
-    process.end(PATIENCE).await;
+    process.end(TIMEOUT).await;
 
     let server = world.serve().await;
     let ended = server.end_of(id(&started)).await;

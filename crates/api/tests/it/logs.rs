@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use serde_json::Value;
 
-use crate::world::{PATIENCE, World, client, program::Process};
+use crate::world::{TIMEOUT, World, client, program::Process};
 
 async fn ask(process: &Process, path: &str) -> reqwest::Response {
     client().get(format!("http://{}{path}", process.address)).send().await.unwrap()
@@ -70,7 +70,7 @@ async fn a_follower_hears_what_was_and_then_what_comes_until_the_server_ends() {
         process.signal("-TERM");
         while chunks.next().await.is_some_and(|chunk| chunk.is_ok()) {}
     };
-    tokio::time::timeout(PATIENCE, listen).await.expect("the lines are heard in time");
+    tokio::time::timeout(TIMEOUT, listen).await.expect("the lines are heard in time");
     for event in heard.split("\n\n").filter(|event| event.starts_with("data: ")) {
         let line: Value = serde_json::from_str(event.trim_start_matches("data: ")).unwrap();
         assert!(line["message"].as_str().unwrap().contains("/api/presets/"), "{line}");

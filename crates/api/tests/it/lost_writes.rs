@@ -10,7 +10,7 @@ use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::process::{Child, ChildStderr, Command};
 
 use crate::world::{
-    PATIENCE, World,
+    TIMEOUT, World,
     program::{Process, call_in},
 };
 
@@ -36,7 +36,7 @@ impl Fault {
     async fn end(mut self) {
         let id = self.strace.id().unwrap().to_string();
         assert!(std::process::Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
-        tokio::time::timeout(PATIENCE, self.strace.wait()).await.expect("it lets go in time").unwrap();
+        tokio::time::timeout(TIMEOUT, self.strace.wait()).await.expect("it lets go in time").unwrap();
     }
 }
 
@@ -76,7 +76,7 @@ impl Victim {
         strace.stdin(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true);
         let mut strace = strace.spawn().unwrap();
         let mut told = BufReader::new(strace.stderr.take().unwrap()).lines();
-        let line = tokio::time::timeout(PATIENCE, told.next_line()).await.expect("it says so in time").unwrap();
+        let line = tokio::time::timeout(TIMEOUT, told.next_line()).await.expect("it says so in time").unwrap();
         assert!(line.as_ref().is_some_and(|line| line.contains("attached")), "strace says {line:?}");
         Fault { strace, _told: told }
     }
@@ -90,7 +90,7 @@ impl Victim {
                 times += usize::from(self.log.next_line().await.unwrap().expect("it lives").contains(LOUD));
             }
         };
-        tokio::time::timeout(PATIENCE, loud).await.expect("it says so in time");
+        tokio::time::timeout(TIMEOUT, loud).await.expect("it says so in time");
         let (_, download) = self.process.json("GET", &path_of(&self.held), None).await;
         assert_ne!(download["status"], "completed", "what is not kept was said");
     }
@@ -112,7 +112,7 @@ fn path_of(download: &Value) -> String {
 async fn what_was_answered_is_there_after_a_kill_while_syncs_of_the_database_fail() {
     let Some((world, victim, fault)) = Victim::that_lost_writes().await else { return };
     victim.process.signal("-KILL");
-    victim.process.end(PATIENCE).await;
+    victim.process.end(TIMEOUT).await;
     drop(fault);
 
     let server = world.serve().await;

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use service::models::ExtraModelPaths;
 use test_support::{fake_comfy::FakeComfy, file_server::Content};
 
-use crate::world::{PATIENCE, Server, World, socket::Client};
+use crate::world::{Server, TIMEOUT, World, socket::Client};
 
 /// A whole safetensors file of one tensor of `n` bytes.
 fn safetensors(n: usize) -> Vec<u8> {
@@ -36,7 +36,7 @@ async fn until(server: &Server, path: &str, wanted: impl Fn(&Value) -> bool) -> 
             }
         }
     };
-    tokio::time::timeout(PATIENCE, watch).await.expect("the answer is as wanted in time")
+    tokio::time::timeout(TIMEOUT, watch).await.expect("the answer is as wanted in time")
 }
 
 #[tokio::test(flavor = "multi_thread")]

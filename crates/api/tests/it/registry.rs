@@ -8,7 +8,7 @@ use test_support::{
     file_server::{Content, FileServer, Reply},
 };
 
-use crate::world::{PATIENCE, Server, World};
+use crate::world::{Server, TIMEOUT, World};
 
 const SHIPPED: &str = include_str!("../../../registry/data/presets.json");
 
@@ -98,7 +98,7 @@ async fn the_registry_is_synced_by_itself_and_its_copy_is_in_force_after_a_start
     let appears = async |id: &str| {
         let path = format!("/api/presets/{id}");
         let watch = async { while server.json("GET", &path, None).await.0 != 200 {} };
-        tokio::time::timeout(PATIENCE, watch).await.unwrap_or_else(|_| panic!("{id} is synced in time"));
+        tokio::time::timeout(TIMEOUT, watch).await.unwrap_or_else(|_| panic!("{id} is synced in time"));
     };
     appears("FIRST").await;
     registry.set(FakeRegistry::DOCUMENT, &registry_of("SECOND", "1.0.0", &url));

@@ -152,7 +152,7 @@ async fn hostile_names_are_escaped_on_the_terminal() {
 /// Runs a call whose standard output is the test's own.
 async fn finish(command: &mut tokio::process::Command) -> std::process::Output {
     let child = command.spawn().unwrap();
-    tokio::time::timeout(crate::world::PATIENCE, child.wait_with_output()).await.expect("it ends in time").unwrap()
+    tokio::time::timeout(crate::world::TIMEOUT, child.wait_with_output()).await.expect("it ends in time").unwrap()
 }
 
 /// An output that takes nothing is an error of the command, not a panic; a reader that is gone is none.
@@ -192,7 +192,7 @@ async fn server_with_a_full_output_serves() {
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(crate::world::PATIENCE, alive).await.expect("it serves in time");
+    tokio::time::timeout(crate::world::TIMEOUT, alive).await.expect("it serves in time");
 }
 
 /// A link or a pipe in the place of the server's own files is refused at once, and what it leads to stays as it is.
@@ -273,7 +273,7 @@ async fn one_address_leaves_descriptors_for_others() {
     let mut stream = other.connect(address).await.unwrap();
     stream.write_all(b"GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").await.unwrap();
     let mut answer = String::new();
-    let read = tokio::time::timeout(crate::world::PATIENCE, stream.read_to_string(&mut answer)).await;
+    let read = tokio::time::timeout(crate::world::TIMEOUT, stream.read_to_string(&mut answer)).await;
     read.expect("it answers in time").unwrap();
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
 }

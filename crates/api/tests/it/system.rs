@@ -10,7 +10,7 @@ use test_support::{
 };
 
 use crate::world::{
-    PATIENCE, Server, World, client,
+    Server, TIMEOUT, World, client,
     program::{Process, call_in},
     with_busy_processors,
 };
@@ -41,7 +41,7 @@ async fn eventually<T>(what: &str, look: impl AsyncFn() -> Option<T>) -> T {
             }
         }
     };
-    tokio::time::timeout(PATIENCE, watch).await.unwrap_or_else(|_| panic!("{what} is as wanted in time"))
+    tokio::time::timeout(TIMEOUT, watch).await.unwrap_or_else(|_| panic!("{what} is as wanted in time"))
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -24,7 +24,7 @@ const ARGUMENTS: [&str; 9] = [
     "--remote-debugging-pipe",
 ];
 /// Long enough for a machine that compiles beside the test.
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A browser with one window.
 pub(crate) struct Browser {
@@ -85,7 +85,7 @@ impl Browser {
 
     /// Waits until this is on the page.
     pub(crate) async fn see(&self, css: &str) {
-        let found = self.client.wait().at_most(PATIENCE).for_element(Locator::Css(css)).await;
+        let found = self.client.wait().at_most(TIMEOUT).for_element(Locator::Css(css)).await;
         found.unwrap_or_else(|error| panic!("{css} did not appear: {error}"));
     }
 
@@ -155,7 +155,7 @@ impl Browser {
                 again.tick().await;
             }
         };
-        if tokio::time::timeout(PATIENCE, come).await.is_err() {
+        if tokio::time::timeout(TIMEOUT, come).await.is_err() {
             let text = self.client.execute("return document.body.innerText", Vec::new()).await.unwrap();
             panic!("waited in vain for {what}; the page says:\n{}", text.as_str().unwrap_or_default());
         }

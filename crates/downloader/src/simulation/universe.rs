@@ -25,7 +25,7 @@ use crate::{Downloader, JobEvent, JobId, Priority, Update};
 /// When the weather turns fair in the last life.
 const STORM: Duration = Duration::from_secs(60);
 /// Until when everything has to have ended.
-const PATIENCE: Duration = Duration::from_secs(2 * 3600);
+const TIMEOUT: Duration = Duration::from_secs(2 * 3600);
 /// Failures in fair weather that are forgiven: what is left of the storm.
 const FORGIVEN: u32 = 3;
 
@@ -146,7 +146,7 @@ impl Universe {
         let fair_from = Instant::now() + STORM;
         let shortest = self.chance.one_of(&[0, 100, 100, 100]);
         let longest = if shortest == 0 { 20 } else { 60_000 };
-        let stops_at = Instant::now() + if last { PATIENCE } else { self.chance.milliseconds(shortest..longest) };
+        let stops_at = Instant::now() + if last { TIMEOUT } else { self.chance.milliseconds(shortest..longest) };
         let mut fair = false;
         while !heard.is_empty() {
             let now = Instant::now();
@@ -158,7 +158,7 @@ impl Universe {
             }
             if now >= stops_at {
                 if last {
-                    return Err(format!("after {PATIENCE:?} there is no end: {heard:?}"));
+                    return Err(format!("after {TIMEOUT:?} there is no end: {heard:?}"));
                 }
                 break;
             }

@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use proptest::test_runner::{RngAlgorithm, TestRng, TestRunner};
 use test_support::file_server::{Content, FileServer, Route, When};
 
-use crate::rig::{MIB, PATIENCE, Rig, settings};
+use crate::rig::{MIB, Rig, TIMEOUT, settings};
 
 #[tokio::test]
 async fn rate_limits_hold_and_can_be_lifted_meanwhile() {
@@ -101,7 +101,7 @@ async fn a_job_under_a_strict_limit_pauses_at_once() {
     rig.downloader.enqueue(job).await.unwrap();
     rig.until("job", |event| matches!(event, JobEvent::FileStarted { .. })).await;
     // What is on its way by then would take minutes under the limit.
-    let paused = tokio::time::timeout(PATIENCE, rig.downloader.pause(&id)).await;
+    let paused = tokio::time::timeout(TIMEOUT, rig.downloader.pause(&id)).await;
     assert_eq!(paused.expect("the pause waits for the limit"), Ok(JobState::Paused(PauseReason::Requested)));
 }
 
@@ -122,7 +122,7 @@ async fn a_body_that_never_ends_holds_up_neither_a_whole_file_nor_a_pause() {
     rig.enqueue("job", vec![FileJob { size: Some(SIZE), ..rig.known("f", &route) }]).await;
     rig.until("job", |event| matches!(event, JobEvent::Progress(tick) if tick.downloaded_bytes == SIZE)).await;
     let id = JobId::new("job");
-    let paused = tokio::time::timeout(PATIENCE, rig.downloader.pause(&id)).await;
+    let paused = tokio::time::timeout(TIMEOUT, rig.downloader.pause(&id)).await;
     assert_eq!(paused.expect("a pause waits for nobody"), Ok(JobState::Paused(PauseReason::Requested)));
     rig.rest("job").await;
     rig.downloader.resume(&id).await.unwrap();

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use downloader::{Backoff, Settings, TransferError};
 
-use crate::rig::{PATIENCE, Rig, settings, side_by_side};
+use crate::rig::{Rig, TIMEOUT, settings, side_by_side};
 
 /// Tries until it is given up, the first included.
 const TRIES: usize = 3;
@@ -71,7 +71,7 @@ async fn no_head_of_an_answer_holds_up_a_file_or_a_connection_for_ever() {
         assert!(matches!(error, TransferError::Network { .. } | TransferError::Stalled { .. }), "{name}: {error}");
         assert!(error.to_string().len() < 200, "{name}: {error}");
         rig.assert_absent("f.bin");
-        let all_closed = move || (0..TRIES).all(|_| closed.recv_timeout(PATIENCE / 2).is_ok());
+        let all_closed = move || (0..TRIES).all(|_| closed.recv_timeout(TIMEOUT / 2).is_ok());
         assert!(tokio::task::spawn_blocking(all_closed).await.unwrap(), "{name}: a connection stays open");
     }))
     .await;

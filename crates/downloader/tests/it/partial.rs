@@ -345,7 +345,7 @@ async fn a_second_engine_on_the_same_file_waits_and_then_says_so() {
     assert!(matches!(story.error(), TransferError::Locked { .. }), "{}", story.error());
     assert!(!second.downloader.cancel(&downloader::JobId::new("job")).await.unwrap(), "it is not its to remove");
 
-    let patient = Settings { lock_wait: crate::rig::PATIENCE, ..settings() };
+    let patient = Settings { lock_wait: crate::rig::TIMEOUT, ..settings() };
     let mut third = Rig::on(Arc::clone(&first.home), patient);
     third.enqueue("job", vec![third.known("f.bin", &route)]).await;
     gate.open();

@@ -10,7 +10,7 @@ use downloader::{Arrival, JobEvent, JobId, Settings};
 use test_support::file_server::{Content, FileServer, Gate, Route};
 use test_support::requirements::{Requirement, available};
 
-use crate::rig::{MIB, PATIENCE, Rig, settings};
+use crate::rig::{MIB, Rig, TIMEOUT, settings};
 
 const SIZE: u64 = 9 * MIB + 321;
 
@@ -101,6 +101,18 @@ fn said(output: &[u8]) -> String {
     String::from_utf8_lossy(output).trim().to_owned()
 }
 
+/// A download whose process was killed after 5 MiB; its server serves the rest.
+async fn killed_half_way() -> Trial {
+    let trial = Trial::new();
+    let gate = trial.route.hold_at(5 * MIB + 1000);
+    let mut first = trial.start(&[]);
+    until_held(&trial, &gate, 5 * MIB).await;
+    first.kill().unwrap();
+    first.wait().unwrap();
+    gate.open();
+    trial
+}
+
 /// Lets nothing past a byte, and says when so much has been written to the disk.
 async fn until_held(trial: &Trial, gate: &Gate, written: u64) {
     gate.reached().await;
@@ -110,7 +122,7 @@ async fn until_held(trial: &Trial, gate: &Gate, written: u64) {
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(PATIENCE, journalled).await.unwrap();
+    tokio::time::timeout(TIMEOUT, journalled).await.unwrap();
 }
 
 fn can_trace() -> bool {
@@ -144,7 +156,7 @@ async fn an_engine_waits_for_another_process_and_takes_over_when_that_is_killed(
     let gate = trial.route.hold_at(5 * MIB + 1000);
     let mut first = trial.start(&[]);
     until_held(&trial, &gate, 5 * MIB).await;
-    let patient = Settings { lock_wait: PATIENCE, ..settings() };
+    let patient = Settings { lock_wait: TIMEOUT, ..settings() };
     let mut second = Rig::on(trial.rig.home.clone(), patient);
     second.enqueue("job", vec![second.known("f.bin", &trial.route)]).await;
     second.until("job", |event| matches!(event, JobEvent::Progress(_))).await;
@@ -209,13 +221,7 @@ async fn a_refused_fadvise_costs_no_byte() {
     if !can_trace() {
         return;
     }
-    let trial = Trial::new();
-    let gate = trial.route.hold_at(5 * MIB + 1000);
-    let mut first = trial.start(&[]);
-    until_held(&trial, &gate, 5 * MIB).await;
-    first.kill().unwrap();
-    first.wait().unwrap();
-    gate.open();
+    let trial = killed_half_way().await;
     let before = trial.route.body_bytes_sent();
     let ran = trial.start_with(&["fadvise64:error=EPERM"], None).wait_with_output().unwrap();
     assert!(ran.status.success() && ran.stderr.is_empty(), "{}", said(&ran.stderr));
@@ -233,13 +239,7 @@ async fn a_journal_that_cannot_be_read_keeps_the_partial_file() {
     for (failing, on) in
         [("pread64:error=EIO:when=1", "f.bin.part.journal"), ("openat:error=EMFILE:when=1", "f.bin.part.journal")]
     {
-        let trial = Trial::new();
-        let gate = trial.route.hold_at(5 * MIB + 1000);
-        let mut first = trial.start(&[]);
-        until_held(&trial, &gate, 5 * MIB).await;
-        first.kill().unwrap();
-        first.wait().unwrap();
-        gate.open();
+        let trial = killed_half_way().await;
         let before = trial.route.body_bytes_sent();
         let ran = trial.start_with(&[failing], Some(on)).wait_with_output().unwrap();
         if !ran.status.success() {

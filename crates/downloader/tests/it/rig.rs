@@ -15,7 +15,7 @@ use tokio::sync::mpsc::Receiver;
 use tokio::task::{JoinHandle, JoinSet};
 
 /// Longest that any test waits for any event.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(20);
 
 pub(crate) const MIB: u64 = 1 << 20;
 
@@ -40,7 +40,7 @@ pub(crate) fn settings() -> Settings {
     Settings {
         private_sources: PrivateSources::All,
         min_free_space: 0,
-        stall_timeout: PATIENCE / 2,
+        stall_timeout: TIMEOUT / 2,
         connect_timeout: Duration::from_secs(2),
         backoff: Backoff { first: Duration::from_millis(2), max: Duration::from_millis(20), tries_without_progress: 5 },
         lock_wait: Duration::from_millis(200),
@@ -147,7 +147,7 @@ impl Rig {
             }
             false
         };
-        match tokio::time::timeout(PATIENCE, listen).await {
+        match tokio::time::timeout(TIMEOUT, listen).await {
             Ok(true) => story,
             _ => panic!("the event did not come; heard: {:#?}", story.told()),
         }
@@ -174,7 +174,7 @@ impl Rig {
                 tokio::task::yield_now().await;
             }
         };
-        tokio::time::timeout(PATIENCE, freed).await.expect("something holds a file for ever");
+        tokio::time::timeout(TIMEOUT, freed).await.expect("something holds a file for ever");
         self.home
     }
 

@@ -1,6 +1,9 @@
 //! Files that change on the server, and validators that lie: two versions are never mixed, and nothing runs in circles.
 
+use std::sync::Arc;
+
 use downloader::{JobEvent, RestartReason, TransferError};
+use tempfile::TempDir;
 use test_support::file_server::{
     Content, FileServer, Route, Validator,
     When::{After, Always, Nth, Times},
@@ -115,9 +118,8 @@ async fn a_file_that_changed_between_runs_is_fetched_from_the_beginning() {
     }
 }
 
-#[tokio::test]
-async fn a_file_that_grew_between_runs_and_does_not_say_so_is_not_cut_off() {
-    let route = FileServer::start().file("/f.bin", Content::pattern(56, 2 * MIB)).validator(Validator::Nothing, Always);
+/// A first run of `f.bin` that is shut down after a MiB; the server serves the rest.
+async fn stopped_after_a_mib(route: &Route) -> Arc<TempDir> {
     let gate = route.hold_at(MIB + 99);
     let mut rig = Rig::start();
     rig.enqueue("job", vec![rig.file("f.bin", &route.url())]).await;
@@ -125,11 +127,22 @@ async fn a_file_that_grew_between_runs_and_does_not_say_so_is_not_cut_off() {
     rig.until("job", arrived).await;
     let home = rig.shutdown().await;
     gate.open();
-    let mut rig = Rig::on(home, settings());
-    // Which content it was is all that is known: the journal ends behind its first record.
+    home
+}
+
+/// Cuts the journal behind its first record: it names the content and proves no byte.
+fn keep_first_record(rig: &Rig) {
     let journal = rig.bytes("f.bin.part.journal");
     let first_ends = 8 + 4 + u32::from_le_bytes(journal[8..12].try_into().unwrap()) as usize + 4;
     std::fs::write(rig.path("f.bin.part.journal"), &journal[..first_ends]).unwrap();
+}
+
+#[tokio::test]
+async fn a_file_that_grew_between_runs_and_does_not_say_so_is_not_cut_off() {
+    let route = FileServer::start().file("/f.bin", Content::pattern(56, 2 * MIB)).validator(Validator::Nothing, Always);
+    let home = stopped_after_a_mib(&route).await;
+    let mut rig = Rig::on(home, settings());
+    keep_first_record(&rig);
     let newer = Content::pattern(57, 2 * MIB + 1);
     route.other_content(newer.clone(), Always).ignore_range(Always).chunked(Always);
     let story = rig.fetch(rig.file("f.bin", &route.url())).await;
@@ -142,19 +155,11 @@ async fn a_file_that_grew_between_runs_and_does_not_say_so_is_not_cut_off() {
 #[tokio::test]
 async fn a_resume_without_blocks_hashes_while_bytes_arrive() {
     let route = FileServer::start().file("/f.bin", Content::pattern(58, 48 * MIB));
-    let gate = route.hold_at(MIB + 99);
-    let mut rig = Rig::start();
-    rig.enqueue("job", vec![rig.file("f.bin", &route.url())]).await;
-    let arrived = |event: &JobEvent| matches!(event, JobEvent::Progress(tick) if tick.downloaded_bytes > MIB);
-    rig.until("job", arrived).await;
-    let home = rig.shutdown().await;
-    gate.open();
+    let home = stopped_after_a_mib(&route).await;
 
     let gate = route.hold_at(44 * MIB);
     let mut rig = Rig::with_one_connection(home);
-    let journal = rig.bytes("f.bin.part.journal");
-    let first_ends = 8 + 4 + u32::from_le_bytes(journal[8..12].try_into().unwrap()) as usize + 4;
-    std::fs::write(rig.path("f.bin.part.journal"), &journal[..first_ends]).unwrap();
+    keep_first_record(&rig);
     rig.enqueue("job", vec![rig.file("f.bin", &route.url())]).await;
     let arrived = |event: &JobEvent| matches!(event, JobEvent::Progress(tick) if tick.downloaded_bytes >= 44 * MIB);
     rig.until("job", arrived).await;

@@ -1,6 +1,6 @@
-//! How long somebody who guesses the password has to wait. Wrong passwords are counted by IPv4 address, by IPv6 /64 and by
-//! the /48 around it. Whoever logged in before, by network or by browser, has a count of their own, so that strangers who
-//! guess cannot lock them out. Memory stays bounded however many addresses there are.
+//! The backoff of failed logins. Wrong passwords are counted by IPv4 address, by IPv6 /64 and by the /48 around it. Networks and
+//! browsers that logged in before are counted separately, so that other clients' guesses cannot lock them out. Memory is bounded
+//! regardless of the number of addresses.
 
 use std::{
     collections::HashMap,

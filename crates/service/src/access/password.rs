@@ -100,7 +100,7 @@ impl Hashing {
     }
 }
 
-/// The target of log lines that whoever reaches the server can cause by logging in: the log keeps them apart from changes.
+/// The log target of login attempts. Any client can cause such lines, so they have a log quota of their own.
 pub const FAILED_LOGIN: &str = "service::access::failed_login";
 
 /// What became of a new password.

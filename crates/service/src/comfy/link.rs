@@ -69,12 +69,11 @@ impl Link {
     }
 
     /// Judges whether it is stuck, by the prompts that run and by how long the one of ours among them has said nothing.
-    pub(crate) fn judge(&self, running: &[&str], silent_for: Option<Duration>, patience: Patience) {
+    pub(crate) fn judge(&self, running: &[&str], silent_for: Option<Duration>, limits: StallLimits) {
         let mut known = self.known();
         known.interrupted.retain(|id, _| running.contains(&id.as_str()));
-        let ignored =
-            known.interrupted.values().map(Instant::elapsed).max().filter(|since| *since >= patience.interrupt);
-        let silent = silent_for.filter(|since| *since >= patience.silence);
+        let ignored = known.interrupted.values().map(Instant::elapsed).max().filter(|since| *since >= limits.interrupt);
+        let silent = silent_for.filter(|since| *since >= limits.silence);
         let stuck = match (ignored, silent) {
             (Some(since), _) => Some(format!(
                 "a prompt runs on though it was interrupted {} s ago; ComfyUI may have to be restarted",
@@ -98,7 +97,7 @@ impl Link {
 
 /// After how long ComfyUI counts as stuck.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Patience {
+pub(crate) struct StallLimits {
     pub(crate) interrupt: Duration,
     pub(crate) silence: Duration,
 }

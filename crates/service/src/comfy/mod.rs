@@ -16,7 +16,7 @@ use url::Url;
 pub use comfy_client::without_credentials;
 pub use health::ComfyHealth;
 pub use link::Socket;
-pub(crate) use link::{Link, Patience};
+pub(crate) use link::{Link, StallLimits};
 pub(crate) use logs::ComfyLog;
 
 use crate::{Error, system::ServiceState};
@@ -47,10 +47,10 @@ pub struct ComfySettings {
     /// How its socket is kept.
     pub backoff: Backoff,
     /// After how long an interrupt without effect counts as ComfyUI being stuck.
-    pub interrupt_patience: Duration,
+    pub interrupt_timeout: Duration,
     /// After how long without a frame from a prompt that runs it counts as stuck. Some nodes say nothing while they load a
     /// large model or decode a long film.
-    pub silence_patience: Duration,
+    pub silence_timeout: Duration,
 }
 
 impl Default for ComfySettings {
@@ -67,8 +67,8 @@ impl Default for ComfySettings {
             look_interval: Duration::from_secs(2),
             missing_for: Duration::from_secs(1),
             backoff: Backoff::default(),
-            interrupt_patience: Duration::from_secs(60),
-            silence_patience: Duration::from_secs(600),
+            interrupt_timeout: Duration::from_secs(60),
+            silence_timeout: Duration::from_secs(600),
         }
     }
 }

@@ -104,7 +104,7 @@ impl Models {
         let place = self.place_of(path).ok_or_else(not_found)?;
         let name = place.name().to_owned();
         let turn = Arc::clone(&self.inspecting).acquire_owned().await.map_err(Error::internal)?;
-        // Whoever waited for this may be gone before its end: nobody reads on for nobody.
+        // Reading stops when the caller is gone.
         let gone = CancellationToken::new();
         let _ends_the_reading = gone.clone().drop_guard();
         let report = blocking(move || {

@@ -54,7 +54,7 @@ pub struct PresetView {
     pub installed: bool,
     /// Somebody asked for it, and it was not uninstalled since.
     pub requested: bool,
-    /// Bytes of its files that are here, whoever brought them.
+    /// Bytes of its files on this disk, including files that another preset or a person put there.
     pub present_bytes: u64,
     /// Bytes of its files that are not here, exact or stated; `None` where one is not known.
     pub missing_bytes: Option<u64>,

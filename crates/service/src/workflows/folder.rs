@@ -166,8 +166,8 @@ impl UserFolder {
         Ok(Some(bytes))
     }
 
-    /// Where a file is written before it takes its place: whoever reads sees the old one or the new one. The name does not
-    /// depend on the file's own, which may be as long as a name can be.
+    /// The temporary path that a file is written to before it is renamed into place, so that readers see the old or the new
+    /// file. Its name does not derive from the file's own, which may have the maximum length.
     fn unfinished(&self) -> PathBuf {
         self.path.join(format!(".{}{UNFINISHED_ENDING}", uuid::Uuid::new_v4().simple()))
     }

@@ -144,7 +144,7 @@ async fn interrupt_without_effect_makes_comfyui_count_as_stuck() {
     world.comfy.hold();
     world.comfy.ignore_interrupts();
     let mut settings = world.settings();
-    settings.comfy.interrupt_patience = Duration::from_millis(50);
+    settings.comfy.interrupt_timeout = Duration::from_millis(50);
     let running = world.start_with(settings).await;
     submit_as_another_client(&world.comfy, &counting(1, 2), "theirs").await;
     world.comfy.wait_until(|comfy| comfy.queued().len() == 1).await;
@@ -163,7 +163,7 @@ async fn silent_prompt_of_ours_makes_comfyui_count_as_stuck() {
     let world = World::new();
     world.comfy.hold();
     let mut settings = world.settings();
-    settings.comfy.silence_patience = Duration::from_millis(50);
+    settings.comfy.silence_timeout = Duration::from_millis(50);
     let running = world.start_with(settings).await;
     world.comfy.wait_until(|comfy| !comfy.sockets().is_empty()).await;
     let id = running.execute(&counting(1, 2)).await.prompt_id;

@@ -14,7 +14,7 @@ use test_support::{fake_comfy::FakeComfy, fake_hub::FakeHub};
 use tokio::sync::broadcast::{Receiver, error::TryRecvError};
 
 /// How long a test waits for something that should come at once.
-const PATIENCE: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(20);
 
 pub(crate) struct World {
     pub(crate) comfy: FakeComfy,
@@ -77,8 +77,8 @@ impl World {
                     connect: milliseconds(500),
                     silence: milliseconds(500),
                 },
-                interrupt_patience: Duration::from_secs(60),
-                silence_patience: Duration::from_secs(600),
+                interrupt_timeout: Duration::from_secs(60),
+                silence_timeout: Duration::from_secs(600),
             },
             ..Settings::in_folder(self.folder.path().to_owned())
         }
@@ -116,7 +116,7 @@ impl Running {
                 let _ = tokio::time::timeout(Duration::from_millis(50), events.recv()).await;
             }
         };
-        match tokio::time::timeout(PATIENCE, watch).await {
+        match tokio::time::timeout(TIMEOUT, watch).await {
             Ok(record) => record,
             Err(_) => panic!("waited in vain for {state:?}; the prompt is {:?}", self.record(id).await),
         }
@@ -175,7 +175,7 @@ pub(crate) fn prompt(graph: &Value) -> NewPrompt {
 
 /// Hands a graph to ComfyUI as another client does.
 pub(crate) async fn submit_as_another_client(comfy: &FakeComfy, graph: &Value, id: &str) {
-    let client = comfy_client::Client::new(comfy.url().parse().unwrap(), PATIENCE).unwrap();
+    let client = comfy_client::Client::new(comfy.url().parse().unwrap(), TIMEOUT).unwrap();
     let submission = comfy_client::Submission {
         prompt: graph.as_object().unwrap().clone(),
         client_id: Some("somebody".to_owned()),
@@ -207,7 +207,7 @@ pub(crate) async fn eventually<T, Looking: Future<Output = Option<T>>>(mut look:
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(PATIENCE, watch).await.unwrap()
+    tokio::time::timeout(TIMEOUT, watch).await.unwrap()
 }
 
 pub(crate) fn is_unavailable<T: std::fmt::Debug>(outcome: Result<T, Error>) -> bool {

@@ -6,7 +6,7 @@ use std::{fs, os::unix::fs::symlink, path::Path, sync::Arc, sync::atomic::Atomic
 use rustix::fs::{CWD, Mode, RenameFlags, mkfifoat, renameat_with};
 use service::{Error, events::Event, jobs::JobState, models::ValidateOptions, presets::PresetState};
 
-use crate::world::{PATIENCE, World, content, preset_id};
+use crate::world::{TIMEOUT, World, content, preset_id};
 
 /// A file that takes no room and hours to read.
 fn place_endless(world: &World, model: &str) {
@@ -27,7 +27,7 @@ async fn until(wanted: impl Fn() -> bool) {
             look.tick().await;
         }
     };
-    tokio::time::timeout(PATIENCE, watch).await.expect("it is as wanted in time");
+    tokio::time::timeout(TIMEOUT, watch).await.expect("it is as wanted in time");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -36,7 +36,7 @@ async fn a_pipe_is_no_model_and_holds_up_nobody_who_asks_for_it() {
     world.place("loras/one.bin", b"12345");
     mkfifoat(CWD, world.path("loras/pipe.bin"), Mode::RUSR | Mode::WUSR).unwrap();
     let running = world.start().await;
-    let asked = tokio::time::timeout(PATIENCE, running.dashboard.models.detail("loras/pipe.bin"));
+    let asked = tokio::time::timeout(TIMEOUT, running.dashboard.models.detail("loras/pipe.bin"));
     let answer = asked.await.expect("it is answered in time").map(|detail| detail.view.path);
     assert!(matches!(answer, Err(Error::ModelNotFound(_))), "{answer:?}");
     running.stop().await;
@@ -64,7 +64,7 @@ async fn any_number_of_validations_leaves_room_for_the_rest_and_those_that_nobod
     for _ in 0..50 {
         // This one waits its turn at the database behind those that have begun.
         running.dashboard.downloads.unfinished().await.unwrap();
-        let asked = tokio::time::timeout(PATIENCE, models.detail("loras/one.bin"));
+        let asked = tokio::time::timeout(TIMEOUT, models.detail("loras/one.bin"));
         asked.await.expect("it is answered in time").unwrap();
     }
     validations.iter().for_each(tokio::task::JoinHandle::abort);

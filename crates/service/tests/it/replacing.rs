@@ -49,11 +49,7 @@ async fn refetch_of_a_hand_placed_file_needs_admin() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn forcing_a_conflict_with_another_preset_needs_admin() {
-    let mut world = World::new();
-    let (first, second) = (content(1, 40_000), content(2, 50_000));
-    let (first_url, second_url) = (world.file("one", "clip.bin", &first), world.file("two", "clip.bin", &second));
-    world.preset("ONE", "1.0.0", &[("clip/clip_l.bin", &first_url)]);
-    world.preset("TWO", "1.0.0", &[("clip/clip_l.bin", &second_url)]);
+    let (world, first, second) = World::with_conflicting_presets();
     let running = world.start().await;
     running.install_whole("ONE").await;
     let forced = InstallOptions { force: true, ..InstallOptions::default() };

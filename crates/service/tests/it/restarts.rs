@@ -10,7 +10,7 @@ use service::{
 
 use crate::{
     downloads::link,
-    world::{PATIENCE, World, content},
+    world::{TIMEOUT, World, content},
 };
 
 #[tokio::test(flavor = "multi_thread")]
@@ -151,7 +151,7 @@ async fn history_beyond_retention_is_deleted() {
             look.tick().await;
         }
     };
-    tokio::time::timeout(PATIENCE, is_pruned).await.expect("the old download is deleted in time");
+    tokio::time::timeout(TIMEOUT, is_pruned).await.expect("the old download is deleted in time");
     assert!(downloads.get(&fresh.download_id).await.is_ok());
     for (table, left) in [("downloads", 1), ("download_files", 1)] {
         let count: i64 = sqlx::query_scalar(sqlx::AssertSqlSafe(format!("SELECT count(*) FROM {table}")))

@@ -37,11 +37,7 @@ async fn a_shared_file_is_fetched_once_and_stays_until_its_last_user_goes() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn another_content_at_the_path_of_an_installed_preset_is_a_conflict_unless_forced() {
-    let mut world = World::new();
-    let (first, second) = (content(1, 40_000), content(2, 50_000));
-    let (first_url, second_url) = (world.file("one", "clip.bin", &first), world.file("two", "clip.bin", &second));
-    world.preset("ONE", "1.0.0", &[("clip/clip_l.bin", &first_url)]);
-    world.preset("TWO", "1.0.0", &[("clip/clip_l.bin", &second_url)]);
+    let (world, first, second) = World::with_conflicting_presets();
     let running = world.start().await;
     let presets = &running.dashboard.presets;
     running.install_whole("ONE").await;

@@ -9,7 +9,7 @@ use service::{
 };
 use test_support::file_server::Content;
 
-use crate::world::{PATIENCE, Running, World, content};
+use crate::world::{Running, TIMEOUT, World, content};
 
 fn safetensors(n: usize) -> Vec<u8> {
     let head = format!("{{\"t\":{{\"dtype\":\"U8\",\"shape\":[{n}],\"data_offsets\":[0,{n}]}}}}");
@@ -168,7 +168,7 @@ async fn one_job_of_a_scope_runs_and_all_who_ask_get_it() {
     }
     // It waited for the first job, or came after its end and reads for itself.
     asked.abort();
-    let told = tokio::time::timeout(PATIENCE, asked).await.expect("it ends");
+    let told = tokio::time::timeout(TIMEOUT, asked).await.expect("it ends");
     assert!(!matches!(told, Ok(Ok(()))), "{told:?}");
     running.stop().await;
 }

@@ -15,7 +15,7 @@ use service::{
 use test_support::{fake_hub::FakeHub, file_server::Content};
 
 /// How long a test waits for something that should come at once.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(20);
 
 pub(crate) struct World {
     pub(crate) hub: FakeHub,
@@ -48,6 +48,16 @@ impl World {
     /// Takes a preset out of the registry.
     pub(crate) fn drop_preset(&mut self, id: &str) {
         self.presets.remove(id);
+    }
+
+    /// A world whose presets `ONE` and `TWO` ask for different contents at `clip/clip_l.bin`, and those contents.
+    pub(crate) fn with_conflicting_presets() -> (Self, Content, Content) {
+        let mut world = Self::new();
+        let (first, second) = (content(1, 40_000), content(2, 50_000));
+        let (first_url, second_url) = (world.file("one", "clip.bin", &first), world.file("two", "clip.bin", &second));
+        world.preset("ONE", "1.0.0", &[("clip/clip_l.bin", &first_url)]);
+        world.preset("TWO", "1.0.0", &[("clip/clip_l.bin", &second_url)]);
+        (world, first, second)
     }
 
     /// Writes a preset of these files, each a path and an address, into the registry.
@@ -185,7 +195,7 @@ impl Running {
                 let _ = events.recv().await;
             }
         };
-        match tokio::time::timeout(PATIENCE, watch).await {
+        match tokio::time::timeout(TIMEOUT, watch).await {
             Ok(view) => view,
             Err(_) => panic!("waited in vain; the download is {:?}", self.dashboard.downloads.get(download).await),
         }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 /// A wait in a test that lasts this long has gone wrong.
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 pub(super) struct Recorder {
     requests: Mutex<Vec<Request>>,
@@ -57,8 +57,8 @@ impl Recorder {
                 let _ = changes.changed().await;
             }
         };
-        if tokio::time::timeout(PATIENCE, wait).await.is_err() {
-            panic!("waited {PATIENCE:?} for requests that did not come; seen: {:#?}", self.read(<[Request]>::to_vec));
+        if tokio::time::timeout(TIMEOUT, wait).await.is_err() {
+            panic!("waited {TIMEOUT:?} for requests that did not come; seen: {:#?}", self.read(<[Request]>::to_vec));
         }
     }
 

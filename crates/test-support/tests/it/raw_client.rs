@@ -27,7 +27,7 @@ impl Answer {
 }
 
 /// Long enough for a machine that compiles beside the test.
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 /// Nothing for so long, where nothing is to come, is silence.
 const SILENCE: Duration = Duration::from_millis(300);
 
@@ -40,14 +40,14 @@ pub(crate) fn get(server: SocketAddr, target: &str, headers: &[&str]) -> Answer 
 pub(crate) fn ask(server: SocketAddr, method: &str, target: &str, headers: &[&str]) -> Answer {
     let mut stream = send(server, method, target, headers);
     let mut bytes = Vec::new();
-    let ended = read_to_end(&mut stream, &mut bytes, PATIENCE);
+    let ended = read_to_end(&mut stream, &mut bytes, TIMEOUT);
     answer(bytes, ended)
 }
 
 /// Sends a GET and waits patiently for the head and so many bytes of the body (for nothing, if `None`), then for a silence.
 pub(crate) fn get_silent(server: SocketAddr, target: &str, body: Option<usize>) -> Answer {
     let mut stream = send(server, "GET", target, &[]);
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.set_read_timeout(Some(TIMEOUT)).unwrap();
     let mut bytes = Vec::new();
     while body.is_some_and(|body| end_of_head(&bytes).is_none_or(|head| bytes.len() < head + body)) {
         let mut piece = [0; 4096];

@@ -11,7 +11,7 @@ use test_support::fake_comfy::FakeComfy;
 use tokio_tungstenite::tungstenite;
 
 use super::callers::{Proof, everybody};
-use crate::world::{PATIENCE, Server, World, socket::Client};
+use crate::world::{Server, TIMEOUT, World, socket::Client};
 
 /// These end the sessions that the walk needs, and come last.
 const ENDS_SESSIONS: [&str; 2] = ["log_out", "revoke_all_sessions"];
@@ -239,7 +239,7 @@ async fn who_follows_the_log_hears_no_more_of_it_when_their_key_is_revoked() {
     let id = access.list_keys().await.unwrap()[0].id.clone();
     access.revoke_key(&id).await.unwrap();
     let to_its_end = async { while log.chunk().await.unwrap().is_some() {} };
-    tokio::time::timeout(PATIENCE, to_its_end).await.expect("it ends in time");
+    tokio::time::timeout(TIMEOUT, to_its_end).await.expect("it ends in time");
 }
 
 /// Reading a library takes hours of a disk: it needs the role to operate. Others are told what is known.

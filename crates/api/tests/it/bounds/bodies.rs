@@ -8,7 +8,7 @@ use tokio::net::TcpStream;
 
 use super::frames::anonymous_memory;
 use crate::access::{key, shell};
-use crate::world::{PATIENCE, Server, World, client, program::Process, socket::Client};
+use crate::world::{Server, TIMEOUT, World, client, program::Process, socket::Client};
 
 const REQUIREMENTS: &str = "/api/workflows/requirements";
 
@@ -105,7 +105,7 @@ async fn large_bodies_share_a_room_and_small_ones_need_none() {
             }
         }
     };
-    let refused = tokio::time::timeout(PATIENCE, until_refused).await.expect("the room is taken");
+    let refused = tokio::time::timeout(TIMEOUT, until_refused).await.expect("the room is taken");
     assert_eq!(refused["error"]["code"], "SERVER_BUSY", "{refused}");
     let small = json!({"workflow": {"a": "x".repeat(60_000)}}).to_string();
     let (status, answer) = post(&address(&server), REQUIREMENTS, small).await;
@@ -113,7 +113,7 @@ async fn large_bodies_share_a_room_and_small_ones_need_none() {
     drop(held);
     let until_free =
         async { while post(&address(&server), REQUIREMENTS, large()).await.1["error"]["code"] == "SERVER_BUSY" {} };
-    tokio::time::timeout(PATIENCE, until_free).await.expect("the room of a body that is gone is free again");
+    tokio::time::timeout(TIMEOUT, until_free).await.expect("the room of a body that is gone is free again");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -180,7 +180,7 @@ async fn memory_of_large_bodies_is_given_back() {
             }
         }
     };
-    let outcome = tokio::time::timeout(PATIENCE, settles).await;
+    let outcome = tokio::time::timeout(TIMEOUT, settles).await;
     let grown = anonymous_memory(&process).saturating_sub(before);
     assert!(outcome.is_ok(), "{} MB stay of ten bodies", grown >> 20);
 }

@@ -6,7 +6,7 @@ use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::world::{PATIENCE, Server, World, socket::Client};
+use crate::world::{Server, TIMEOUT, World, socket::Client};
 
 async fn connect(server: &Server) -> TcpStream {
     TcpStream::connect(("127.0.0.1", server.port)).await.unwrap()
@@ -28,7 +28,7 @@ async fn trickle(server: &Server, head: &str) -> String {
     let ended = async {
         let (_, _) = tokio::join!(from_server.read_to_end(&mut answer), trickling);
     };
-    tokio::time::timeout(PATIENCE, ended).await.expect("the connection ends");
+    tokio::time::timeout(TIMEOUT, ended).await.expect("the connection ends");
     String::from_utf8(answer).unwrap()
 }
 
@@ -61,7 +61,7 @@ async fn a_chunk_that_cannot_be_read_is_answered_400() {
         stream.flush().await.unwrap();
         stream.write_all(chunks[1].as_bytes()).await.unwrap();
         let mut answer = String::new();
-        tokio::time::timeout(PATIENCE, stream.read_to_string(&mut answer)).await.expect("it ends").unwrap();
+        tokio::time::timeout(TIMEOUT, stream.read_to_string(&mut answer)).await.expect("it ends").unwrap();
         assert_eq!(answer.matches("HTTP/1.1 ").count(), 1, "one answer: {answer}");
         let (head, body) = answer.split_once("\r\n\r\n").unwrap();
         assert!(head.starts_with("HTTP/1.1 400") && head.contains("x-request-id"), "{answer}");
@@ -84,7 +84,7 @@ async fn a_followed_log_counts_as_a_socket() {
     assert!(Client::try_connect(&server, "/ws", &[]).await.is_err());
     drop(followed);
     let again = async { while follow().await.unwrap().status() != 200 {} };
-    tokio::time::timeout(PATIENCE, again).await.expect("a place that was left is free again");
+    tokio::time::timeout(TIMEOUT, again).await.expect("a place that was left is free again");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -3,7 +3,7 @@
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::world::{PATIENCE, World, program::Process};
+use crate::world::{TIMEOUT, World, program::Process};
 
 /// Opens the socket and leaves the frames to the test.
 async fn open_socket(address: &str) -> TcpStream {
@@ -25,7 +25,7 @@ async fn open_socket(address: &str) -> TcpStream {
 async fn close_code(stream: &mut TcpStream) -> Option<u16> {
     let mut heard = Vec::new();
     // A reset after the farewell is an end like any other.
-    let _ = tokio::time::timeout(PATIENCE, stream.read_to_end(&mut heard)).await.expect("the connection ends");
+    let _ = tokio::time::timeout(TIMEOUT, stream.read_to_end(&mut heard)).await.expect("the connection ends");
     let at = heard.windows(2).position(|head| head[0] == 0x88 && head[1] >= 2)?;
     Some(u16::from_be_bytes([heard[at + 2], heard[at + 3]]))
 }
@@ -91,7 +91,7 @@ async fn fragments_without_end_are_one_message_too_large() {
         let mut farewell = std::pin::pin!(farewell);
         tokio::select! { said = &mut farewell => said, () = sending => farewell.await }
     };
-    assert!(tokio::time::timeout(PATIENCE, said).await.expect("the connection ends"), "no farewell with 1009");
+    assert!(tokio::time::timeout(TIMEOUT, said).await.expect("the connection ends"), "no farewell with 1009");
 }
 
 /// The attack as it was found: a declared length of 2^40, and then bytes as fast as they go.
@@ -108,7 +108,7 @@ async fn bytes_of_a_frame_too_large_are_not_kept() {
             sent += piece.len() as u64;
         }
     };
-    tokio::time::timeout(PATIENCE, sending).await.expect("the connection ends");
+    tokio::time::timeout(TIMEOUT, sending).await.expect("the connection ends");
     let grown = anonymous_memory(&process).saturating_sub(before);
     assert!(grown < 16 << 20, "{sent} bytes were sent, and {grown} were kept");
 }

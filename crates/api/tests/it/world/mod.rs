@@ -23,7 +23,7 @@ use test_support::{
 use tokio::{sync::oneshot, task::JoinHandle};
 
 /// How long a test waits for something that should come at once.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(20);
 
 pub(crate) struct World {
     pub(crate) hub: FakeHub,
@@ -234,12 +234,12 @@ impl Server {
                 }
             }
         };
-        tokio::time::timeout(PATIENCE, watch).await.expect("the download stands as wanted in time")
+        tokio::time::timeout(TIMEOUT, watch).await.expect("the download stands as wanted in time")
     }
 
     /// Ends the server as a signal does.
     pub(crate) async fn stop(self) -> Result<(), api::ApplicationError> {
         let _ = self.stop.send(());
-        tokio::time::timeout(PATIENCE, self.running).await.expect("the server ends in time").unwrap()
+        tokio::time::timeout(TIMEOUT, self.running).await.expect("the server ends in time").unwrap()
     }
 }

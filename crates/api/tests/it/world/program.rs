@@ -8,7 +8,7 @@ use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 
-use super::{PATIENCE, World, client};
+use super::{TIMEOUT, World, client};
 
 /// A call of the program in an environment that is empty but for what it is given.
 pub(crate) fn call(arguments: impl IntoIterator<Item = impl Into<OsString>>) -> Command {
@@ -20,7 +20,7 @@ pub(crate) fn call(arguments: impl IntoIterator<Item = impl Into<OsString>>) -> 
 
 /// Runs a call to its end.
 pub(crate) async fn run(mut command: Command) -> Output {
-    tokio::time::timeout(PATIENCE, command.output()).await.expect("the program ends in time").unwrap()
+    tokio::time::timeout(TIMEOUT, command.output()).await.expect("the program ends in time").unwrap()
 }
 
 /// A call whose settings make it work in this world.
@@ -49,7 +49,7 @@ impl Process {
     /// The same, of one that has been spawned.
     pub(crate) async fn listening(mut child: Child) -> Self {
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let said = tokio::time::timeout(PATIENCE, lines.next_line()).await.expect("it starts in time");
+        let said = tokio::time::timeout(TIMEOUT, lines.next_line()).await.expect("it starts in time");
         let line = said.unwrap().expect("it says where it serves");
         let address = line.rsplit_once("http://").expect("an address").1.to_owned();
         Self { child, address }
@@ -74,7 +74,7 @@ impl Process {
                 look.tick().await;
             }
         };
-        tokio::time::timeout(PATIENCE, looking).await.expect("the download stands as wanted in time");
+        tokio::time::timeout(TIMEOUT, looking).await.expect("the download stands as wanted in time");
     }
 
     pub(crate) fn signal(&self, signal: &str) {

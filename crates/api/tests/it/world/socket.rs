@@ -8,7 +8,7 @@ use tokio_tungstenite::{
     tungstenite::{self, Message, client::IntoClientRequest, protocol::CloseFrame},
 };
 
-use super::{PATIENCE, Server};
+use super::{Server, TIMEOUT};
 
 pub(crate) struct Client(pub(crate) WebSocketStream<TcpStream>);
 
@@ -73,6 +73,6 @@ impl Client {
     }
 
     async fn next(&mut self) -> Option<Result<Message, tungstenite::Error>> {
-        tokio::time::timeout(PATIENCE, self.0.next()).await.expect("something is heard in time")
+        tokio::time::timeout(TIMEOUT, self.0.next()).await.expect("something is heard in time")
     }
 }

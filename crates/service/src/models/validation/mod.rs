@@ -158,7 +158,7 @@ impl Models {
         if watch.cancel.is_cancelled() {
             return Ok(Vec::new());
         }
-        // Whoever reads keeps the turn to the end of the reading, though the caller may be gone.
+        // The reader keeps its permit until it has read, even if the caller is gone.
         let turn = Arc::new(turn);
         let (folder, looked_at) = (self.index.folder().clone(), path.clone());
         let Some(stamp) = blocking(move || folder.stamp(&looked_at)).await? else {

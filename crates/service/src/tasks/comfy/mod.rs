@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     Error,
-    comfy::{Patience, Socket},
+    comfy::{Socket, StallLimits},
     prompts::{PromptState, Prompts, QueueFigures},
     store::PromptRow,
 };
@@ -166,9 +166,9 @@ impl Courier {
         let is_ours = rows.iter().any(|row| running.contains(&row.id.as_str()));
         let is_open = comfy.link().socket() == Socket::Open;
         let silent_for = self.heard.filter(|_| is_ours && is_open).map(|heard| heard.elapsed());
-        let patience =
-            Patience { interrupt: comfy.settings.interrupt_patience, silence: comfy.settings.silence_patience };
-        comfy.link().judge(&running, silent_for, patience);
+        let limits =
+            StallLimits { interrupt: comfy.settings.interrupt_timeout, silence: comfy.settings.silence_timeout };
+        comfy.link().judge(&running, silent_for, limits);
     }
 
     /// The sooner the more there is to miss.
