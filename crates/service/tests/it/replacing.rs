@@ -49,7 +49,7 @@ async fn refetch_of_a_hand_placed_file_needs_admin() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn forcing_a_conflict_with_another_preset_needs_admin() {
-    let (world, first, second) = World::with_conflicting_presets();
+    let (world, first, _second) = World::with_conflicting_presets();
     let running = world.start().await;
     running.install_whole("ONE").await;
     let forced = InstallOptions { force: true, ..InstallOptions::default() };
