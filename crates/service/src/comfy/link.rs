@@ -68,10 +68,17 @@ impl Link {
         self.known().stuck.clone()
     }
 
-    /// Judges whether it is stuck, by the prompts that run and by how long the one of ours among them has said nothing.
-    pub(crate) fn judge(&self, running: &[&str], silent_for: Option<Duration>, limits: StallLimits) {
+    /// Judges whether it is stuck, by the prompts that ran at `looked_at` and by how long the one of ours among them has said
+    /// nothing. A prompt that was interrupted since then may have begun after that look.
+    pub(crate) fn judge(
+        &self,
+        running: &[&str],
+        looked_at: Instant,
+        silent_for: Option<Duration>,
+        limits: StallLimits,
+    ) {
         let mut known = self.known();
-        known.interrupted.retain(|id, _| running.contains(&id.as_str()));
+        known.interrupted.retain(|id, since| running.contains(&id.as_str()) || *since >= looked_at);
         let ignored = known.interrupted.values().map(Instant::elapsed).max().filter(|since| *since >= limits.interrupt);
         let silent = silent_for.filter(|since| *since >= limits.silence);
         let stuck = match (ignored, silent) {
@@ -100,4 +107,21 @@ impl Link {
 pub(crate) struct StallLimits {
     pub(crate) interrupt: Duration,
     pub(crate) silence: Duration,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn interrupt_outlives_a_look_from_before_its_prompt_began() {
+        let limits = |interrupt| StallLimits { interrupt, silence: Duration::MAX };
+        let (link, looked_at) = (Link::default(), Instant::now());
+        link.interrupted("theirs");
+        link.judge(&[], looked_at, None, limits(Duration::MAX));
+        link.judge(&["theirs"], Instant::now(), None, limits(Duration::ZERO));
+        assert!(link.stuck().is_some());
+        link.judge(&[], Instant::now() + Duration::from_secs(1), None, limits(Duration::ZERO));
+        assert_eq!(link.stuck(), None);
+    }
 }

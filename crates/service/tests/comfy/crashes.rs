@@ -215,7 +215,7 @@ async fn a_comfyui_that_keeps_what_it_is_told_to_drop_is_left_in_peace_until_the
     for _ in 0..100 {
         running.dashboard.workflows.list(&WorkflowQuery::default()).await.unwrap();
     }
-    assert!(told(&world.comfy) < 10, "it was told {} times", told(&world.comfy));
+    assert_eq!(told(&world.comfy), 1);
     cancelling.abort();
     running.stop().await;
 }

@@ -147,10 +147,10 @@ async fn interrupt_without_effect_makes_comfyui_count_as_stuck() {
     settings.comfy.interrupt_timeout = Duration::from_millis(50);
     let running = world.start_with(settings).await;
     submit_as_another_client(&world.comfy, &counting(1, 2), "theirs").await;
-    world.comfy.wait_until(|comfy| comfy.queued().len() == 1).await;
+    world.comfy.wait_until(|comfy| comfy.running().is_some()).await;
     let stuck = async || running.dashboard.comfy.health().await.unwrap().stuck;
     assert_eq!(stuck().await, None);
-    running.dashboard.prompts.interrupt(None).await.unwrap();
+    assert_eq!(running.dashboard.prompts.interrupt(None).await.unwrap(), ["theirs"]);
     let words = eventually(|| async { stuck().await }).await;
     assert!(words.contains("interrupted"), "{words}");
     world.comfy.go_on();

@@ -251,6 +251,12 @@ impl FakeComfy {
         self.shared().world().queued()
     }
 
+    /// The id of the prompt that runs.
+    #[must_use]
+    pub fn running(&self) -> Option<String> {
+        self.shared().world().running.as_ref().map(|queued| queued.prompt_id.clone())
+    }
+
     /// Ids of the prompts that are done, in the order in which they ended.
     #[must_use]
     pub fn finished(&self) -> Vec<String> {

@@ -22,9 +22,14 @@ impl Courier {
             let ours: Vec<Candidate> = rows.iter().map(|row| candidate(row, &queue)).collect();
             let ahead = self.prompts.comfy.settings.ahead as usize;
             let plan = Plan::make(&ours, &queue, ahead, is_paused, self.last_number);
-            if !plan.take_back.is_empty() {
-                queue = self.take_back(&plan.take_back).await?;
+            let unwanted: Vec<&str> =
+                plan.take_back.iter().map(String::as_str).filter(|id| self.may_drop(id)).collect();
+            if !unwanted.is_empty() {
+                queue = self.take_back(&unwanted).await?;
                 continue;
+            }
+            if !plan.take_back.is_empty() {
+                break;
             }
             for (id, number) in plan.hand_in {
                 queue.pending.extend(self.hand_in(&id, number).await?);
@@ -35,12 +40,11 @@ impl Courier {
     }
 
     /// Takes prompts out of ComfyUI's queue. One that began to run meanwhile is left alone.
-    async fn take_back(&mut self, ids: &[String]) -> Result<Queue, Stopped> {
+    async fn take_back(&mut self, ids: &[&str]) -> Result<Queue, Stopped> {
         let client = self.prompts.comfy.client.clone();
-        let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
-        client.delete_from_queue(&ids).await?;
+        self.drop_from_queue(ids).await?;
         let queue = client.queue().await?;
-        for id in ids {
+        for &id in ids {
             let waits = queue.pending.iter().any(|row| row.prompt_id == id);
             self.look_again |= !waits;
             let is_there = waits || queue.running.iter().any(|row| row.prompt_id == id);
@@ -48,6 +52,7 @@ impl Courier {
                 self.prompts.advance(id, StageEvent::TakenBack).await?;
                 self.prompts.runs().remove(id);
                 self.seen.remove(id);
+                self.dropped.remove(id);
             }
         }
         Ok(queue)

@@ -49,6 +49,7 @@ impl Courier {
     fn begin_epoch(&mut self) {
         self.epoch += 1;
         self.interrupted.clear();
+        self.dropped.clear();
     }
 
     async fn started(&mut self, id: &str) -> Result<bool, Error> {

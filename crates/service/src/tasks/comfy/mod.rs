@@ -43,8 +43,8 @@ struct Courier {
     troubles: HashMap<String, String>,
     /// Prompts that ComfyUI was told to interrupt.
     interrupted: HashSet<String>,
-    /// Prompts that ComfyUI was told to drop from its queue.
-    dropped: HashSet<String>,
+    /// When ComfyUI was last told to drop each prompt from its queue.
+    dropped: HashMap<String, Instant>,
     /// Prompts of other clients that were in the queue.
     foreign: HashSet<String>,
     /// The prompt that runs.
@@ -120,7 +120,7 @@ impl Courier {
             missing: HashMap::new(),
             troubles: HashMap::new(),
             interrupted: HashSet::new(),
-            dropped: HashSet::new(),
+            dropped: HashMap::new(),
             foreign: HashSet::new(),
             current: None,
             last_number: 0.0,
@@ -147,6 +147,7 @@ impl Courier {
     }
 
     async fn bring_together(&mut self) -> Result<(), Stopped> {
+        let looked_at = Instant::now();
         let queue = self.prompts.comfy.client.queue().await?;
         let rows = self.prompts.store.unfinished_prompts().await?;
         self.settle(&rows, &queue).await?;
@@ -155,12 +156,12 @@ impl Courier {
         let rows = self.prompts.store.unfinished_prompts().await?;
         self.forget_the_ended(&rows, &queue);
         self.tell_figures(&rows, &queue).await?;
-        self.judge(&rows, &queue);
+        self.judge(&rows, &queue, looked_at);
         Ok(())
     }
 
     /// Whether ComfyUI is stuck. Frames tell of our own prompts only, and only while the socket is open.
-    fn judge(&self, rows: &[PromptRow], queue: &Queue) {
+    fn judge(&self, rows: &[PromptRow], queue: &Queue, looked_at: Instant) {
         let comfy = &self.prompts.comfy;
         let running: Vec<&str> = queue.running.iter().map(|row| row.prompt_id.as_str()).collect();
         let is_ours = rows.iter().any(|row| running.contains(&row.id.as_str()));
@@ -168,7 +169,7 @@ impl Courier {
         let silent_for = self.heard.filter(|_| is_ours && is_open).map(|heard| heard.elapsed());
         let limits =
             StallLimits { interrupt: comfy.settings.interrupt_timeout, silence: comfy.settings.silence_timeout };
-        comfy.link().judge(&running, silent_for, limits);
+        comfy.link().judge(&running, looked_at, silent_for, limits);
     }
 
     /// The sooner the more there is to miss.
@@ -226,7 +227,7 @@ impl Courier {
         self.missing.retain(|id, _| lives(id));
         self.troubles.retain(|id, _| lives(id));
         self.interrupted.retain(|id| lives(id) || is_there(id));
-        self.dropped.retain(|id| lives(id) || is_there(id));
+        self.dropped.retain(|id, _| lives(id) || is_there(id));
         self.prompts.runs().retain(|id, _| lives(id));
     }
 }

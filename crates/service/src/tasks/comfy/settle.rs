@@ -69,9 +69,24 @@ impl Courier {
     }
 
     async fn remove(&mut self, id: &str) -> Result<(), Stopped> {
-        self.prompts.comfy.client.delete_from_queue(&[id]).await?;
-        // One that stays all the same is told again in the next round, not at once.
-        self.look_again |= self.dropped.insert(id.to_owned());
+        if self.may_drop(id) {
+            self.drop_from_queue(&[id]).await?;
+            self.look_again = true;
+        }
+        Ok(())
+    }
+
+    /// Whether ComfyUI was not told lately to drop this prompt. What it sends after being told begins a round; were it told
+    /// in every round, a prompt that it keeps all the same would keep both busy for ever.
+    pub(super) fn may_drop(&self, id: &str) -> bool {
+        let told = self.dropped.get(id).map(Instant::elapsed);
+        told.is_none_or(|since| since >= self.prompts.comfy.settings.look_interval)
+    }
+
+    pub(super) async fn drop_from_queue(&mut self, ids: &[&str]) -> Result<(), Stopped> {
+        self.prompts.comfy.client.delete_from_queue(ids).await?;
+        let now = Instant::now();
+        self.dropped.extend(ids.iter().map(|id| ((*id).to_owned(), now)));
         Ok(())
     }
 
