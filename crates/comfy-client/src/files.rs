@@ -163,3 +163,32 @@ pub(crate) fn random_bits() -> u64 {
 fn text(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
     headers.get(name)?.to_str().ok().map(str::to_owned)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A large file over a slow line takes longer than any wait for one piece of it.
+    #[tokio::test(start_paused = true)]
+    async fn upload_is_given_up_for_a_receiver_that_is_idle_not_for_its_length() {
+        let piece = |number: u32| async move {
+            tokio::time::sleep(UPLOAD_IDLE / 2).await;
+            number
+        };
+        let pace = Pace::default();
+        let mut body = Box::pin(pace.observed(futures_util::stream::iter(0..100).then(piece)));
+        let receives = async {
+            for number in 0..100 {
+                assert_eq!(body.next().await, Some(number));
+                tokio::time::sleep(UPLOAD_IDLE / 2).await;
+            }
+            std::future::pending::<()>().await
+        };
+        let began = Instant::now();
+        tokio::select! {
+            () = receives => {}
+            _ = pace.idle_for_too_long() => {}
+        }
+        assert_eq!(began.elapsed().as_secs(), 100 * UPLOAD_IDLE.as_secs() + UPLOAD_IDLE.as_secs() / 2);
+    }
+}

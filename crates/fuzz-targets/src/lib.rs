@@ -13,6 +13,7 @@ mod page_graph;
 mod pickle;
 mod registry_document;
 mod second_reader;
+mod socket_messages;
 mod weights;
 mod zip_directory;
 
@@ -41,6 +42,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "pickle", check: pickle::check },
     Target { name: "registry_document", check: registry_document::check },
     Target { name: "safetensors", check: weights::check_safetensors },
+    Target { name: "socket_messages", check: socket_messages::check },
     Target { name: "zip_directory", check: zip_directory::check },
 ];
 

@@ -102,7 +102,7 @@ struct Frame {
 
 /// The state between two chunks of bytes. It holds at most one message and one control frame.
 #[derive(Debug, Default)]
-struct FrameParser {
+pub(super) struct FrameParser {
     head: [u8; MAX_HEAD_BYTES],
     head_bytes: usize,
     frame: Option<Frame>,
@@ -113,7 +113,7 @@ struct FrameParser {
 
 impl FrameParser {
     /// Consumes bytes up to the end of the next message; `None`: more bytes are needed.
-    fn feed(&mut self, bytes: &mut Bytes) -> Result<Option<Incoming>, Violation> {
+    pub(super) fn feed(&mut self, bytes: &mut Bytes) -> Result<Option<Incoming>, Violation> {
         loop {
             let Some(frame) = &mut self.frame else {
                 match self.read_head(bytes)? {

@@ -10,6 +10,7 @@ use serde_json::{Value, json, value::RawValue};
 use service::downloads::DownloadView;
 use service::events::Event;
 use service::jobs::Job;
+use service::json_bounds;
 use service::prompts::{QueueFigures, WorkflowFailed, WorkflowOutput, WorkflowPreview, WorkflowProgress};
 use service::system::Sample;
 
@@ -17,6 +18,7 @@ use crate::dto::downloads::{DownloadState, file_counts};
 use crate::dto::error::ErrorBody;
 use crate::dto::units::{duration_text, percent, speed_text};
 use crate::dto::{Failure, FileCounts};
+use crate::error::ApiError;
 
 /// The kind of a binary frame with a picture and words about it.
 const PREVIEW_WITH_WORDS: u32 = 4;
@@ -32,6 +34,19 @@ pub(super) struct ClientMessage {
     /// Not parsed before it is known that the client may do what it asks.
     pub(super) data: Option<Box<RawValue>>,
     pub(super) request_id: RequestId,
+}
+
+impl ClientMessage {
+    pub(super) fn parse(text: &str) -> Result<Self, ApiError> {
+        let needed = "a JSON object is needed";
+        // A derived reader would take an array for an object, key by key.
+        if !text.trim_start().starts_with('{') {
+            return Err(ApiError::invalid("message", needed));
+        }
+        json_bounds::check(text.as_bytes()).map_err(|excess| ApiError::too_complex("The message", excess))?;
+        serde_json::from_str(text)
+            .map_err(|refused| ApiError::unparsable("message", &format_args!("{needed}: {refused}")))
+    }
 }
 
 /// What the client calls its message, given back as it was sent.

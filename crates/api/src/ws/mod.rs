@@ -4,6 +4,7 @@
 
 mod actions;
 mod frames;
+pub mod fuzzing;
 mod hub;
 mod message;
 mod outbox;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use actix_web::{http::StatusCode, web::Payload};
 use actix_ws::{CloseCode, CloseReason, Session};
-use service::{Dashboard, events::Channel, jobs::JobState, json_bounds, text::shorten};
+use service::{Dashboard, events::Channel, jobs::JobState, text::shorten};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use super::frames::{FrameReader, Incoming};
@@ -127,15 +127,9 @@ impl Client {
     }
 
     async fn answer(&self, text: &str) {
-        if let Err(excess) = json_bounds::check(text.as_bytes()) {
-            return self.complain(&ApiError::too_complex("The message", excess), &RequestId::default()).await;
-        }
-        let asked: ClientMessage = match serde_json::from_str(text) {
+        let asked = match ClientMessage::parse(text) {
             Ok(asked) => asked,
-            Err(refused) => {
-                let failure = ApiError::unparsable("message", &format_args!("a JSON object is needed: {refused}"));
-                return self.complain(&failure, &RequestId::default()).await;
-            }
+            Err(failure) => return self.complain(&failure, &RequestId::default()).await,
         };
         match asked.r#type.as_str() {
             "subscribe" => self.subscribe(&asked).await,

@@ -151,6 +151,7 @@ async fn what_cannot_be_understood_is_answered_and_the_connection_stays() {
         ("{", "message"),
         ("[1]", "message"),
         (r#"{"type": 3}"#, "message"),
+        (r#"["ping", [], false, "", {}, 1]"#, "message"),
         ("{}", "type"),
         (r#"{"type": "dance"}"#, "type"),
         (r#"{"type": "subscribe"}"#, "channels"),
