@@ -172,7 +172,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn upload_is_given_up_for_a_receiver_that_is_idle_not_for_its_length() {
         let piece = |number: u32| async move {
-            tokio::time::sleep(UPLOAD_IDLE / 2).await;
+            tokio::time::advance(UPLOAD_IDLE / 2).await;
             number
         };
         let pace = Pace::default();
@@ -180,7 +180,7 @@ mod tests {
         let receives = async {
             for number in 0..100 {
                 assert_eq!(body.next().await, Some(number));
-                tokio::time::sleep(UPLOAD_IDLE / 2).await;
+                tokio::time::advance(UPLOAD_IDLE / 2).await;
             }
             std::future::pending::<()>().await
         };
