@@ -105,10 +105,16 @@ fn graph(graph: &Value) -> SavedGraph {
 }
 
 /// Reads one node.
-pub(super) fn node(node: &Value) -> Option<SavedNode> {
-    Some(SavedNode {
-        id: id(node.get("id"))?,
-        kind: text(node, "type")?,
+fn node(node: &Value) -> Option<SavedNode> {
+    text(node, "type")?;
+    Some(node_with_id(node, id(node.get("id"))?))
+}
+
+/// Reads one node that has this id, whatever it was saved with. What has no type is of none that ComfyUI lists.
+pub(super) fn node_with_id(node: &Value, id: String) -> SavedNode {
+    SavedNode {
+        id,
+        kind: text(node, "type").unwrap_or_default(),
         title: text(node, "title"),
         mode: node.get("mode").and_then(Value::as_i64).unwrap_or(0),
         inputs: list(node, "inputs").map(input).collect(),
@@ -116,7 +122,7 @@ pub(super) fn node(node: &Value) -> Option<SavedNode> {
         values: node.get("widgets_values").filter(|values| !values.is_null()).cloned(),
         named_values: Vec::new(),
         properties: node.get("properties").and_then(Value::as_object).cloned().unwrap_or_default(),
-    })
+    }
 }
 
 fn input(input: &Value) -> SavedInput {
@@ -201,14 +207,14 @@ fn kind(kind: Option<&Value>) -> String {
     }
 }
 
-fn slot(slot: Option<&Value>) -> Option<usize> {
+pub(super) fn slot(slot: Option<&Value>) -> Option<usize> {
     match slot? {
         Value::String(text) => text.parse().ok(),
         other => other.as_u64().and_then(|slot| usize::try_from(slot).ok()),
     }
 }
 
-fn id(id: Option<&Value>) -> Option<String> {
+pub(super) fn id(id: Option<&Value>) -> Option<String> {
     match id? {
         Value::String(id) => Some(id.clone()),
         Value::Number(id) => Some(id.to_string()),

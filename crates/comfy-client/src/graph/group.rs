@@ -11,6 +11,8 @@ use super::document::{
     self, INPUTS_OF_SUBGRAPH, OUTPUTS_OF_SUBGRAPH, SavedBoundary, SavedGraph, SavedInput, SavedLink, SavedNode,
 };
 use super::layout::{Layout, inputs_of, is_widget};
+use super::page::Kind;
+use super::page_nodes;
 use crate::object_info::{InputSpec, ObjectInfo};
 
 /// Replaces every group node at the workflow's own level by a subgraph and a node that stands for it.
@@ -58,10 +60,11 @@ impl Group {
         };
         let kind = |of: &Value| of.get(5).and_then(Value::as_str).unwrap_or("*").to_owned();
         let link = |of: &Value| Some((number(of, 0)?, number(of, 1)?, number(of, 2)?, number(of, 3)?, kind(of)));
-        let numbered =
-            |(node, id): (&Value, i64)| document::node(node).map(|node| SavedNode { id: id.to_string(), ..node });
         Self {
-            nodes: list("nodes").zip(last + 1..).filter_map(numbered).collect(),
+            nodes: list("nodes")
+                .zip(last + 1..)
+                .map(|(node, id)| document::node_with_id(node, id.to_string()))
+                .collect(),
             links: list("links").filter_map(link).collect(),
             external: list("external").filter_map(|of| Some((number(of, 0)?, number(of, 1)?))).collect(),
             config: group.get("config").cloned().unwrap_or(Value::Null),
@@ -93,7 +96,8 @@ struct Sharing<'a> {
     /// How often a name was given.
     seen: HashMap<String, usize>,
     inputs: Vec<Shared>,
-    /// Inner node, its input, and how many saved values that input takes with its controls.
+    /// Inner node, its input, and how many saved values that input takes with its controls. Without the name of an input: values of
+    /// a node whose inputs are not known.
     values: Vec<(usize, String, usize)>,
 }
 
@@ -109,6 +113,10 @@ impl<'a> Sharing<'a> {
             let (values, slots): (Vec<_>, Vec<_>) = specs.into_iter().partition(is_widget);
             let (later, now): (Vec<_>, Vec<_>) = values.into_iter().partition(is_converted);
             now.iter().for_each(|spec| sharing.add_value(index, spec));
+            let unread = sharing.unread_values(index);
+            if unread > 0 {
+                sharing.values.push((index, String::new(), unread));
+            }
             for (position, spec) in slots.iter().enumerate() {
                 let slot = node.inputs.iter().position(|input| input.name == spec.name).unwrap_or(position);
                 if !group.feeds(index, slot) {
@@ -144,8 +152,23 @@ impl<'a> Sharing<'a> {
         match (node.kind.as_str(), fed) {
             ("PrimitiveNode", Some(link)) => vec![bare("value", &link.4)],
             ("Reroute", _) => vec![InputSpec { options: Default::default(), ..bare("", "*") }],
-            _ => Vec::new(),
+            // Of a pack that is not installed: what is linked shows, what was saved is as many values.
+            _ => node
+                .inputs
+                .iter()
+                .map(|input| InputSpec { options: Default::default(), ..bare(&input.name, &input.kind) })
+                .collect(),
         }
+    }
+
+    /// How many saved values an inner node of a pack that is not installed has, beside those of its converted inputs.
+    fn unread_values(&self, index: usize) -> usize {
+        let node = &self.group.nodes[index];
+        if self.object_info.get(&node.kind).is_some() || page_nodes::kind_of(&node.kind) != Kind::Unknown {
+            return 0;
+        }
+        let saved = node.values.as_ref().and_then(Value::as_array).map_or(0, Vec::len);
+        saved.saturating_sub(node.inputs.iter().filter(|input| input.widget.is_some()).count())
     }
 
     fn add_value(&mut self, index: usize, spec: &InputSpec) {
@@ -194,7 +217,9 @@ impl<'a> Sharing<'a> {
         let saved = old.values.as_ref().and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
         let mut place = 0;
         for (node, input, places) in &self.values {
-            if let Some(value) = saved.get(place) {
+            if input.is_empty() {
+                nodes[*node].values = Some(saved.iter().skip(place).take(*places).cloned().collect());
+            } else if let Some(value) = saved.get(place) {
                 nodes[*node].named_values.push((input.clone(), value.clone()));
             }
             place += places;

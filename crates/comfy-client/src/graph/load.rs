@@ -6,8 +6,8 @@ use std::collections::{HashMap, HashSet};
 
 use super::document::{SavedBoundary, SavedGraph, SavedNode};
 use super::layout::{Layout, inputs_of};
-use super::page::{Boundary, Graph, Kind, Node, NodeAt, Page, Slot, Widget};
-use super::{promote, proxy, restore};
+use super::page::{Boundary, Graph, Kind, Lost, Node, NodeAt, Page, Slot, Widget};
+use super::{page_nodes, promote, proxy, restore};
 use crate::object_info::{NodeType, ObjectInfo, Replacement};
 
 /// The whole workflow, open.
@@ -59,6 +59,7 @@ fn open_node(page: &Page, saved: &SavedNode, definitions: &HashMap<&str, usize>,
         widgets: Vec::new(),
         output_kinds: saved.output_kinds.clone(),
         properties: serde_json::Map::new(),
+        lost: Vec::new(),
     };
     if let Some(&definition) = definitions.get(saved.kind.as_str()) {
         node.kind = Kind::Subgraph(definition);
@@ -81,9 +82,10 @@ fn open_node(page: &Page, saved: &SavedNode, definitions: &HashMap<&str, usize>,
 fn open_real(node: &mut Node, saved: &SavedNode, node_type: &NodeType) {
     let inputs = inputs_of(node_type);
     let mut layout = Layout::of(&inputs);
-    restore::restore(&mut layout, &inputs, saved.values.as_ref());
+    node.lost = restore::restore(&mut layout, &inputs, saved);
     if node_type.lists_its_own_choices() {
         restore::add_own_choices(&mut layout, saved.values.as_ref());
+        node.lost.clear();
     }
     for (name, value) in &saved.named_values {
         if let Some(widget) = layout.widgets.iter_mut().find(|widget| widget.name == *name) {
@@ -115,19 +117,24 @@ fn open_replaced(node: &mut Node, saved: &SavedNode, replacement: &Replacement, 
     node.widgets = named.map(|(name, value)| Widget::holding(name, value.clone())).collect();
 }
 
-/// The only node names that are known here: those that exist in the page alone and in no ComfyUI.
+/// A node that ComfyUI does not list: one of the page, or of a pack that is not installed. Of the latter it is known which inputs
+/// stand for values, not what the values are.
 fn open_page_node(node: &mut Node, saved: &SavedNode) {
     node.slots = saved.inputs.iter().map(saved_slot).collect();
-    node.kind = match saved.kind.as_str() {
-        "Reroute" => Kind::Reroute,
-        "PrimitiveNode" => Kind::Primitive,
-        "Note" | "MarkdownNote" => Kind::Note,
-        _ => Kind::Unknown,
-    };
-    let named = saved.named_values.iter().find(|(name, _)| name == "value").map(|(_, value)| value);
-    let value = named.or_else(|| saved.values.as_ref().and_then(|values| values.get(0)));
-    if let (Kind::Primitive, Some(value)) = (&node.kind, value) {
-        node.widgets.push(Widget::holding("value", value.clone()));
+    node.kind = page_nodes::kind_of(&saved.kind);
+    match node.kind {
+        Kind::Primitive | Kind::Setter | Kind::Getter => {
+            let named = saved.named_values.iter().find(|(name, _)| name == "value").map(|(_, value)| value);
+            let value = named.or_else(|| saved.values.as_ref().and_then(|values| values.get(0)));
+            node.widgets.extend(value.map(|value| Widget::holding("value", value.clone())));
+        }
+        Kind::Unknown => {
+            let names = saved.inputs.iter().filter_map(|input| input.widget.as_deref());
+            let unread = |name| Widget { value: None, ..Widget::holding(name, serde_json::Value::Null) };
+            node.widgets = names.map(unread).collect();
+            node.lost.extend(saved.values.clone().map(|value| Lost { name: None, value }));
+        }
+        _ => {}
     }
 }
 

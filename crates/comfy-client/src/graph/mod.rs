@@ -10,10 +10,12 @@
 
 mod dates;
 mod document;
+mod everywhere;
 mod group;
 mod layout;
 mod load;
 mod page;
+mod page_nodes;
 mod primitive;
 mod promote;
 mod proxy;
@@ -27,19 +29,38 @@ use serde_json::{Map, Value, json};
 use crate::fault::Fault;
 use crate::object_info::ObjectInfo;
 pub use dates::{LocalTime, fill_dates};
-use page::{Kind, Node, NodeAt, Page, Widget, WidgetKind};
+use page::{Kind, Lost, Node, NodeAt, Page, Widget, WidgetKind};
 use resolve::{Running, Source};
 
 /// The most nodes that a prompt may have: subgraphs within subgraphs can multiply beyond all measure.
 const MOST_NODES: usize = 20_000;
 
 /// A workflow as ComfyUI's `/prompt` takes it.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Converted {
     /// Node id to `{class_type, inputs, _meta}`.
     pub prompt: Map<String, Value>,
     /// Sentences about what was taken differently from what the page might do, for the person who saved the workflow.
     pub warnings: Vec<String>,
+}
+
+/// A node whose type ComfyUI lacks, and the values that were saved with it.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct UnknownNode {
+    /// As in the prompt.
+    pub(crate) id: String,
+    pub(crate) class_type: String,
+    /// Types of its outputs.
+    pub(crate) outputs: Vec<String>,
+    pub(crate) values: Vec<Value>,
+}
+
+/// What a workflow came to: the nodes that are known as a prompt, and everything else.
+#[derive(Debug, Default)]
+pub(crate) struct Judged {
+    pub(crate) converted: Converted,
+    pub(crate) faults: Vec<Fault>,
+    pub(crate) unknown: Vec<UnknownNode>,
 }
 
 /// Why a workflow has no prompt: everything that is wrong with it, never only the first thing.
@@ -60,7 +81,7 @@ pub fn is_ui_format(workflow: &Value) -> bool {
 /// # Errors
 /// Names every node whose type `object_info` lacks (muted and bypassed ones do not count), and every ring of links.
 pub fn convert(workflow: &Value, object_info: &ObjectInfo) -> Result<Converted, ConvertError> {
-    let (mut converted, faults) = convert_what_is_known(workflow, object_info);
+    let Judged { mut converted, faults, .. } = convert_what_is_known(workflow, object_info);
     converted.warnings.extend(scenes(&converted.prompt, object_info));
     if faults.is_empty() { Ok(converted) } else { Err(ConvertError { faults }) }
 }
@@ -79,29 +100,29 @@ fn scenes(prompt: &Map<String, Value>, object_info: &ObjectInfo) -> Vec<String> 
 }
 
 /// As `convert`, but leaves out the nodes that have a fault and tells of them beside the rest.
-pub(crate) fn convert_what_is_known(workflow: &Value, object_info: &ObjectInfo) -> (Converted, Vec<Fault>) {
-    let mut converting =
-        Converting { page: &Page::default(), prompt: Map::new(), warnings: Vec::new(), faults: Vec::new() };
+pub(crate) fn convert_what_is_known(workflow: &Value, object_info: &ObjectInfo) -> Judged {
+    let mut judged = Judged::default();
     if !is_ui_format(workflow) {
-        converting.faults.push(Fault::of_workflow(
-            "it has no list of `nodes`, so it is not a workflow saved by ComfyUI's page".to_owned(),
-        ));
-        return converting.end();
+        let problem = "it has no list of `nodes`, so it is not a workflow saved by ComfyUI's page";
+        judged.faults.push(Fault::of_workflow(problem.to_owned()));
+        return judged;
     }
     let mut saved = document::read(workflow);
+    judged.converted.warnings = everywhere::add_links(&mut saved[0], workflow);
     group::expand(&mut saved, workflow, object_info);
     let mut page = load::open(&saved, object_info);
     primitive::apply(&mut page);
-    let mut converting = Converting { page: &page, ..converting };
     let nodes = running(&page);
     if nodes.len() > MOST_NODES {
         let problem = format!("with its subgraphs unfolded it has more than {MOST_NODES} nodes");
-        converting.faults.push(Fault::of_workflow(problem));
-        return converting.end();
+        judged.faults.push(Fault::of_workflow(problem));
+        return judged;
     }
+    judged.converted.warnings.extend(page.links_without_ends());
+    let mut converting = Converting { page: &page, judged };
     nodes.iter().for_each(|node| converting.add(node));
     converting.forget_links_to_absent_nodes();
-    converting.end()
+    converting.judged
 }
 
 /// Every node as it would run. A muted or bypassed node at the workflow's own level takes its inside with it; deeper
@@ -135,23 +156,42 @@ fn inside(page: &Page, host: &Running, found: &mut Vec<Running>) {
 
 struct Converting<'a> {
     page: &'a Page,
-    prompt: Map<String, Value>,
-    warnings: Vec<String>,
-    faults: Vec<Fault>,
+    judged: Judged,
 }
 
 impl Converting<'_> {
     fn add(&mut self, running: &Running) {
         let node = self.page.node(running.at);
-        if node.is_virtual() || !node.is_active() {
+        if !node.is_active() {
             return;
         }
         let id = running.id(self.page);
+        if node.kind == Kind::Getter && resolve::setter_of(self.page, running).is_none() {
+            let name = node.variable().unwrap_or_default();
+            self.warn(&id, node, format_args!("no node sets {name:?}; what it is linked to gets nothing"));
+        }
+        if node.is_virtual() {
+            return;
+        }
         if node.kind == Kind::Unknown {
             let problem =
                 format!("this ComfyUI has no node type `{}`; install the custom node that brings it", node.class_type);
             self.fault(&id, node, None, problem);
+            self.judged.unknown.push(UnknownNode {
+                id,
+                class_type: node.class_type.clone(),
+                outputs: node.output_kinds.clone(),
+                values: node.lost.iter().map(|lost| lost.value.clone()).collect(),
+            });
             return;
+        }
+        for Lost { name, value } in &node.lost {
+            let name = name.as_ref().map(|name| format!(" of {name}")).unwrap_or_default();
+            self.warn(
+                &id,
+                node,
+                format_args!("the saved value{name} belongs to no input that this ComfyUI has: {}", shown(value)),
+            );
         }
         let mut inputs = Map::new();
         for widget in node.widgets.iter().filter(|widget| widget.sent) {
@@ -178,7 +218,10 @@ impl Converting<'_> {
             inputs.insert("index".to_owned(), json!(index_of_choice(node, &inputs)));
         }
         let title = if node.title.is_empty() { &node.class_type } else { &node.title };
-        self.prompt.insert(id, json!({"inputs": inputs, "class_type": node.class_type, "_meta": {"title": title}}));
+        self.judged
+            .converted
+            .prompt
+            .insert(id, json!({"inputs": inputs, "class_type": node.class_type, "_meta": {"title": title}}));
     }
 
     fn sent_value(&mut self, id: &str, node: &Node, widget: &Widget) -> Option<Value> {
@@ -189,7 +232,7 @@ impl Converting<'_> {
         Some(match value {
             Value::String(text) if dynamic => {
                 if text::has_choices(&text) {
-                    self.warnings.push(format!(
+                    self.judged.converted.warnings.push(format!(
                         "node {id}, input {}: of each `{{a|b}}` the first choice was taken",
                         widget.name
                     ));
@@ -205,25 +248,26 @@ impl Converting<'_> {
     }
 
     fn forget_links_to_absent_nodes(&mut self) {
-        let ids: Vec<String> = self.prompt.keys().cloned().collect();
+        let prompt = &mut self.judged.converted.prompt;
+        let ids: Vec<String> = prompt.keys().cloned().collect();
         let absent = |value: &Value| match value.as_array().map(Vec::as_slice) {
             Some([origin, _]) => !ids.iter().any(|id| origin == id.as_str()),
             _ => false,
         };
-        for node in self.prompt.values_mut() {
+        for node in prompt.values_mut() {
             if let Some(inputs) = node.get_mut("inputs").and_then(Value::as_object_mut) {
                 inputs.retain(|_, value| !absent(value));
             }
         }
     }
 
-    fn end(self) -> (Converted, Vec<Fault>) {
-        (Converted { prompt: self.prompt, warnings: self.warnings }, self.faults)
+    fn warn(&mut self, id: &str, node: &Node, what: std::fmt::Arguments<'_>) {
+        self.judged.converted.warnings.push(format!("node {id} ({}): {what}", node.class_type));
     }
 
     fn fault(&mut self, id: &str, node: &Node, input: Option<String>, problem: String) {
         let (id, node_type) = (Some(id.to_owned()), Some(node.class_type.clone()));
-        self.faults.push(Fault { node: id, node_type, input, problem });
+        self.judged.faults.push(Fault { node: id, node_type, input, problem });
     }
 }
 
@@ -240,4 +284,14 @@ fn index_of_choice(node: &Node, inputs: &Map<String, Value>) -> i64 {
 fn wrapped(value: Value) -> Value {
     let value = text::with_script_numbers(value);
     if value.is_array() { json!({"__value__": value}) } else { value }
+}
+
+/// A value as a warning shows it.
+fn shown(value: &Value) -> String {
+    const MOST: usize = 100;
+    let text = value.to_string();
+    match text.char_indices().nth(MOST) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text,
+    }
 }

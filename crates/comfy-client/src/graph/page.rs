@@ -30,6 +30,7 @@ pub(super) struct Graph {
     pub(super) outputs: Vec<Boundary>,
     /// Positions by id, so that large workflows stay quick.
     node_places: HashMap<String, usize>,
+    setter_places: HashMap<String, usize>,
     link_places: HashMap<i64, usize>,
 }
 
@@ -51,8 +52,12 @@ pub(super) enum Kind {
     Reroute,
     /// A value that sets the values it is linked to.
     Primitive,
-    /// Text for people.
-    Note,
+    /// Gives its input a name; nodes that get that name are linked to it.
+    Setter,
+    /// Stands for the input of the setter with its name.
+    Getter,
+    /// Text for people, or a switch of the page.
+    Ornament,
     /// No node type of this ComfyUI, and none of the page.
     Unknown,
 }
@@ -69,6 +74,16 @@ pub(super) struct Node {
     pub(super) widgets: Vec<Widget>,
     pub(super) output_kinds: Vec<String>,
     pub(super) properties: Map<String, Value>,
+    /// Saved values that found no place.
+    pub(super) lost: Vec<Lost>,
+}
+
+/// A saved value that no input of its node takes.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Lost {
+    /// Its name, where it was saved by name.
+    pub(super) name: Option<String>,
+    pub(super) value: Value,
 }
 
 /// One input of a node.
@@ -136,6 +151,12 @@ impl Node {
         self.mode != MUTED && self.mode != BYPASSED
     }
 
+    /// The name that a setter gives or a getter asks for.
+    pub(super) fn variable(&self) -> Option<&str> {
+        let named = matches!(self.kind, Kind::Setter | Kind::Getter);
+        self.widgets.first().filter(|_| named)?.value.as_ref()?.as_str()
+    }
+
     /// The widget of that name.
     pub(super) fn widget(&self, name: &str) -> Option<&Widget> {
         self.widgets.iter().find(|widget| widget.name == name)
@@ -155,7 +176,17 @@ impl Graph {
     pub(super) fn fill(&mut self, nodes: Vec<Node>, links: Vec<SavedLink>) {
         self.nodes = nodes;
         self.node_places = self.nodes.iter().enumerate().map(|(place, node)| (node.id.clone(), place)).collect();
+        for (place, node) in self.nodes.iter().enumerate() {
+            if let Some(name) = node.variable().filter(|_| node.kind == Kind::Setter) {
+                self.setter_places.entry(name.to_owned()).or_insert(place);
+            }
+        }
         links.into_iter().for_each(|link| self.add_link(link));
+    }
+
+    /// Position of the setter of that name.
+    pub(super) fn find_setter(&self, name: &str) -> Option<usize> {
+        self.setter_places.get(name).copied()
     }
 
     /// Adds a link.
@@ -195,6 +226,19 @@ impl Graph {
         found.retain(|place| self.is_attached(*place));
         found.sort_by_key(|place| self.links[*place].id);
         found
+    }
+
+    fn links_without_ends(&self) -> impl Iterator<Item = String> {
+        self.links.iter().enumerate().filter_map(|(place, link)| {
+            let target = &self.nodes[self.find(&link.target)?];
+            let ends = target.slots.iter().any(|slot| slot.link == Some(place));
+            let begins = comes_from_outside(link) || self.find(&link.origin).is_some();
+            let counts = target.is_active() && matches!(target.kind, Kind::Real { .. });
+            (counts && !(begins && ends)).then(|| {
+                let SavedLink { id, origin, target, .. } = link;
+                format!("link {id} from node {origin} to node {target} found no place")
+            })
+        })
     }
 
     fn is_attached(&self, link: usize) -> bool {
@@ -247,6 +291,11 @@ impl Graph {
 }
 
 impl Page {
+    /// A warning for each link that begins at no node, or ends in no input of a node that would run.
+    pub(super) fn links_without_ends(&self) -> Vec<String> {
+        self.graphs.iter().flat_map(Graph::links_without_ends).collect()
+    }
+
     /// The node at that place.
     pub(super) fn node(&self, at: NodeAt) -> &Node {
         &self.graphs[at.graph].nodes[at.node]

@@ -119,12 +119,29 @@ fn follow_output(
             let Some(origin) = graph.find(&link.origin) else { return Ok(None) };
             follow_output(page, &running.inside(definition, origin), link.origin_slot, wanted, visited)
         }
+        Kind::Getter => match setter_of(page, running) {
+            Some(setter) => follow_input(page, &setter, 0, Some(wanted), visited),
+            None => Ok(None),
+        },
         Kind::Real { .. } | Kind::Unknown => Ok(Some(Source::Output { id: running.id(page), slot })),
         _ if node.slots.get(slot).is_some_and(|input| input.link.is_some()) => {
             follow_input(page, running, slot, Some(wanted), visited)
         }
         _ => Ok(None),
     }
+}
+
+/// The setter that a getter speaks of: in its own graph, else in one that its graph is used in.
+pub(super) fn setter_of(page: &Page, getter: &Running) -> Option<Running> {
+    let name = page.node(getter.at).variable()?;
+    let mut level = Some(getter.clone());
+    while let Some(running) = level {
+        if let Some(setter) = page.graphs[running.at.graph].find_setter(name) {
+            return Some(running.sibling(setter));
+        }
+        level = running.host();
+    }
+    None
 }
 
 /// The input that a bypassed node passes to one of its outputs: the one in the same place if its type fits, else the

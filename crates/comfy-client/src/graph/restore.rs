@@ -1,31 +1,78 @@
 //! Puts the values that were saved with a node into its widgets.
 //!
-//! They are saved as a bare list, so everything here is about position: widgets that take no place, values of inputs
+//! Most are saved as a bare list, so most of this is about position: widgets that take no place, values of inputs
 //! that are no longer widgets, and combos whose choice brings widgets of their own.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
+use super::document::SavedNode;
 use super::layout::Layout;
-use super::page::{Widget, WidgetKind};
+use super::page::{Lost, Widget, WidgetKind};
+use super::page_nodes;
 use crate::object_info::InputSpec;
 
-/// Sets the widgets of a node from its saved values; what has none keeps its default.
-pub(super) fn restore(layout: &mut Layout, inputs: &[InputSpec], saved: Option<&Value>) {
-    let values = without_former_inputs(&layout.widgets, inputs, saved);
+/// Sets the widgets of a node from its saved values; what has none keeps its default. Answers with the values that have no widget.
+pub(super) fn restore(layout: &mut Layout, inputs: &[InputSpec], saved: &SavedNode) -> Vec<Lost> {
+    let lost = match &saved.values {
+        Some(Value::Object(named)) => restore_by_name(layout, named),
+        Some(Value::Array(values)) => restore_in_order(layout, inputs, values, &saved.kind),
+        _ => Vec::new(),
+    };
+    layout.widgets.iter_mut().for_each(Widget::never_empty);
+    lost
+}
+
+fn restore_in_order(layout: &mut Layout, inputs: &[InputSpec], values: &[Value], node_type: &str) -> Vec<Lost> {
+    let mut values = without_former_inputs(&layout.widgets, inputs, values);
+    let rows = page_nodes::take_rows(node_type, &mut values);
     let (mut place, mut position) = (0, 0);
     while place < layout.widgets.len() {
         if layout.widgets[place].saved {
             if let Some(value) = values.get(position) {
-                layout.widgets[place].set(value.clone());
-                if layout.widgets[place].kind == WidgetKind::DynamicCombo {
-                    layout.show_choice(place);
-                }
+                layout.set(place, value.clone());
             }
             position += 1;
         }
         place += 1;
     }
-    layout.widgets.iter_mut().for_each(Widget::never_empty);
+    layout.widgets.extend(rows.into_iter().map(|(name, row)| Widget::holding(&name, row)));
+    let left = values.into_iter().skip(position).filter(|value| !page_nodes::is_void(value));
+    left.map(|value| Lost { name: None, value }).collect()
+}
+
+/// Page scripts of packs keep values by name.
+fn restore_by_name(layout: &mut Layout, named: &Map<String, Value>) -> Vec<Lost> {
+    let mut place = 0;
+    while let Some(widget) = layout.widgets.get(place) {
+        if let Some(value) = named.get(&widget.name) {
+            layout.set(place, value.clone());
+        }
+        let widget = &layout.widgets[place];
+        let chosen = widget.value.as_ref().and_then(Value::as_str);
+        let brought = match (&widget.spec, chosen) {
+            (Some(spec), Some(chosen)) => page_nodes::inputs_of_format(&spec.options, chosen),
+            _ => Vec::new(),
+        };
+        for (name, default) in brought {
+            let value = named.get(&name).cloned().or(default);
+            if layout.widgets.iter().all(|widget| widget.name != name) {
+                layout.widgets.extend(value.map(|value| Widget::holding(&name, value)));
+            }
+        }
+        place += 1;
+    }
+    let is_taken = |name: &String| layout.widgets.iter().any(|widget| widget.name == *name);
+    let left = named.iter().filter(|(name, value)| !is_taken(name) && !page_nodes::is_view(name, value));
+    left.map(|(name, value)| Lost { name: Some(name.clone()), value: value.clone() }).collect()
+}
+
+impl Layout {
+    fn set(&mut self, place: usize, value: Value) {
+        self.widgets[place].set(value);
+        if self.widgets[place].kind == WidgetKind::DynamicCombo {
+            self.show_choice(place);
+        }
+    }
 }
 
 /// Adds the choices that the user wrote for a list of his own: after the chosen one and its index, and one more to write into.
@@ -43,13 +90,8 @@ pub(super) fn add_own_choices(layout: &mut Layout, saved: Option<&Value>) {
 
 /// Older versions saved a value for inputs that a node type has turned into sockets; those values are dropped, where
 /// the count shows that they are there.
-fn without_former_inputs(widgets: &[Widget], inputs: &[InputSpec], saved: Option<&Value>) -> Vec<Value> {
-    let (values, is_list) = match saved {
-        Some(Value::Array(values)) => (values.clone(), true),
-        Some(Value::Object(named)) => (named.values().cloned().collect(), false),
-        _ => (Vec::new(), true),
-    };
-    let unchanged = if is_list { values.clone() } else { Vec::new() };
+fn without_former_inputs(widgets: &[Widget], inputs: &[InputSpec], values: &[Value]) -> Vec<Value> {
+    let unchanged = values.to_vec();
     if inputs.iter().any(|spec| spec.kind == "COMFY_DYNAMICGROUP_V3") {
         return unchanged;
     }
@@ -66,20 +108,20 @@ fn without_former_inputs(widgets: &[Widget], inputs: &[InputSpec], saved: Option
         }
     }
     let places = widgets.iter().filter(|widget| widget.saved).count();
-    if !forced.contains(&true) && is_list && values.len() == places {
+    if !forced.contains(&true) && values.len() == places {
         return unchanged;
     }
     let takes_place = |position: usize| widgets.get(position).is_none_or(|widget| widget.saved);
     let compact: Vec<Value> = values
         .iter()
         .enumerate()
-        .filter(|(position, _)| !is_list || takes_place(*position))
+        .filter(|(position, _)| takes_place(*position))
         .map(|(_, value)| value.clone())
         .collect();
     let aligned = if compact.len() == forced.len() {
         compact
-    } else if is_list && values.len() == forced.len() {
-        values
+    } else if values.len() == forced.len() {
+        unchanged
     } else {
         return unchanged;
     };

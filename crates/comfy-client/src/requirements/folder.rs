@@ -50,7 +50,8 @@ pub(super) fn folder_of(
     input: &str,
     folders: &FolderLists,
 ) -> Option<String> {
-    by_list(spec, folders).or_else(|| by_meaning(node_type, input).map(str::to_owned))
+    let outputs = node_type.map(|node_type| node_type.outputs.as_slice()).unwrap_or_default();
+    by_list(spec, folders).or_else(|| by_meaning(input, outputs).map(str::to_owned))
 }
 
 /// The one folder whose files are the choices of the input.
@@ -65,10 +66,10 @@ fn by_list(spec: Option<&InputSpec>, folders: &FolderLists) -> Option<String> {
     fitting.next().is_none().then(|| folder.clone())
 }
 
-fn by_meaning(node_type: Option<&NodeType>, input: &str) -> Option<&'static str> {
-    let input = input.to_ascii_lowercase();
-    let named = BY_INPUT_NAME.iter().find(|(word, _)| input.contains(word)).map(|(_, folder)| *folder);
-    let outputs = node_type.map(|node_type| node_type.outputs.as_slice()).unwrap_or_default();
+/// By the name of an input, or of a node type whose inputs are not known, else by what the node gives.
+pub(super) fn by_meaning(name: &str, outputs: &[String]) -> Option<&'static str> {
+    let name = name.to_ascii_lowercase();
+    let named = BY_INPUT_NAME.iter().find(|(word, _)| name.contains(word)).map(|(_, folder)| *folder);
     let given =
         BY_OUTPUT.iter().find(|(kind, _)| outputs.iter().any(|output| output == kind)).map(|(_, folder)| *folder);
     named.or(given)

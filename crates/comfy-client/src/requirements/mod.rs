@@ -5,6 +5,7 @@
 
 mod folder;
 mod media;
+mod mentioned;
 mod paths;
 mod saved;
 
@@ -12,7 +13,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-use crate::graph::{convert_what_is_known, is_ui_format};
+use crate::graph::{self, Judged, UnknownNode as UnknownValues, is_ui_format};
 use crate::object_info::{InputSpec, ObjectInfo};
 
 pub use media::{MediaKind, kind_of_types, media_kind};
@@ -75,13 +76,10 @@ pub struct UnknownNode {
 pub fn requirements(workflow: &Value, object_info: &ObjectInfo, folders: &FolderLists) -> Requirements {
     let mut found = Requirements::default();
     let prompt = if is_ui_format(workflow) {
-        let (converted, faults) = convert_what_is_known(workflow, object_info);
-        for fault in faults {
-            if let (Some(node), Some(node_type)) = (fault.node, fault.node_type)
-                && !object_info.runs(&node_type)
-            {
-                found.add_unknown(node_type, node);
-            }
+        let Judged { converted, unknown, .. } = graph::convert_what_is_known(workflow, object_info);
+        for node in unknown {
+            found.add_values(&node, folders);
+            found.add_unknown(node.class_type, node.id);
         }
         converted.prompt
     } else {
@@ -123,13 +121,41 @@ impl Requirements {
         for (name, value) in node.get("inputs").and_then(Value::as_object).unwrap_or(&empty) {
             let spec = node_type.and_then(|node_type| node_type.input(name));
             let is_list = spec.is_none_or(|spec| spec.choices.is_some());
-            let Some(file) = value.as_str().filter(|file| is_list && is_model_file(file)) else { continue };
-            let folder = folder::folder_of(node_type, spec, name, folders);
-            let used_by = ModelUse { node: id.to_owned(), node_type: class_type.to_owned(), input: Some(name.clone()) };
-            let model = self.model(folder, file);
-            model.used_by.push(used_by);
-            if let Some(spec) = spec {
-                model.look_among(spec);
+            let used_by =
+                || ModelUse { node: id.to_owned(), node_type: class_type.to_owned(), input: Some(name.clone()) };
+            for Text { key, text } in texts(name, value) {
+                if is_model_file(text) && (is_list || key != name) {
+                    let folder = folder::folder_of(node_type, spec, key, folders);
+                    let model = self.model(folder, text);
+                    model.used_by.push(used_by());
+                    if let Some(spec) = spec {
+                        model.look_among(spec);
+                    }
+                }
+                self.add_mentioned(text, used_by(), folders);
+            }
+        }
+    }
+
+    /// Of a node of a pack that is not installed the values are known, not what each of them is for.
+    fn add_values(&mut self, node: &UnknownValues, folders: &FolderLists) {
+        let used_by = || ModelUse { node: node.id.clone(), node_type: node.class_type.clone(), input: None };
+        for Text { key, text } in node.values.iter().flat_map(|value| texts("", value)) {
+            if is_model_file(text) {
+                let hint = if key.is_empty() { &node.class_type } else { key };
+                let folder = folder::by_meaning(hint, &node.outputs).map(str::to_owned);
+                self.model(folder, text).used_by.push(used_by());
+            }
+            self.add_mentioned(text, used_by(), folders);
+        }
+    }
+
+    fn add_mentioned(&mut self, text: &str, used_by: ModelUse, folders: &FolderLists) {
+        for (folder, name) in mentioned::files_in(text) {
+            let name = mentioned::with_extension(folder, name, folders);
+            let model = self.model(Some(folder.to_owned()), &name);
+            if !model.used_by.contains(&used_by) {
+                model.used_by.push(used_by.clone());
             }
         }
     }
@@ -190,6 +216,24 @@ impl ModelNeed {
         if self.listed == Some(true) {
             self.listed_as = None;
         }
+    }
+}
+
+/// A text within a value, and the key that it stands under.
+struct Text<'a> {
+    key: &'a str,
+    text: &'a str,
+}
+
+/// All texts of a value that is called `key`. A row that is switched off needs nothing.
+fn texts<'a>(key: &'a str, value: &'a Value) -> Vec<Text<'a>> {
+    match value {
+        Value::String(text) => vec![Text { key, text }],
+        Value::Array(items) => items.iter().flat_map(|item| texts(key, item)).collect(),
+        Value::Object(fields) if fields.get("on") != Some(&Value::Bool(false)) => {
+            fields.iter().flat_map(|(key, field)| texts(key, field)).collect()
+        }
+        _ => Vec::new(),
     }
 }
 

@@ -5,6 +5,7 @@ mod client;
 mod data;
 mod graph_conversion;
 mod needs;
+mod page_scripts;
 mod recordings;
 mod validation;
 mod watching;
