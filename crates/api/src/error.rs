@@ -108,6 +108,7 @@ impl From<service::Error> for ApiError {
             Cause::ComfyUnavailable { tried, cause } => {
                 Self { cause: Some(Box::new(cause)), ..failure(ErrorCode::ComfyuiUnavailable).with("tried", tried) }
             }
+            Cause::NoGraph(_) => failure(ErrorCode::InvalidWorkflow).with("parameter", "workflow"),
             Cause::InvalidWorkflow(refused) => failure(ErrorCode::InvalidWorkflow)
                 .with("faults", refused.faults.iter().map(fault).collect::<Vec<_>>())
                 .with("error", refused.error)

@@ -114,6 +114,9 @@ pub enum Error {
         /// What happened.
         cause: comfy_client::ComfyError,
     },
+    /// What was given for a workflow is no graph; the sentence says what it is.
+    #[error("{0}")]
+    NoGraph(String),
     /// A workflow that ComfyUI cannot run.
     #[error("{}", workflow_sentence(&.0.faults))]
     InvalidWorkflow(Box<RefusedWorkflow>),

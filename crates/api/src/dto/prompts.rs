@@ -33,6 +33,10 @@ pub struct ExecuteRequest {
     partial_execution_targets: Option<Vec<String>>,
     /// What becomes of it while ComfyUI does not answer; without it, 503.
     when_unavailable: Option<WhenUnavailable>,
+    /// A graph that stands alone, or in a wrapper of another name.
+    #[serde(flatten)]
+    #[schema(ignore)]
+    rest: Map<String, Value>,
 }
 
 /// What becomes of a workflow while ComfyUI does not answer.
@@ -61,6 +65,7 @@ impl ExecuteRequest {
         let graph = match (self.workflow, self.workflow_id) {
             (Some(graph), None) => view::GraphToRun::Given(graph),
             (None, Some(id)) => view::GraphToRun::Stored(id),
+            (None, None) if !self.rest.is_empty() => view::GraphToRun::Given(Value::Object(self.rest)),
             _ => return Err(ApiError::invalid("workflow", "either it or \"workflow_id\" is needed, and not both")),
         };
         Ok(view::NewPrompt {

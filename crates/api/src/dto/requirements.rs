@@ -1,27 +1,29 @@
 //! What a workflow needs, as JSON.
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use service::workflows as view;
 use utoipa::ToSchema;
 
 use super::Priority;
 use super::units::gigabytes;
-use super::workflows::graph;
-use crate::error::ApiError;
 
 /// A graph.
 #[derive(Debug, Deserialize, ToSchema)]
 pub struct GraphRequest {
-    /// The graph, in either format.
+    /// The graph, in either format, wrapped or not, or its JSON as a text.
     #[schema(value_type = Object)]
-    workflow: Value,
+    workflow: Option<Value>,
+    /// A graph that stands alone, or in a wrapper of another name.
+    #[serde(flatten)]
+    #[schema(ignore)]
+    rest: Map<String, Value>,
 }
 
 impl GraphRequest {
-    /// The graph.
-    pub fn graph(self) -> Result<Value, ApiError> {
-        graph(self.workflow).map(Value::Object)
+    /// What was given for a graph.
+    pub fn given(self) -> Value {
+        self.workflow.unwrap_or(Value::Object(self.rest))
     }
 }
 
@@ -101,6 +103,8 @@ pub struct ModelRequirement {
     pub sources: Vec<ModelSource>,
     /// Which nodes ask for it.
     pub used_by: Vec<ModelUse>,
+    /// The graph is known to need it. `false`: only a value of a node that ComfyUI does not list names it.
+    pub known: bool,
 }
 
 impl From<view::ModelRequirement> for ModelRequirement {
@@ -122,6 +126,7 @@ impl From<view::ModelRequirement> for ModelRequirement {
             sha256: model.sha256,
             sources: model.sources.into_iter().map(ModelSource::from).collect(),
             used_by: used_by.collect(),
+            known: model.known,
         }
     }
 }
@@ -168,7 +173,7 @@ pub struct VramFit {
 /// What a workflow needs, and whether it will run.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct Requirements {
-    /// It can run at once; `null` where ComfyUI was not there to be asked.
+    /// It can run at once; `null` where that cannot be told: ComfyUI was not there to be asked, or does not know a node.
     pub ready: Option<bool>,
     /// Each model file.
     pub models: Vec<ModelRequirement>,
@@ -225,7 +230,7 @@ pub struct InstallRequirementsRequest {
 /// What was begun for a workflow.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct RequirementsInstalled {
-    /// `installing`, or `complete` where nothing is missing.
+    /// `installing`; `complete` where nothing is missing; `incomplete` where what is missing cannot be judged.
     pub status: String,
     /// The workflow.
     pub workflow_id: String,
@@ -237,6 +242,8 @@ pub struct RequirementsInstalled {
     pub already_downloading: Vec<String>,
     /// Model files that are missing and for which no address is known.
     pub without_source: Vec<String>,
+    /// Model files that nodes which ComfyUI does not list may need; they are not fetched.
+    pub unjudged: Vec<String>,
     /// Bytes that are fetched, as far as known.
     pub total_bytes: u64,
     /// The same in units of 2^30 bytes.
@@ -246,7 +253,11 @@ pub struct RequirementsInstalled {
 impl RequirementsInstalled {
     /// What was begun for this workflow.
     pub fn new(workflow_id: String, begun: view::RequirementsInstalled) -> Self {
-        let status = if begun.download_id.is_some() { "installing" } else { "complete" };
+        let status = match &begun.download_id {
+            Some(_) => "installing",
+            None if begun.unjudged.is_empty() => "complete",
+            None => "incomplete",
+        };
         Self {
             status: status.to_owned(),
             workflow_id,
@@ -254,6 +265,7 @@ impl RequirementsInstalled {
             files: begun.files,
             already_downloading: begun.already_fetched,
             without_source: begun.without_source,
+            unjudged: begun.unjudged,
             total_bytes: begun.total_bytes,
             total_size_gb: gigabytes(begun.total_bytes),
         }

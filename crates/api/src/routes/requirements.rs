@@ -34,7 +34,7 @@ pub(super) async fn convert_workflow(
     dashboard: Data<Dashboard>,
     request: GraphBody<GraphRequest>,
 ) -> Result<Json<ConvertedWorkflow>, ApiError> {
-    let converted = dashboard.prompts.convert(&request.0.graph()?).await?;
+    let converted = dashboard.prompts.convert(request.0.given()).await?;
     Ok(Json(converted.into()))
 }
 
@@ -56,7 +56,7 @@ pub(super) async fn graph_requirements(
     dashboard: Data<Dashboard>,
     request: GraphBody<GraphRequest>,
 ) -> Result<Json<Requirements>, ApiError> {
-    let needs = dashboard.workflows.requirements(&request.0.graph()?).await?;
+    let needs = dashboard.workflows.requirements(request.0.given()).await?;
     Ok(Json(needs.into()))
 }
 
@@ -116,7 +116,7 @@ fn needs_example() -> serde_json::Value {
             "found_as": null, "size_bytes": 334_641_164, "size_exact": true, "sha256": null,
             "sources": [{"type": "preset", "preset_id": "SDXL_BASE_V1", "path": null,
                 "url": "https://huggingface.co/stabilityai/sdxl-vae/resolve/main/sdxl_vae.safetensors"}],
-            "used_by": [{"node": "2", "node_type": "VAELoader", "input": "vae_name"}]
+            "used_by": [{"node": "2", "node_type": "VAELoader", "input": "vae_name"}], "known": true
         }],
         "missing_nodes": [], "comfyui_asked": true,
         "disk": {"fits": true, "needed_bytes": 334_641_164, "needed_gb": 0.3, "exact": true, "available_bytes": 400_000_000_000_u64},
@@ -127,7 +127,7 @@ fn needs_example() -> serde_json::Value {
 fn installed_example(status: &str, download: Option<&str>) -> serde_json::Value {
     json!({
         "status": status, "workflow_id": "sdxl_text_to_image", "download_id": download,
-        "files": ["vae/sdxl_vae.safetensors"], "already_downloading": [], "without_source": [],
+        "files": ["vae/sdxl_vae.safetensors"], "already_downloading": [], "without_source": [], "unjudged": [],
         "total_bytes": 334_641_164, "total_size_gb": 0.3
     })
 }

@@ -36,6 +36,38 @@ async fn ended(server: &Server, prompt: &str) -> Value {
     tokio::time::timeout(TIMEOUT, watch).await.unwrap()
 }
 
+/// The forms in which people hold a graph, and what is none.
+#[tokio::test(flavor = "multi_thread")]
+async fn graph_is_taken_in_every_wrapper_and_nothing_else_is() {
+    let comfy = FakeComfy::start();
+    let server = World::new().beside(&comfy).serve().await;
+    let graph = counting(1);
+    let forms = [
+        graph.clone(),
+        json!({"workflow": graph}),
+        json!({"prompt": graph}),
+        json!({"input": {"workflow": graph}}),
+        json!({"workflow": {"prompt": graph}}),
+        json!({"workflow": graph.to_string()}),
+    ];
+    for form in forms {
+        for operation in ["workflows/convert", "workflows/requirements", "comfyui/execute"] {
+            let (status, answer) = server.json("POST", &format!("/api/{operation}"), Some(form.clone())).await;
+            assert_eq!(status, 200, "{operation} {form}: {answer}");
+            if operation == "workflows/convert" {
+                assert_eq!(answer["workflow"], graph);
+            }
+        }
+    }
+    for form in [json!({"workflow": {}}), json!({"a": 1}), json!({"workflow": "text"}), json!({"workflow": {"a": 1}})] {
+        for operation in ["workflows/convert", "workflows/requirements", "comfyui/execute"] {
+            let (status, answer) = server.json("POST", &format!("/api/{operation}"), Some(form.clone())).await;
+            assert_eq!((status, &answer["error"]["code"]), (400, &json!("INVALID_WORKFLOW")), "{operation} {form}");
+        }
+    }
+    server.stop().await.unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_graph_runs_and_its_history_is_as_documented() {
     let comfy = FakeComfy::start();

@@ -48,6 +48,9 @@ pub struct ModelNeed {
     pub listed: Option<bool>,
     /// The same file name in another subfolder, as ComfyUI lists it.
     pub listed_as: Option<String>,
+    /// Whether an input that reads a model file or the workflow's notes name it; else only a value of a node that ComfyUI does
+    /// not list, which may be anything.
+    pub known: bool,
 }
 
 /// One input that names a model file.
@@ -127,12 +130,13 @@ impl Requirements {
                 if is_model_file(text) && (is_list || key != name) {
                     let folder = folder::folder_of(node_type, spec, key, folders);
                     let model = self.model(folder, text);
+                    model.known |= node_type.is_some();
                     model.used_by.push(used_by());
                     if let Some(spec) = spec {
                         model.look_among(spec);
                     }
                 }
-                self.add_mentioned(text, used_by(), folders);
+                self.add_mentioned(text, &used_by(), node_type.is_some(), folders);
             }
         }
     }
@@ -146,15 +150,16 @@ impl Requirements {
                 let folder = folder::by_meaning(hint, &node.outputs).map(str::to_owned);
                 self.model(folder, text).used_by.push(used_by());
             }
-            self.add_mentioned(text, used_by(), folders);
+            self.add_mentioned(text, &used_by(), false, folders);
         }
     }
 
-    fn add_mentioned(&mut self, text: &str, used_by: ModelUse, folders: &FolderLists) {
+    fn add_mentioned(&mut self, text: &str, used_by: &ModelUse, known: bool, folders: &FolderLists) {
         for (folder, name) in mentioned::files_in(text) {
             let name = mentioned::with_extension(folder, name, folders);
             let model = self.model(Some(folder.to_owned()), &name);
-            if !model.used_by.contains(&used_by) {
+            model.known |= known;
+            if !model.used_by.contains(used_by) {
                 model.used_by.push(used_by.clone());
             }
         }

@@ -38,6 +38,7 @@ pub(super) fn add_noted(
                 continue;
             }
             let need = found.noted(text(model, "directory"), &name);
+            need.known = true;
             need.url = need.url.take().or(text(model, "url"));
             let hash = text(model, "hash")
                 .filter(|hash| hash.len() == 64 && hash.bytes().all(|byte| byte.is_ascii_hexdigit()));

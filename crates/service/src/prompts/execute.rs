@@ -7,6 +7,7 @@ use super::{End, GraphToRun, NewPrompt, PromptAccepted, Prompts, Stage, WhenUnav
 use crate::{
     Error, RefusedWorkflow, ids,
     store::{PromptInsert, Queued},
+    workflows::graph_in,
 };
 
 impl Prompts {
@@ -63,10 +64,10 @@ impl Prompts {
 
     async fn graph_of(&self, graph: GraphToRun) -> Result<(Value, Option<String>), Error> {
         match graph {
-            GraphToRun::Given(graph) => Ok((graph, None)),
+            GraphToRun::Given(given) => Ok((graph_in(given)?, None)),
             GraphToRun::Stored(id) => {
                 let detail = self.workflows.get(&id).await?;
-                Ok(((*detail.workflow).clone(), Some(id)))
+                Ok((graph_in((*detail.workflow).clone())?, Some(id)))
             }
         }
     }

@@ -11,7 +11,7 @@ use comfy_client::{
 use serde_json::{Map, Value};
 
 use super::{ConvertedWorkflow, Prompts};
-use crate::{Error, RefusedWorkflow};
+use crate::{Error, RefusedWorkflow, workflows::graph_in};
 
 /// A graph that ComfyUI should take.
 pub(super) struct Prepared {
@@ -34,7 +34,8 @@ pub(super) struct Wanted<'a> {
 
 impl Prompts {
     /// Makes of a graph of either format one as `/prompt` takes it, as ComfyUI's page does. Nothing is run.
-    pub async fn convert(&self, given: &Value) -> Result<ConvertedWorkflow, Error> {
+    pub async fn convert(&self, given: Value) -> Result<ConvertedWorkflow, Error> {
+        let given = &graph_in(given)?;
         if let Some(graph) = given.as_object().filter(|_| !is_ui_format(given)) {
             let warnings = vec!["It is in the format of /prompt already".to_owned()];
             return Ok(ConvertedWorkflow { workflow: graph.clone(), warnings });

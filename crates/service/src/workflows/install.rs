@@ -21,6 +21,8 @@ pub struct RequirementsInstalled {
     pub already_fetched: Vec<String>,
     /// Model files that are missing and for which no address is known.
     pub without_source: Vec<String>,
+    /// Model files of which it is not known whether the graph needs them, and which are not fetched.
+    pub unjudged: Vec<String>,
     /// Bytes that are fetched, as far as known.
     pub total_bytes: u64,
 }
@@ -29,6 +31,10 @@ impl Workflows {
     /// Begins one download of all model files that a stored workflow lacks.
     pub async fn install_requirements(&self, id: &str, priority: Priority) -> Result<RequirementsInstalled, Error> {
         let needs = self.requirements_of(id).await?;
+        if !needs.comfyui_asked && needs.models.iter().all(|model| !model.known && model.file().is_none()) {
+            // Nothing could be judged.
+            self.comfy.client.object_info().await?;
+        }
         let downloads = &self.presets.downloads;
         let _planning = downloads.planning.lock().await;
         let unfinished = downloads.store.unfinished_downloads().await?;
@@ -54,7 +60,7 @@ impl Workflows {
             }
         }
         if files.is_empty() {
-            return if begun.download_id.is_none() && !begun.without_source.is_empty() {
+            return if begun.download_id.is_none() && !begun.without_source.is_empty() && begun.unjudged.is_empty() {
                 Err(nowhere_to_be_had(&begun.without_source))
             } else {
                 Ok(begun)
@@ -94,12 +100,16 @@ impl Workflows {
 }
 
 fn begin(needs: &WorkflowRequirements) -> RequirementsInstalled {
-    let without_source = needs.models.iter().filter(|model| !model.present && model.file().is_none());
+    let names = |known: bool| {
+        let lacking = needs.models.iter().filter(move |model| !model.present && model.file().is_none());
+        lacking.filter(move |model| model.known == known).map(|model| model.name.clone()).collect()
+    };
     RequirementsInstalled {
         download_id: None,
         files: Vec::new(),
         already_fetched: Vec::new(),
-        without_source: without_source.map(|model| model.name.clone()).collect(),
+        without_source: names(true),
+        unjudged: names(false),
         total_bytes: 0,
     }
 }

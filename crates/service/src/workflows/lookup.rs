@@ -28,6 +28,7 @@ impl Workflows {
             sha256: need.sha256,
             sources: Vec::new(),
             used_by: need.used_by,
+            known: need.known,
         };
         let catalog = self.presets.catalogue.current();
         let mut presets: Vec<&Preset> = catalog.iter().collect();

@@ -4,6 +4,7 @@
 //! when it runs.
 
 mod folder;
+mod forms;
 mod id;
 mod install;
 mod list;
@@ -29,6 +30,7 @@ pub use view::{
 use crate::{Error, Resource, comfy::Comfy, presets::Presets, system::System, tasks::blocking};
 use folder::UserFile;
 pub(crate) use folder::UserFolder;
+pub(crate) use forms::graph_in;
 use id::WorkflowId;
 
 /// Most bytes of a graph.

@@ -12,7 +12,7 @@ use model_file::{WeightPart, Weights, estimate_vram};
 use registry::{ConfinedPath, ModelFile, PresetId};
 use serde_json::Value;
 
-use super::Workflows;
+use super::{Workflows, graph_in};
 use crate::Error;
 
 /// How many folders of ComfyUI are listed at once.
@@ -77,6 +77,8 @@ pub struct ModelRequirement {
     pub sources: Vec<ModelSource>,
     /// Which nodes ask for it.
     pub used_by: Vec<ModelUse>,
+    /// Whether it is certain that the graph needs it; else only a value of a node that ComfyUI does not list names it.
+    pub known: bool,
 }
 
 /// Where a model file can be had.
@@ -102,11 +104,12 @@ pub enum ModelSource {
 pub type NodeRequirement = UnknownNode;
 
 impl WorkflowRequirements {
-    /// Whether it can run at once; `None` where ComfyUI was not there to be asked.
+    /// Whether it can run at once; `None` where that cannot be told, since ComfyUI was not there to be asked or does not know a node.
     pub fn is_ready(&self) -> Option<bool> {
-        let all_here = self.models.iter().all(|model| model.present);
-        let known = self.comfyui_asked || !all_here;
-        known.then(|| all_here && self.missing_nodes.is_empty() && self.fits_vram != Some(false))
+        let missing = |known: bool| self.models.iter().any(|model| !model.present && model.known == known);
+        let lacks = missing(true) || !self.missing_nodes.is_empty() || self.fits_vram == Some(false);
+        let is_judged = self.comfyui_asked && !missing(false);
+        if lacks { Some(false) } else { is_judged.then_some(true) }
     }
 }
 
@@ -133,12 +136,12 @@ impl Workflows {
     pub async fn requirements_of(&self, id: &str) -> Result<WorkflowRequirements, Error> {
         let detail = self.get(id).await?;
         let declared = detail.view.preset.clone();
-        self.judge(&detail.workflow, declared.as_ref()).await
+        self.judge(&graph_in((*detail.workflow).clone())?, declared.as_ref()).await
     }
 
     /// What a graph needs.
-    pub async fn requirements(&self, graph: &Value) -> Result<WorkflowRequirements, Error> {
-        self.judge(graph, None).await
+    pub async fn requirements(&self, given: Value) -> Result<WorkflowRequirements, Error> {
+        self.judge(&graph_in(given)?, None).await
     }
 
     async fn judge(&self, graph: &Value, preset: Option<&PresetId>) -> Result<WorkflowRequirements, Error> {
@@ -185,7 +188,8 @@ impl Workflows {
         let client = &self.comfy.client;
         client.forget_object_info();
         let object_info = client.object_info().await.ok()?;
-        let folders = client.model_folders().await.ok()?;
+        // ComfyUI before 0.3 has no list of folders; the lists of its loaders remain.
+        let folders = client.model_folders().await.unwrap_or_default();
         let list = |folder: String| async move {
             let files = client.models(&folder).await.ok().flatten();
             files.map(|files| (folder, files))

@@ -114,7 +114,7 @@ async fn renamed_node_runs_under_its_new_name() {
     let mut graph = counting(1, 1);
     graph["5"]["class_type"] = json!("ProbeNap");
     graph["5"].as_object_mut().unwrap().remove("_meta");
-    let needs = running.dashboard.workflows.requirements(&graph).await.unwrap();
+    let needs = running.dashboard.workflows.requirements(graph.clone()).await.unwrap();
     assert_eq!(needs.missing_nodes.len(), 0, "{needs:?}");
     let id = running.execute(&graph).await.prompt_id;
     running.completed(&id).await;

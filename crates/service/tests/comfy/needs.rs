@@ -114,7 +114,7 @@ async fn a_file_in_another_subfolder_is_found_and_the_graph_runs_with_the_right_
     let running = world.start().await;
     let mut graph = counting(1, 1);
     graph["5"]["inputs"]["vae_name"] = json!("small.safetensors");
-    let needs = running.dashboard.workflows.requirements(&graph).await.unwrap();
+    let needs = running.dashboard.workflows.requirements(graph.clone()).await.unwrap();
     let found = model(&needs, "small.safetensors");
     assert_eq!((found.present, found.found_as.as_deref()), (false, Some("sub/small.safetensors")));
     let prompt = crate::world::prompt(&graph);
@@ -137,9 +137,52 @@ async fn what_lies_on_the_disk_counts_though_comfyui_is_away() {
     let running = world.start().await;
     eventually(|| async { running.dashboard.comfy.health().await.is_err().then_some(()) }).await;
     let graph = json!({"2": {"class_type": "VAELoader", "inputs": {"vae_name": "small.safetensors"}}});
-    let needs = running.dashboard.workflows.requirements(&graph).await.unwrap();
+    let needs = running.dashboard.workflows.requirements(graph.clone()).await.unwrap();
     assert_eq!((needs.comfyui_asked, needs.is_ready()), (false, None));
     assert!(model(&needs, "small.safetensors").present && needs.missing_nodes.is_empty());
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_comfyui_files_are_named_and_nothing_counts_as_complete() {
+    let world = World::new();
+    world.comfy.go_down();
+    let running = world.start().await;
+    eventually(|| async { running.dashboard.comfy.health().await.is_err().then_some(()) }).await;
+    let id = save(&running, &graph(false)).await;
+    let needs = running.dashboard.workflows.requirements_of(&id).await.unwrap();
+    assert_eq!(needs.is_ready(), None);
+    let base = model(&needs, "base.safetensors");
+    assert_eq!((base.known, base.folder.as_deref()), (false, Some("checkpoints")));
+    assert!(!needs.bytes_exact);
+    let refused = running.dashboard.workflows.install_requirements(&id, Priority::Normal).await;
+    assert!(crate::world::is_unavailable(refused));
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn older_comfyui_without_lists_of_folders_is_asked_for_its_nodes() {
+    let world = World::new();
+    world.comfy.answer_with("/models", 404, "text/plain", "404: Not Found");
+    let running = world.start().await;
+    let needs = running.dashboard.workflows.requirements(graph(false)).await.unwrap();
+    assert!(needs.comfyui_asked);
+    assert!(model(&needs, "base.safetensors").known);
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn file_of_a_node_that_is_not_installed_is_listed_and_not_fetched() {
+    let world = World::new();
+    let running = world.start().await;
+    let pack = json!({"nodes": [{"id": 1, "type": "PackLoader", "mode": 0, "inputs": [], "outputs": [],
+        "widgets_values": ["wan_14B_fp8.safetensors", "bf16"]}], "links": []});
+    let id = save(&running, &pack).await;
+    let needs = running.dashboard.workflows.requirements_of(&id).await.unwrap();
+    let file = model(&needs, "wan_14B_fp8.safetensors");
+    assert_eq!((file.known, file.folder.as_deref(), needs.is_ready()), (false, None, Some(false)));
+    let begun = running.dashboard.workflows.install_requirements(&id, Priority::Normal).await.unwrap();
+    assert_eq!((begun.download_id, begun.unjudged), (None, vec!["wan_14B_fp8.safetensors".to_owned()]));
     running.stop().await;
 }
 
