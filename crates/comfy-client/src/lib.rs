@@ -2,6 +2,7 @@
 
 mod bounded;
 mod client;
+pub mod embedded;
 mod error;
 mod fault;
 mod files;

@@ -3,6 +3,7 @@
 
 mod client;
 mod data;
+mod embedded;
 mod graph_conversion;
 mod needs;
 mod page_scripts;
