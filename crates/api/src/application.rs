@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
 use crate::connections::Connections;
+use crate::graph_file::GraphFiles;
 use crate::large_bodies::LargeBodies;
 use crate::measures::Measures;
 use crate::middleware::{
@@ -177,8 +178,8 @@ fn serve(
     let connections = Connections::new(config.connections, config.rules.trusted_proxies.clone());
     let owners = config.peer_owners.clone();
     let large_bodies = web::Data::from(LargeBodies::new(config.large_bodies));
-    let operations = web::Data::new(Operations::of(&document));
-    let document = web::Data::new(Document::from(&document));
+    let graph_files = web::Data::from(GraphFiles::new());
+    let (operations, document) = (web::Data::new(Operations::of(&document)), web::Data::new(Document::from(&document)));
     let (rules, body_pace, socket_pace) =
         (web::Data::new(config.rules), web::Data::new(config.body_pace), web::Data::new(config.socket_pace));
     let (dashboard, measures) = (web::Data::new(dashboard), web::Data::new(measures));
@@ -194,6 +195,7 @@ fn serve(
             .app_data(settings.clone())
             .app_data(body_pace.clone())
             .app_data(large_bodies.clone())
+            .app_data(graph_files.clone())
             .app_data(socket_pace.clone())
             .into_utoipa_app()
             .configure(routes::register)
@@ -214,16 +216,13 @@ fn serve(
             .wrap(actix_middleware::NormalizePath::trim())
     };
     let workers = std::thread::available_parallelism().map_or(1, usize::from).min(MOST_WORKERS);
-    let mut server = HttpServer::new(app)
+    let server = HttpServer::new(app)
         .workers(workers)
         .keep_alive(KEEP_ALIVE)
         .shutdown_timeout(REQUESTS_SHUTDOWN_SECONDS)
         .disable_signals()
         .on_connect(move |connection, extensions| greet(connection, &connections, &owners, extensions));
-    for listener in listeners {
-        server = server.listen(listener)?;
-    }
-    Ok(server.run())
+    Ok(listeners.into_iter().try_fold(server, HttpServer::listen)?.run())
 }
 
 /// Binds every address, each family to itself. One that nobody named may be missing: not every machine has IPv6.

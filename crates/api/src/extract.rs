@@ -6,10 +6,12 @@ use std::{future::Future, pin::Pin, time::Duration};
 use actix_web::{FromRequest, HttpMessage, HttpRequest, dev::Payload, http::header, web, web::BytesMut};
 use futures_util::StreamExt;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use service::json_bounds;
 
 use crate::dto::page::{ListQuery, PartQuery};
 use crate::error::{ApiError, ErrorCode};
+use crate::graph_file;
 use crate::json_dialect;
 use crate::large_bodies::{BodyRoom, LARGE_BODY_BYTES, LargeBodies};
 use crate::middleware::authenticate::Asker;
@@ -51,9 +53,18 @@ pub struct Query<T>(pub T);
 #[derive(Debug)]
 pub struct Body<T>(pub T);
 
-/// A JSON body that must be there and may hold a workflow, which may be large.
+/// A body that holds a workflow: JSON, which may be large, or a file that carries one. Then the other keys are query parameters.
 #[derive(Debug)]
 pub struct GraphBody<T>(pub T);
+
+/// What can be asked with a file in place of JSON.
+pub trait OfFile: Sized {
+    /// The keys beside the workflow.
+    type Query: DeserializeOwned;
+
+    /// The request with this graph.
+    fn of_file(graph: Value, query: Self::Query) -> Self;
+}
 
 /// A JSON body that may be absent: all its keys are optional.
 #[derive(Debug)]
@@ -92,11 +103,18 @@ impl<T: DeserializeOwned + Send + 'static> FromRequest for Body<T> {
     }
 }
 
-impl<T: DeserializeOwned + Send + 'static> FromRequest for GraphBody<T> {
+impl<T: DeserializeOwned + OfFile + Send + 'static> FromRequest for GraphBody<T> {
     type Error = ApiError;
     type Future = Extracting<Self>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        if graph_file::is_file(request) {
+            let (request, payload) = (request.clone(), payload.take());
+            return Box::pin(async move {
+                let query = parse_query(request.query_string())?;
+                Ok(Self(T::of_file(graph_file::read(request, payload).await?, query)))
+            });
+        }
         of_body(request, payload, MOST_GRAPH_BODY_BYTES, |head, body| parse_needed(head, body).map(Self))
     }
 }

@@ -15,6 +15,7 @@ pub mod error;
 mod error_code;
 pub mod extract;
 mod forwarded;
+mod graph_file;
 mod json_dialect;
 pub mod large_bodies;
 mod log_collector;

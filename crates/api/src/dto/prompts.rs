@@ -9,9 +9,10 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::page::{ListPart, ListQuery, SortOrder, order_or};
 use crate::error::ApiError;
+use crate::extract::OfFile;
 
 /// A workflow to run: the graph itself, or a stored one by its id.
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Debug, Default, Deserialize, ToSchema)]
 pub struct ExecuteRequest {
     /// The graph, in either format.
     #[serde(alias = "prompt")]
@@ -37,6 +38,23 @@ pub struct ExecuteRequest {
     #[serde(flatten)]
     #[schema(ignore)]
     rest: Map<String, Value>,
+}
+
+/// How a workflow in a file is run.
+#[derive(Debug, Deserialize)]
+pub struct ExecuteFileQuery {
+    priority: Option<u32>,
+    client_id: Option<String>,
+    when_unavailable: Option<WhenUnavailable>,
+}
+
+impl OfFile for ExecuteRequest {
+    type Query = ExecuteFileQuery;
+
+    fn of_file(graph: Value, query: ExecuteFileQuery) -> Self {
+        let ExecuteFileQuery { priority, client_id, when_unavailable } = query;
+        Self { workflow: Some(graph), priority, client_id, when_unavailable, ..Self::default() }
+    }
 }
 
 /// What becomes of a workflow while ComfyUI does not answer.

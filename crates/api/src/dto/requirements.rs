@@ -7,6 +7,7 @@ use utoipa::ToSchema;
 
 use super::Priority;
 use super::units::gigabytes;
+use crate::extract::OfFile;
 
 /// A graph.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -18,6 +19,18 @@ pub struct GraphRequest {
     #[serde(flatten)]
     #[schema(ignore)]
     rest: Map<String, Value>,
+}
+
+/// No keys beside the graph.
+#[derive(Debug, Deserialize)]
+pub struct NoKeys {}
+
+impl OfFile for GraphRequest {
+    type Query = NoKeys;
+
+    fn of_file(graph: Value, _: NoKeys) -> Self {
+        Self { workflow: Some(graph), rest: Map::new() }
+    }
 }
 
 impl GraphRequest {

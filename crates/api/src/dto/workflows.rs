@@ -9,6 +9,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::page::{ListPart, ListQuery, SortOrder, order_or};
 use crate::error::{ApiError, ErrorCode};
+use crate::extract::OfFile;
 
 /// Which workflows are wanted.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -155,6 +156,23 @@ pub struct WorkflowSaveRequest {
     pub workflow: Value,
 }
 
+/// What is said of a workflow that is saved from a file.
+#[derive(Debug, Deserialize)]
+pub struct SavedFileQuery {
+    name: String,
+    category: Option<String>,
+    description: Option<String>,
+}
+
+impl OfFile for WorkflowSaveRequest {
+    type Query = SavedFileQuery;
+
+    fn of_file(workflow: Value, query: SavedFileQuery) -> Self {
+        let SavedFileQuery { name, category, description } = query;
+        Self { name, category, description, workflow }
+    }
+}
+
 impl TryFrom<WorkflowSaveRequest> for view::NewWorkflow {
     type Error = ApiError;
 
@@ -176,6 +194,23 @@ pub struct WorkflowUpdateRequest {
     /// The graph, in either format; any JSON object is kept.
     #[schema(value_type = Option<Object>)]
     pub workflow: Option<Value>,
+}
+
+/// What is changed of a workflow besides its graph, which comes from a file.
+#[derive(Debug, Deserialize)]
+pub struct ChangedFileQuery {
+    name: Option<String>,
+    category: Option<String>,
+    description: Option<String>,
+}
+
+impl OfFile for WorkflowUpdateRequest {
+    type Query = ChangedFileQuery;
+
+    fn of_file(workflow: Value, query: ChangedFileQuery) -> Self {
+        let ChangedFileQuery { name, category, description } = query;
+        Self { name, category, description, workflow: Some(workflow) }
+    }
 }
 
 impl TryFrom<WorkflowUpdateRequest> for view::WorkflowChange {

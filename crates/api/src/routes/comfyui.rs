@@ -39,6 +39,8 @@ pub(super) async fn comfyui_health(dashboard: Data<Dashboard>) -> Result<Json<Co
 /// A graph in either format, or a stored workflow by its id. What is accepted is kept before the answer and runs once, also
 /// when ComfyUI or this server is restarted meanwhile.
 ///
+/// The body may be a picture, video or sound that ComfyUI made, as it is or in a form; other keys are query parameters then.
+///
 /// Whether values are good is ComfyUI's to judge. Where the prompt's turn has come its judgement is the answer: 400, or 200
 /// with `node_errors` of the outputs that it leaves out. Else what will probably be refused is in `warnings`.
 #[utoipa::path(

@@ -16,7 +16,8 @@ use crate::extract::{GraphBody, OptionalBody};
 
 /// Convert a saved workflow
 ///
-/// Makes of a workflow that ComfyUI's page saved the graph that `/prompt` takes, as the page itself does.
+/// Makes of a workflow that ComfyUI's page saved the graph that `/prompt` takes, as the page itself does. What finds no place in it is
+/// named in `warnings`. The body may be a picture, video or sound that ComfyUI made (PNG, WebP, JPEG, MP4, FLAC), as it is or in a form.
 #[utoipa::path(
     tag = "workflows",
     request_body(content = GraphRequest, description = "The workflow", example = json!({"workflow": {"nodes": [], "links": []}})),
@@ -40,7 +41,8 @@ pub(super) async fn convert_workflow(
 
 /// Show what a graph needs
 ///
-/// Model files, where each can be had, nodes that ComfyUI lacks, and whether it fits the disk and the card.
+/// Model files, where each can be had, nodes that ComfyUI lacks, and whether it fits the disk and the card. The body may be a
+/// picture, video or sound that ComfyUI made, as it is or in a form.
 #[utoipa::path(
     tag = "workflows",
     request_body(content = GraphRequest, description = "The graph, in either format", example = json!({

@@ -68,7 +68,8 @@ pub(super) async fn get_workflow(
 
 /// Save a workflow
 ///
-/// Any JSON object is kept as it is, in either format; whether it can run is asked when it runs. 10 MiB at most.
+/// Any JSON object is kept as it is, in either format; whether it can run is asked when it runs. 10 MiB at most. The body may be
+/// a picture, video or sound that ComfyUI made, as it is or in a form; other keys are query parameters then.
 #[utoipa::path(
     tag = "workflows",
     request_body(content = WorkflowSaveRequest, description = "Its name and its graph", example = json!({

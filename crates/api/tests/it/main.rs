@@ -10,6 +10,7 @@ mod downloads;
 mod errors;
 mod full_disk;
 mod given_up;
+mod graph_files;
 mod installs;
 mod logs;
 mod lost_writes;

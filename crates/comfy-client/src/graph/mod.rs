@@ -185,14 +185,7 @@ impl Converting<'_> {
             });
             return;
         }
-        for Lost { name, value } in &node.lost {
-            let name = name.as_ref().map(|name| format!(" of {name}")).unwrap_or_default();
-            self.warn(
-                &id,
-                node,
-                format_args!("the saved value{name} belongs to no input that this ComfyUI has: {}", shown(value)),
-            );
-        }
+        self.warn_of_lost_values(&id, node);
         let mut inputs = Map::new();
         for widget in node.widgets.iter().filter(|widget| widget.sent) {
             if let Some(value) = self.sent_value(&id, node, widget) {
@@ -258,6 +251,17 @@ impl Converting<'_> {
             if let Some(inputs) = node.get_mut("inputs").and_then(Value::as_object_mut) {
                 inputs.retain(|_, value| !absent(value));
             }
+        }
+    }
+
+    fn warn_of_lost_values(&mut self, id: &str, node: &Node) {
+        for Lost { name, value } in &node.lost {
+            let name = name.as_ref().map(|name| format!(" of {name}")).unwrap_or_default();
+            self.warn(
+                &id,
+                node,
+                format_args!("the saved value{name} belongs to no input that this ComfyUI has: {}", shown(value)),
+            );
         }
     }
 

@@ -19,7 +19,7 @@ use std::sync::Arc;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-pub use comfy_client::Fault;
+pub use comfy_client::{Fault, embedded};
 pub use install::RequirementsInstalled;
 pub use needs::{ModelRequirement, ModelSource, NeededVram, NodeRequirement, WorkflowRequirements};
 pub use view::{

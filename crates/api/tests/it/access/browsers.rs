@@ -143,6 +143,29 @@ async fn a_foreign_page_can_neither_log_somebody_in_nor_send_a_form() {
     }
 }
 
+/// Workflows may come in a form, which a page of any origin can send without asking.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_foreign_page_cannot_send_a_workflow_in_a_form() {
+    let (_with_password, locked) = with_password().await;
+    let cookie = log_in(&locked).await;
+    let open_world = World::new();
+    let open = open_world.serve().await;
+    for (server, cookie) in [(&locked, Some(&cookie)), (&open, None)] {
+        for path in ["/api/comfyui/execute", "/api/workflows?name=x", "/api/workflows/requirements"] {
+            for (name, value) in
+                [("Origin", "http://evil.example"), ("Origin", "null"), ("Sec-Fetch-Site", "cross-site")]
+            {
+                let mut request = server.client.post(server.url(path)).header(name, value).body("--x--");
+                request = request.header(header::CONTENT_TYPE, "multipart/form-data; boundary=x");
+                if let Some(cookie) = cookie {
+                    request = request.header(header::COOKIE, cookie);
+                }
+                assert_eq!(request.send().await.unwrap().status(), 403, "{path} {name}: {value}");
+            }
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_page_at_this_machine_is_counted_as_a_session_and_its_cookie_opens_nothing_more() {
     let world = World::new();
