@@ -5,6 +5,7 @@ mod bench;
 mod ci;
 mod dev;
 mod fuzz;
+mod model_index;
 mod nightly;
 mod openapi;
 mod pickle_differential;
@@ -72,6 +73,8 @@ enum Task {
     /// Compare the judge of pickles with CPython, torch, picklescan and fickling on a corpus that is made for it. Takes minutes, and
     /// installs Python packages under target/.
     PickleDifferential(pickle_differential::Options),
+    /// Rewrite the index of the model files that ComfyUI's official templates note. Needs pip.
+    ModelIndex(model_index::Options),
     /// Record new migrations in migrations/checksums.txt; recorded ones can no longer change.
     Migrations,
 }
@@ -100,6 +103,7 @@ fn start(task: Task) -> Result<()> {
         Task::Fuzz(options) => fuzz::search(&workspace, &options),
         Task::Nightly(options) => nightly::run(&workspace, &options),
         Task::PickleDifferential(options) => pickle_differential::compare(&workspace, &options),
+        Task::ModelIndex(options) => model_index::write(&workspace, &options),
         Task::Migrations => tidy::migrations::record(&workspace.root),
     }
 }

@@ -19,6 +19,7 @@ mod preset;
 mod reading;
 mod remote;
 mod stated;
+mod template_models;
 
 pub use catalog::{Catalog, Category, Fault, Filter, Update};
 pub use client::{Client, ClientSettings, Fetched};
@@ -29,3 +30,4 @@ pub use last_good::LastGood;
 pub use local::load;
 pub use preset::{InvalidPresetId, License, ModelFile, Preset, PresetId, Vram, VramFrom};
 pub use remote::HttpClient;
+pub use template_models::{TemplateModel, TemplateModels};

@@ -70,7 +70,8 @@ pub struct ModelUse {
 /// Where a model file can be had.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct ModelSource {
-    /// `preset`, `workflow`, or `same_content`: a file with the same hash is on the disk.
+    /// `preset`, `workflow`, `template` (an official template of ComfyUI notes it), or `same_content`: a file with the same hash is
+    /// on the disk.
     pub r#type: String,
     /// The preset.
     pub preset_id: Option<String>,
@@ -89,6 +90,7 @@ impl From<view::ModelSource> for ModelSource {
                 Self { preset_id: Some(id.to_string()), url: Some(url), ..source_of("preset") }
             }
             view::ModelSource::Workflow { url } => Self { url: Some(url), ..source_of("workflow") },
+            view::ModelSource::Template { url } => Self { url: Some(url), ..source_of("template") },
         }
     }
 }

@@ -1,7 +1,7 @@
 //! One model file that a workflow asks for, held against presets, the graph's own notes and the disk.
 
 use comfy_client::requirements::ModelNeed;
-use registry::{ConfinedPath, Preset, PresetId};
+use registry::{ConfinedPath, Preset, PresetId, TemplateModels};
 
 use super::{
     Workflows,
@@ -43,6 +43,7 @@ impl Workflows {
             model.sources.push(ModelSource::Preset { id: preset.id.clone(), url: file.url.clone() });
         }
         model.sources.extend(need.url.map(|url| ModelSource::Workflow { url }));
+        add_template(&mut model);
         model
     }
 
@@ -96,6 +97,25 @@ impl Workflows {
             (model.size_bytes, model.size_exact) = (Some(exact), true);
         }
     }
+}
+
+/// What ComfyUI's official templates note of a file of this name. Where the folder is not known, the name must have one only.
+fn add_template(model: &mut ModelRequirement) {
+    let name = model.name.rsplit('/').next().unwrap_or(&model.name);
+    let named = TemplateModels::embedded().named(name);
+    let found = match model.folder.as_deref() {
+        Some(folder) => named.iter().find(|file| is_same_folder(&file.folder, folder)),
+        None => named.first().filter(|_| named.len() == 1),
+    };
+    let Some(file) = found else { return };
+    model.folder.get_or_insert_with(|| file.folder.clone());
+    // Of a file that was pinned to another content this is not the address.
+    if model.is_pinned && model.sha256.is_some() && file.sha256.is_some() && model.sha256 != file.sha256 {
+        return;
+    }
+    model.is_pinned |= file.sha256.is_some();
+    model.sha256 = model.sha256.take().or_else(|| file.sha256.clone());
+    model.sources.push(ModelSource::Template { url: file.url.clone() });
 }
 
 /// Where a model may lie: in its folder, or in the one that ComfyUI reads as the same.

@@ -98,6 +98,11 @@ pub enum ModelSource {
         /// The address.
         url: String,
     },
+    /// An official template of ComfyUI notes an address for this very name.
+    Template {
+        /// The address.
+        url: String,
+    },
 }
 
 /// A node type that ComfyUI lacks.
@@ -123,7 +128,9 @@ impl ModelRequirement {
     pub(super) fn file(&self) -> Option<ModelFile> {
         let url = self.sources.iter().find_map(|source| match source {
             ModelSource::SameContent(_) => None,
-            ModelSource::Preset { url, .. } | ModelSource::Workflow { url } => Some(url.clone()),
+            ModelSource::Preset { url, .. } | ModelSource::Workflow { url } | ModelSource::Template { url } => {
+                Some(url.clone())
+            }
         })?;
         let pinned = self.sha256.as_ref().filter(|_| self.is_pinned);
         let sha256 = pinned.and_then(|digits| hex::decode(digits).ok()?.try_into().ok());

@@ -143,6 +143,25 @@ async fn what_lies_on_the_disk_counts_though_comfyui_is_away() {
     running.stop().await;
 }
 
+/// The official templates note addresses of many more files than the presets have.
+#[tokio::test(flavor = "multi_thread")]
+async fn file_of_an_official_template_has_an_address_without_notes_or_network() {
+    let world = World::new();
+    world.comfy.go_down();
+    let running = world.start().await;
+    let graph = json!({"1": {"class_type": "VAELoader", "inputs": {"vae_name": "qwen_image_vae.safetensors"}},
+        "2": {"class_type": "PackLoader", "inputs": {"file": "wan_2.1_vae.safetensors"}}});
+    let needs = running.dashboard.workflows.requirements(graph).await.unwrap();
+    for name in ["qwen_image_vae.safetensors", "wan_2.1_vae.safetensors"] {
+        let model = model(&needs, name);
+        assert_eq!(model.folder.as_deref(), Some("vae"), "{name}");
+        assert!(
+            model.sources.iter().any(|source| matches!(source, ModelSource::Template { url } if url.ends_with(name)))
+        );
+    }
+    running.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn without_comfyui_files_are_named_and_nothing_counts_as_complete() {
     let world = World::new();
