@@ -57,6 +57,15 @@ impl Structure {
             None => Self::Silent,
         }
     }
+
+    /// Whether it accounts for every byte, where the format tells.
+    pub(crate) fn is_whole(self) -> Option<bool> {
+        match self {
+            Self::Whole(_) => Some(true),
+            Self::Damaged => Some(false),
+            Self::Silent => None,
+        }
+    }
 }
 
 /// Compares a file on the disk with what is asked for.

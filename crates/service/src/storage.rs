@@ -117,7 +117,12 @@ impl Storage {
         let presets = catalog.iter().chain(&installed);
         let claimed: HashSet<&str> = presets.flat_map(|preset| &preset.files).map(|file| file.path.as_str()).collect();
         let files = self.models.index.snapshot(|_| true);
-        let orphans = files.iter().filter(|(path, ..)| !claimed.contains(path.as_str()));
+        // A file that another type finds too belongs to who names it there.
+        let is_claimed = |path: &str| {
+            let further = self.models.index.further_places(path);
+            claimed.contains(path) || further.iter().any(|place| claimed.contains(place.as_path().as_str()))
+        };
+        let orphans = files.iter().filter(|(path, ..)| !is_claimed(path));
         Ok(StorageDetail {
             by_preset: self.by_preset().await?,
             orphans: orphans.map(|(path, stamp, _)| (path.clone(), stamp.size)).collect(),

@@ -115,6 +115,21 @@ impl From<view::Safety> for Safety {
     }
 }
 
+/// A file that describes a model.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Sidecar {
+    /// As the path of its model.
+    pub path: String,
+    /// Its size.
+    pub size_bytes: u64,
+}
+
+impl From<view::Sidecar> for Sidecar {
+    fn from(sidecar: view::Sidecar) -> Self {
+        Self { path: sidecar.path, size_bytes: sidecar.size_bytes }
+    }
+}
+
 /// A file below the models folder.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct Model {
@@ -122,6 +137,8 @@ pub struct Model {
     pub path: String,
     /// The top folder; empty for a file that lies in none.
     pub r#type: String,
+    /// Every type that finds it, its own first: a folder of `extra_model_paths.yaml` may serve several.
+    pub types: Vec<String>,
     /// Its size in units of 2^30 bytes.
     pub size_gb: f64,
     /// Its size.
@@ -130,14 +147,18 @@ pub struct Model {
     #[schema(value_type = String, format = DateTime)]
     #[serde(serialize_with = "super::units::whole_seconds")]
     pub modified: Timestamp,
-    /// The installed preset that it belongs to.
+    /// The preset that it belongs to, an installed one where there is one.
     pub preset: Option<String>,
+    /// Every preset that it belongs to, installed ones first.
+    pub presets: Vec<String>,
     /// Its SHA-256, where it was computed and the file has not changed since.
     pub sha256: Option<String>,
     /// Whether it is what it should be.
     pub integrity: Integrity,
     /// Whether loading it would run code; `null`: it is no pickle, or nobody has looked.
     pub safety: Option<Safety>,
+    /// Files beside it that describe it: metadata, checksums, previews.
+    pub sidecars: Vec<Sidecar>,
     /// The folder of `extra_model_paths.yaml` that it lies in; its path is whole then.
     pub extra_root: Option<String>,
 }
@@ -145,15 +166,18 @@ pub struct Model {
 impl From<view::ModelView> for Model {
     fn from(view: view::ModelView) -> Self {
         Self {
+            r#type: view.kind().to_owned(),
+            preset: view.preset().map(ToString::to_string),
             path: view.path,
-            r#type: view.kind,
+            types: view.kinds,
             size_gb: gigabytes(view.size_bytes),
             size_bytes: view.size_bytes,
             modified: view.modified,
-            preset: view.preset.as_ref().map(ToString::to_string),
+            presets: view.presets.iter().map(ToString::to_string).collect(),
             sha256: view.sha256,
             integrity: view.integrity.into(),
             safety: view.safety.map(Safety::from),
+            sidecars: view.sidecars.into_iter().map(Sidecar::from).collect(),
             extra_root: view.extra_root.map(|folder| folder.display().to_string()),
         }
     }
@@ -229,6 +253,9 @@ pub struct ModelsDeleteRequest {
     /// Must be `true`.
     #[param(required = false)]
     pub confirm: bool,
+    /// Delete the files that describe them too: metadata, checksums, previews.
+    #[param(required = false)]
+    pub sidecars: bool,
 }
 
 /// A path that was not deleted, and why.

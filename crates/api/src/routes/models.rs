@@ -28,9 +28,10 @@ use crate::middleware::authenticate::Asker;
     params(ModelListQuery, PartQuery),
     responses((status = 200, description = "A part of the list", body = ModelList, example = json!({
         "models": [{
-            "path": "checkpoints/wan21.safetensors", "type": "checkpoints", "size_gb": 4.8,
-            "size_bytes": 5153960755u64, "modified": "2026-02-15T10:00:00Z", "preset": "WAN_22_5B_TIV2", "sha256": null,
-            "integrity": {"state": "structure", "checked_at": null}, "safety": null, "extra_root": null
+            "path": "checkpoints/wan21.safetensors", "type": "checkpoints", "types": ["checkpoints"], "size_gb": 4.8,
+            "size_bytes": 5153960755u64, "modified": "2026-02-15T10:00:00Z", "preset": "WAN_22_5B_TIV2",
+            "presets": ["WAN_22_5B_TIV2"], "sha256": null, "integrity": {"state": "structure", "checked_at": null},
+            "safety": null, "sidecars": [{"path": "checkpoints/wan21.json", "size_bytes": 412}], "extra_root": null
         }],
         "total": 42, "total_size_gb": 98.7, "total_size_bytes": 105978318029u64, "page": 1, "per_page": 20,
         "has_next": true, "has_prev": false
@@ -47,7 +48,8 @@ pub(super) async fn list_models(
 
 /// Delete models
 ///
-/// Each path is judged alone; those that could not be deleted are listed with the reason.
+/// Each path is judged alone; those that could not be deleted are listed with the reason. Files that describe a model (metadata,
+/// checksums, previews) stay, unless `sidecars` is `true` or their own paths are given.
 #[utoipa::path(
     tag = "models",
     params(ModelsDeleteRequest),
@@ -69,7 +71,7 @@ pub(super) async fn delete_models(
     if request.0.paths.is_empty() {
         return Err(ApiError::invalid("paths", "at least one path is needed"));
     }
-    let gone = dashboard.models.delete(&request.0.paths).await?;
+    let gone = dashboard.models.delete(&request.0.paths, request.0.sidecars).await?;
     Ok(Json(gone.into()))
 }
 
@@ -141,8 +143,9 @@ pub(super) async fn repair_models(
         example = "checkpoints/wan21.safetensors")),
     responses(
         (status = 200, description = "The file and what its own bytes say", body = ModelDetail, example = json!({
-            "path": "checkpoints/wan21.safetensors", "type": "checkpoints", "size_gb": 4.8, "size_bytes": 5153960755u64,
-            "modified": "2026-02-15T10:00:00Z", "preset": "WAN_22_5B_TIV2", "sha256": null, "extra_root": null, "format": "safetensors",
+            "path": "checkpoints/wan21.safetensors", "type": "checkpoints", "types": ["checkpoints"], "size_gb": 4.8,
+            "size_bytes": 5153960755u64, "modified": "2026-02-15T10:00:00Z", "preset": "WAN_22_5B_TIV2",
+            "presets": ["WAN_22_5B_TIV2"], "sha256": null, "sidecars": [], "extra_root": null, "format": "safetensors",
             "integrity": {"state": "structure", "checked_at": "2026-02-15T10:30:00Z"}, "safety": null,
             "whole": true, "damage": null, "safety_reason": null, "wrong_format": null,
             "header": {

@@ -14,6 +14,7 @@ mod graph_files;
 mod installs;
 mod logs;
 mod lost_writes;
+mod model_files;
 mod models;
 mod operations;
 mod protocol;

@@ -64,23 +64,25 @@ async fn a_model_shows_what_its_head_declares_and_is_gone_when_its_file_is() {
 async fn models_are_filtered_sorted_and_cut_into_pages() {
     let world = World::new();
     // Path, bytes of its tensor, and when it was written.
-    for (path, bytes, second) in [("vae/b", 30, 1), ("loras/Cat", 10, 4), ("loras/dog", 40, 2), ("clip/a", 20, 3)] {
+    for (path, bytes, second) in
+        [("vae/b.sft", 30, 1), ("loras/Cat.sft", 10, 4), ("loras/dog.sft", 40, 2), ("clip/a.sft", 20, 3)]
+    {
         place(&world, path, &safetensors(bytes));
         let file = fs::File::options().write(true).open(world.model(path)).unwrap();
         file.set_modified(std::time::UNIX_EPOCH + Duration::from_secs(second)).unwrap();
     }
     let server = world.serve().await;
     for (query, wanted) in [
-        ("", vec!["clip/a", "loras/Cat", "loras/dog", "vae/b"]),
-        ("sort=path&order=desc", vec!["vae/b", "loras/dog", "loras/Cat", "clip/a"]),
-        ("sort=size", vec!["loras/Cat", "clip/a", "vae/b", "loras/dog"]),
-        ("sort=size&order=desc", vec!["loras/dog", "vae/b", "clip/a", "loras/Cat"]),
-        ("sort=modified", vec!["vae/b", "loras/dog", "clip/a", "loras/Cat"]),
-        ("sort=type&order=desc", vec!["vae/b", "loras/Cat", "loras/dog", "clip/a"]),
-        ("type=loras", vec!["loras/Cat", "loras/dog"]),
+        ("", vec!["clip/a.sft", "loras/Cat.sft", "loras/dog.sft", "vae/b.sft"]),
+        ("sort=path&order=desc", vec!["vae/b.sft", "loras/dog.sft", "loras/Cat.sft", "clip/a.sft"]),
+        ("sort=size", vec!["loras/Cat.sft", "clip/a.sft", "vae/b.sft", "loras/dog.sft"]),
+        ("sort=size&order=desc", vec!["loras/dog.sft", "vae/b.sft", "clip/a.sft", "loras/Cat.sft"]),
+        ("sort=modified", vec!["vae/b.sft", "loras/dog.sft", "clip/a.sft", "loras/Cat.sft"]),
+        ("sort=type&order=desc", vec!["vae/b.sft", "loras/Cat.sft", "loras/dog.sft", "clip/a.sft"]),
+        ("type=loras", vec!["loras/Cat.sft", "loras/dog.sft"]),
         ("type=none", vec![]),
-        ("search=CAT", vec!["loras/Cat"]),
-        ("per_page=3&page=2", vec!["vae/b"]),
+        ("search=CAT", vec!["loras/Cat.sft"]),
+        ("per_page=3&page=2", vec!["vae/b.sft"]),
         ("per_page=3&page=9", vec![]),
     ] {
         let list = server.get(&format!("/api/models?{query}")).await;

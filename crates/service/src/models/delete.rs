@@ -2,7 +2,7 @@
 
 use registry::{ConfinedPath, PathRefused};
 
-use super::{Models, ModelsDeleted, NotDeleted, extra::ExtraFile};
+use super::{Models, ModelsDeleted, NotDeleted, extra::ExtraRoot, names, sidecars};
 use crate::{
     Error,
     model_dir::{ModelDir, RemoveError},
@@ -19,15 +19,16 @@ enum Stayed {
 
 impl Models {
     /// Deletes what can be deleted of `paths`. Fails as a whole only when every path is unknown.
-    pub async fn delete(&self, paths: &[String]) -> Result<ModelsDeleted, Error> {
+    /// Files that describe a model stay unless `sidecars` says otherwise.
+    pub async fn delete(&self, paths: &[String], sidecars: bool) -> Result<ModelsDeleted, Error> {
         let mut done = ModelsDeleted { deleted: 0, freed_bytes: 0, errors: Vec::new() };
         for path in paths {
-            match self.delete_one(path).await? {
-                Ok(bytes) => {
-                    done.deleted += 1;
-                    done.freed_bytes += bytes;
-                }
-                Err(stayed) => done.errors.push(stayed.told_of(path)),
+            let beside = if sidecars { self.sidecars_on_disk(path).await? } else { Vec::new() };
+            let of_model = self.delete_one(path).await?;
+            let is_gone = of_model.is_ok();
+            done.note(path, of_model);
+            for sidecar in beside.iter().filter(|sidecar| is_gone && !paths.contains(sidecar)) {
+                done.note(sidecar, self.delete_one(sidecar).await?);
             }
         }
         let all_unknown = done.errors.iter().all(|error| error.code == "MODEL_NOT_FOUND");
@@ -38,8 +39,8 @@ impl Models {
     }
 
     async fn delete_one(&self, text: &str) -> Result<Result<u64, Stayed>, Error> {
-        if let Some(file) = self.index.extra(text) {
-            return self.delete_extra(text, file).await;
+        if let Some(place) = self.place_in_extra(text).await? {
+            return self.delete_extra(text, place).await;
         }
         let path = match ConfinedPath::parse(text) {
             Ok(path) => path,
@@ -65,17 +66,46 @@ impl Models {
 }
 
 impl Models {
+    /// The other folder that holds a model of a list, or a file that may describe one.
+    async fn place_in_extra(&self, text: &str) -> Result<Option<(ExtraRoot, ConfinedPath)>, Error> {
+        if let Some(file) = self.index.extra(text) {
+            return Ok(ConfinedPath::parse(&file.path).ok().map(|path| (file.root, path)));
+        }
+        if !(text.starts_with('/') && names::may_be_sidecar(text)) {
+            return Ok(None);
+        }
+        let (index, text) = (self.index.clone(), text.to_owned());
+        blocking(move || index.place_in_extra(&text)).await
+    }
+
+    /// The files that belong to a model alone and that no preset names, as lists call them.
+    async fn sidecars_on_disk(&self, model: &str) -> Result<Vec<String>, Error> {
+        let (index, model) = (self.index.clone(), model.to_owned());
+        blocking(move || {
+            let (folder, path) = match index.extra(&model) {
+                Some(file) => (ModelDir::existing(&file.root.folder).ok()?, ConfinedPath::parse(&file.path).ok()?),
+                None => (index.folder().clone(), ConfinedPath::parse(&model).ok()?),
+            };
+            let prefix = model.strip_suffix(path.as_str())?;
+            let beside = sidecars::beside(&folder, &path).into_iter();
+            let names = beside.map(|path| format!("{prefix}{}", path.as_str()));
+            Some(names.filter(|name| !index.is_claimed(name)).collect())
+        })
+        .await
+        .map(Option::unwrap_or_default)
+    }
+
     /// Deletes a file of another folder, where the operator allows that.
-    async fn delete_extra(&self, text: &str, file: ExtraFile) -> Result<Result<u64, Stayed>, Error> {
+    async fn delete_extra(
+        &self,
+        text: &str,
+        (root, path): (ExtraRoot, ConfinedPath),
+    ) -> Result<Result<u64, Stayed>, Error> {
         if !self.may_delete_extra {
             return Ok(Err(Stayed::InOtherFolder));
         }
-        let path = match ConfinedPath::parse(&file.path) {
-            Ok(path) => path,
-            Err(refused) => return Ok(Err(Stayed::Refused(refused))),
-        };
         let removed = blocking(move || {
-            let folder = ModelDir::existing(&file.root.folder).map_err(RemoveError::Io)?;
+            let folder = ModelDir::existing(&root.folder).map_err(RemoveError::Io)?;
             folder.remove(&path)
         });
         let removed = removed.await?;
@@ -83,6 +113,18 @@ impl Models {
             self.index.removed_extra(text);
         }
         Ok(removed.map_err(Stayed::Remove))
+    }
+}
+
+impl ModelsDeleted {
+    fn note(&mut self, path: &str, removed: Result<u64, Stayed>) {
+        match removed {
+            Ok(bytes) => {
+                self.deleted += 1;
+                self.freed_bytes += bytes;
+            }
+            Err(stayed) => self.errors.push(stayed.told_of(path)),
+        }
     }
 }
 

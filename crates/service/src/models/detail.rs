@@ -102,6 +102,9 @@ impl Models {
         let not_found = || Error::ModelNotFound(path.to_owned());
         self.first_look().await;
         let place = self.place_of(path).ok_or_else(not_found)?;
+        if place.extra.is_none() && !self.index.is_model(place.relative.as_str()) {
+            return Err(not_found());
+        }
         let name = place.name().to_owned();
         let turn = Arc::clone(&self.inspecting).acquire_owned().await.map_err(Error::internal)?;
         // Reading stops when the caller is gone.
@@ -119,7 +122,7 @@ impl Models {
         if let (None, Some((stamp, _))) = (&place.extra, self.index.seen(&name)) {
             self.index.looked_into(&name, stamp, look);
         }
-        let mut view = self.view(&name, &self.catalogue.current()).ok_or_else(not_found)?;
+        let mut view = self.view(&name, &self.owners().await?).ok_or_else(not_found)?;
         if place.extra.is_some() {
             view.integrity = Integrity::of_structure(look.whole, Some(look.checked_at));
             view.safety = look.safety;

@@ -2,7 +2,7 @@
 //! deleted from only where the operator allows it. Variables in paths are not expanded: nothing here reads the environment.
 
 use std::{
-    collections::{BTreeMap, HashSet},
+    collections::{BTreeMap, HashMap, HashSet},
     fs,
     path::{Path, PathBuf},
     sync::Arc,
@@ -14,7 +14,7 @@ use crate::{
     Error,
     fits::Structure,
     model_dir::{ModelDir, Stamp},
-    models::marker::marked,
+    models::{marker::marked, names, sidecars::Sidecars},
 };
 
 /// Keys of a section that name no folder of models.
@@ -43,12 +43,42 @@ pub(crate) struct ExtraRoot {
 /// A model in such a folder.
 #[derive(Debug, Clone)]
 pub(crate) struct ExtraFile {
+    /// The innermost of the folders that it lies in.
     pub(crate) root: ExtraRoot,
-    /// Below the folder.
+    /// Below that folder.
     pub(crate) path: String,
+    /// Every type that finds it, and its path there: one folder may serve several types, or lie in the folder of another.
+    pub(crate) places: Vec<ExtraPlace>,
     pub(crate) stamp: Stamp,
     /// What its own bytes say of it, once somebody looked.
     pub(crate) structure: Option<Structure>,
+    /// It lies below the models folder, and is listed there.
+    pub(crate) is_inside: bool,
+}
+
+/// A file as ComfyUI finds it by one type.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ExtraPlace {
+    pub(crate) kind: Arc<str>,
+    /// Below a folder of that type.
+    pub(crate) path: String,
+}
+
+impl ExtraPlace {
+    /// Where it would lie below the models folder.
+    pub(crate) fn as_path(&self) -> String {
+        format!("{}/{}", self.kind, self.path)
+    }
+}
+
+/// What lies in the other folders.
+#[derive(Debug, Default)]
+pub(crate) struct ExtraFiles {
+    /// Each by its whole path.
+    pub(crate) files: BTreeMap<String, ExtraFile>,
+    /// The whole path of each by where it would lie below the models folder. Of several, ComfyUI takes the first.
+    pub(crate) places: HashMap<String, String>,
+    pub(crate) sidecars: Sidecars,
 }
 
 /// A section of the document, as ComfyUI reads it.
@@ -122,24 +152,79 @@ pub(crate) fn roots(text: &str, beside: &Path, home: Option<&Path>) -> Result<Ve
     Ok(found)
 }
 
-/// Every model in these folders by its whole path; blocks. Left out are files below `models`, which are listed already, and those
-/// that another program has not finished. A folder that is not there has none.
-pub(crate) fn walk(roots: &[ExtraRoot], models: &Path) -> BTreeMap<String, ExtraFile> {
-    let mut found = BTreeMap::new();
+/// Every model in these folders; blocks. Left out is what another program has not finished. A folder that is not there has none.
+/// `is_claimed` says whether a preset names a file at a place below the models folder.
+pub(crate) fn walk(roots: &[ExtraRoot], models: &Path, is_claimed: impl Fn(&str) -> bool) -> ExtraFiles {
+    let mut walked: HashMap<PathBuf, Vec<(String, Stamp)>> = HashMap::new();
+    let mut found = ExtraFiles::default();
+    let mut others = Vec::new();
     for root in roots {
         let Ok(folder) = ModelDir::existing(&root.folder) else { continue };
-        let files = folder.walk();
-        let unfinished: HashSet<&str> = files.iter().filter_map(|(path, _)| Some(marked(path)?.0)).collect();
-        let is_whole = |path: &str| marked(path).is_none() && !unfinished.contains(path);
-        for (path, stamp) in files.iter().filter(|(path, _)| is_whole(path)) {
-            let whole = folder.root().join(path);
-            if let (false, Some(whole)) = (whole.starts_with(models), whole.to_str()) {
-                let file = || ExtraFile { root: root.clone(), path: path.clone(), stamp: *stamp, structure: None };
-                found.entry(whole.to_owned()).or_insert_with(file);
+        let files = walked.entry(folder.root().to_owned()).or_insert_with(|| finished(folder.walk()));
+        for (path, stamp) in files.iter() {
+            let Some(whole) = folder.root().join(path).to_str().map(str::to_owned) else { continue };
+            let place = ExtraPlace { kind: Arc::clone(&root.kind), path: path.clone() };
+            if names::has_weights(path) || is_claimed(&place.as_path()) {
+                found.add(whole, root, place, *stamp, models);
+            } else {
+                others.push((whole, root, place, *stamp));
             }
         }
     }
+    for (whole, root, place, stamp) in others {
+        match names::owner_of(&whole, |owner| found.files.contains_key(owner)) {
+            Some(owner) => found.sidecars.add(owner, whole, stamp.size),
+            None if names::counts_any(&place.kind, &place.path) => found.add(whole, root, place, stamp, models),
+            None => {}
+        }
+    }
     found
+}
+
+/// The files that no other program marks as unfinished.
+fn finished(mut files: Vec<(String, Stamp)>) -> Vec<(String, Stamp)> {
+    let unfinished: HashSet<String> = files.iter().filter_map(|(path, _)| Some(marked(path)?.0.to_owned())).collect();
+    files.retain(|(path, _)| marked(path).is_none() && !unfinished.contains(path));
+    files
+}
+
+impl ExtraFiles {
+    fn add(&mut self, whole: String, root: &ExtraRoot, place: ExtraPlace, stamp: Stamp, models: &Path) {
+        self.places.entry(place.as_path()).or_insert_with(|| whole.clone());
+        let is_inside = Path::new(&whole).starts_with(models);
+        let file =
+            self.files.entry(whole).or_insert_with(|| ExtraFile::new(root, place.path.clone(), stamp, is_inside));
+        file.add_place(root, place);
+    }
+}
+
+impl ExtraFile {
+    /// A file that no type finds yet.
+    pub(crate) fn new(root: &ExtraRoot, path: String, stamp: Stamp, is_inside: bool) -> Self {
+        Self { root: root.clone(), path, places: Vec::new(), stamp, structure: None, is_inside }
+    }
+
+    /// Takes in that a folder holds it.
+    pub(crate) fn add_place(&mut self, root: &ExtraRoot, place: ExtraPlace) {
+        if place.path.len() < self.path.len() {
+            self.root = root.clone();
+            self.path.clone_from(&place.path);
+        }
+        if !self.places.contains(&place) {
+            self.places.push(place);
+        }
+    }
+
+    /// The types that find it, that of the innermost folder first.
+    pub(crate) fn kinds(&self) -> Vec<&str> {
+        let mut kinds = vec![&*self.root.kind];
+        for place in &self.places {
+            if !kinds.contains(&&*place.kind) {
+                kinds.push(&place.kind);
+            }
+        }
+        kinds
+    }
 }
 
 #[cfg(test)]

@@ -1,17 +1,18 @@
 //! What lies in the models folder, in memory: stamps of every file and what is known of the contents. Questions are
 //! answered from here without touching the disk; `refresh` and `rescan` look at the disk and block.
 
+mod other_folders;
 mod scan;
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     path::PathBuf,
     sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
 };
 
 use jiff::Timestamp;
 use model_file::Weights;
-use registry::{ConfinedPath, ModelFile};
+use registry::{ConfinedPath, ModelFile, Preset};
 
 use crate::{
     Error,
@@ -19,9 +20,10 @@ use crate::{
     fits::{Expected, Fit, Structure, judge},
     model_dir::{ModelDir, Stamp},
     models::{
-        extra::{ExtraFile, ExtraRoot, present_name},
+        extra::{ExtraFile, ExtraPlace, ExtraRoot, present_name},
         integrity::{Integrity, IntegrityState, Look, Safety},
-        marker,
+        marker, names,
+        sidecars::{Sidecar, Sidecars},
     },
     store::{FileRecord, SourceFacts, ValidationRow},
 };
@@ -41,7 +43,19 @@ pub(crate) struct Row<'a> {
     /// Below the models folder; of a file in another folder, the whole path.
     pub(crate) path: &'a str,
     pub(crate) kind: &'a str,
+    /// Where further types find it.
+    further: &'a [ExtraPlace],
     pub(crate) stamp: Stamp,
+}
+
+impl Row<'_> {
+    /// Every type that finds it, its own first.
+    pub(crate) fn kinds(&self) -> impl Iterator<Item = &str> {
+        let further = self.further.iter().enumerate().filter(|(at, place)| {
+            *place.kind != *self.kind && self.further[..*at].iter().all(|before| before.kind != place.kind)
+        });
+        std::iter::once(self.kind).chain(further.map(|(_, place)| &*place.kind))
+    }
 }
 
 /// How many addresses are remembered at most. The database trims what it keeps to the same bound.
@@ -53,6 +67,11 @@ struct Known {
     extra: BTreeMap<String, ExtraFile>,
     /// The whole path of each file in another folder, by where it would lie below the models folder.
     extra_places: HashMap<String, String>,
+    /// Where further types find files of the models folder.
+    further: HashMap<String, Vec<ExtraPlace>>,
+    /// Places of files that presets name; they are models whatever they are called.
+    claimed: HashSet<String>,
+    sidecars: Sidecars,
     records: HashMap<String, FileRecord>,
     /// Hashes that a validation computed, the state of the file that each is of, and when it was read.
     validated: HashMap<String, (Stamp, String, Timestamp)>,
@@ -80,6 +99,8 @@ pub(crate) struct Remembered {
 struct Seen {
     stamp: Stamp,
     structure: Option<Structure>,
+    /// Whether it is a model; any file can be looked at.
+    is_model: bool,
 }
 
 impl ModelIndex {
@@ -110,7 +131,9 @@ impl ModelIndex {
                 continue;
             }
             let structure = Some(Structure::read(&self.folder, path));
-            self.change(path.as_str()).on_disk.insert(path.as_str().to_owned(), Seen { stamp, structure });
+            let mut known = self.change(path.as_str());
+            let is_model = known.is_model(path.as_str());
+            known.on_disk.insert(path.as_str().to_owned(), Seen { stamp, structure, is_model });
         }
     }
 
@@ -128,32 +151,6 @@ impl ModelIndex {
             return Fit::Missing;
         }
         judge(seen.stamp.size, sha256, seen.structure, &expected)
-    }
-
-    /// Looks for a file in the other folders of its type, and into it. One that another program has not finished is not there.
-    fn refresh_extra(&self, path: &ConfinedPath) {
-        let place = place_of(path.as_str());
-        let Some((kind, below)) = place.split_once('/') else { return };
-        let Ok(below) = ConfinedPath::parse(below) else { return };
-        for root in self.extra.iter().filter(|root| *root.kind == *kind) {
-            let Ok(folder) = ModelDir::existing(&root.folder) else { continue };
-            let whole = folder.root().join(below.as_str());
-            let (Some(stamp), Some(whole)) = (folder.stamp(&below), whole.to_str()) else { continue };
-            if marker::beside(&folder, &below).is_some() {
-                continue;
-            }
-            let before = self.extra(whole).filter(|file| file.stamp == stamp).and_then(|file| file.structure);
-            let structure = before.or_else(|| Some(Structure::read(&folder, &below)));
-            let file = ExtraFile { root: root.clone(), path: below.as_str().to_owned(), stamp, structure };
-            let mut known = self.change(whole);
-            known.extra_places.insert(place, whole.to_owned());
-            known.extra.insert(whole.to_owned(), file);
-            return;
-        }
-        let gone = self.write().extra_places.remove(&place);
-        if let Some(whole) = gone {
-            self.change(&whole).extra.remove(&whole);
-        }
     }
 
     fn look_for_marker(&self, path: &ConfinedPath) {
@@ -197,6 +194,11 @@ impl ModelIndex {
                     && record.source.is_some()
                     && record.source == public_address(&file.url)
             })
+    }
+
+    /// Whether every file of a preset is here, as it should be or as it arrived.
+    pub(crate) fn is_complete(&self, preset: &Preset) -> bool {
+        !preset.files.is_empty() && preset.files.iter().all(|file| self.has(file))
     }
 
     /// What is known of a preset's file beforehand: hash and exact size, from the registry, a server, or an earlier arrival.
@@ -274,19 +276,34 @@ impl ModelIndex {
         Some((stamp, known.sha256(path, stamp).map(str::to_owned)))
     }
 
-    /// A file in another folder, as last seen, by its whole path.
-    pub(crate) fn extra(&self, path: &str) -> Option<ExtraFile> {
-        self.read().extra.get(path).cloned()
+    /// The sidecars of a model, as the last scan found them.
+    pub(crate) fn sidecars(&self, path: &str) -> Vec<Sidecar> {
+        self.read().sidecars.of(path)
+    }
+
+    /// Whether a file counts as a model.
+    pub(crate) fn is_model(&self, path: &str) -> bool {
+        self.read().is_model(path)
+    }
+
+    /// Whether a preset names a file at this path.
+    pub(crate) fn is_claimed(&self, path: &str) -> bool {
+        self.read().claimed.contains(&place_of(path))
     }
 
     /// Gives the files that are wanted, of every folder, sorted by path. Nothing is copied: a list of many files costs what
     /// the caller makes of it.
     pub(crate) fn with_rows<T>(&self, wanted: impl Fn(&Row<'_>) -> bool, take: impl FnOnce(Vec<Row<'_>>) -> T) -> T {
         let known = self.read();
-        let beside = known.extra.iter();
-        let beside = beside.map(|(path, file)| Row { path, kind: &file.root.kind, stamp: file.stamp });
-        let inside = known.on_disk.iter().filter(|(path, seen)| !known.is_unfinished(path, seen.stamp));
-        let inside = inside.map(|(path, seen)| Row { path, kind: folder_of(path), stamp: seen.stamp });
+        let beside = known.extra.iter().filter(|(_, file)| !file.is_inside);
+        let beside =
+            beside.map(|(path, file)| Row { path, kind: &file.root.kind, further: &file.places, stamp: file.stamp });
+        let inside = known.models().map(|(path, seen)| Row {
+            path,
+            kind: folder_of(path),
+            further: known.further.get(path).map_or(&[], Vec::as_slice),
+            stamp: seen.stamp,
+        });
         let mut rows: Vec<Row<'_>> = beside.chain(inside).filter(wanted).collect();
         if !known.extra.is_empty() {
             rows.sort_by_key(|row| row.path);
@@ -300,8 +317,7 @@ impl ModelIndex {
         let row = |(path, seen): (&String, &Seen)| {
             (path.clone(), seen.stamp, known.sha256(path, seen.stamp).map(str::to_owned))
         };
-        let finished = known.on_disk.iter().filter(|(path, seen)| !known.is_unfinished(path, seen.stamp));
-        finished.filter(|(path, _)| wanted(path)).map(row).collect()
+        known.models().filter(|(path, _)| wanted(path)).map(row).collect()
     }
 
     /// Paths of files whose content has this hash, to link instead of fetching.
@@ -316,9 +332,10 @@ impl ModelIndex {
     /// Takes in a file that has just arrived.
     pub(crate) fn arrived(&self, record: FileRecord) {
         let mut known = self.change(&record.path);
-        let seen = Seen { stamp: record.stamp, structure: None };
-        known.on_disk.insert(record.path.clone(), seen);
-        known.records.insert(record.path.clone(), record);
+        let (path, stamp) = (record.path.clone(), record.stamp);
+        known.records.insert(path.clone(), record);
+        let is_model = known.is_model(&path);
+        known.on_disk.insert(path, Seen { stamp, structure: None, is_model });
     }
 
     /// Takes in what a validation found.
@@ -349,11 +366,7 @@ impl ModelIndex {
         let Some(seen) = known.on_disk.get(path) else { return (Integrity::of_structure(None, None), None) };
         let look = known.looks.get(path).filter(|(at, _)| *at == seen.stamp).map(|(_, look)| look);
         let by_hash = known.integrity_by_hash(path, seen.stamp, named);
-        let whole = look.and_then(|look| look.whole).or(match seen.structure {
-            Some(Structure::Whole(_)) => Some(true),
-            Some(Structure::Damaged) => Some(false),
-            Some(Structure::Silent) | None => None,
-        });
+        let whole = look.and_then(|look| look.whole).or_else(|| seen.structure.and_then(Structure::is_whole));
         let integrity = by_hash.unwrap_or_else(|| Integrity::of_structure(whole, look.map(|look| look.checked_at)));
         (integrity, look.and_then(|look| look.safety))
     }
@@ -377,11 +390,7 @@ impl ModelIndex {
         known.records.remove(path);
         known.validated.remove(path);
         known.looks.remove(path);
-    }
-
-    /// Takes out a file of another folder that was removed.
-    pub(crate) fn removed_extra(&self, path: &str) {
-        self.change(path).extra.remove(path);
+        known.sidecars.remove(path);
     }
 
     /// The models folder and the others.
@@ -412,6 +421,23 @@ impl ModelIndex {
 }
 
 impl Known {
+    /// The models of the models folder that no other program marks as unfinished.
+    fn models(&self) -> impl Iterator<Item = (&String, &Seen)> {
+        self.on_disk.iter().filter(|(path, seen)| seen.is_model && !self.is_unfinished(path, seen.stamp))
+    }
+
+    /// Whether a file counts as a model: by its extension, because a preset names it, or because it is no sidecar and its folder counts
+    /// every file or it was fetched here.
+    fn is_model(&self, path: &str) -> bool {
+        let is_sidecar = || names::owner_of(path, |owner| self.on_disk.contains_key(owner)).is_some();
+        let counts = || names::counts_any(folder_of(path), path) || self.records.contains_key(path);
+        self.is_surely_model(path) || (counts() && !is_sidecar())
+    }
+
+    fn is_surely_model(&self, path: &str) -> bool {
+        names::has_weights(path) || self.claimed.contains(&place_of(path))
+    }
+
     /// The hash of a file in this state: as it was validated, else as it arrived. A disk may lose bits and leave the stamp.
     fn sha256(&self, path: &str, stamp: Stamp) -> Option<&str> {
         let validated = self.validated_at(path, stamp).map(|(sha256, _)| sha256);
@@ -512,7 +538,7 @@ mod tests {
         let index = ModelIndex::new(ModelDir::open(folder.path()).unwrap(), Vec::new(), Remembered::default());
         for number in 0..100_000_u64 {
             let stamp = Stamp { size: number, mtime_ns: 0, inode: number };
-            let seen = Seen { stamp, structure: None };
+            let seen = Seen { stamp, structure: None, is_model: true };
             index.write().on_disk.insert(format!("loras/{number:06}.safetensors"), seen);
         }
         // The folder is gone: whoever looked at the disk would find nothing.

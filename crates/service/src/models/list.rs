@@ -3,11 +3,15 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use registry::{Catalog, ConfinedPath, PresetId};
+use registry::ConfinedPath;
 
-use super::{Integrity, ModelList, ModelQuery, ModelSort, ModelType, ModelView, Models, folder_of, index::Row};
+use super::{
+    Integrity, ModelList, ModelQuery, ModelSort, ModelType, ModelView, Models, extra::ExtraPlace, folder_of,
+    index::Row, owners::Owners,
+};
 use crate::{
     Error,
+    fits::Structure,
     model_dir::Stamp,
     page::{Order, Page, sort_by_key},
 };
@@ -45,7 +49,7 @@ impl Models {
         self.first_look().await;
         let search = query.search.as_deref().map(str::to_lowercase);
         let wanted = |row: &Row<'_>| {
-            query.kind.as_deref().is_none_or(|kind| row.kind == kind)
+            query.kind.as_deref().is_none_or(|kind| row.kinds().any(|own| own == kind))
                 && search.as_deref().is_none_or(|word| row.path.to_lowercase().contains(word))
         };
         let (page, total_size_bytes) = self.index.with_rows(wanted, |mut rows| {
@@ -59,10 +63,10 @@ impl Models {
             let bytes: u64 = rows.iter().map(|row| row.stamp.size).sum();
             (Page::cut(rows, query.page).map(|row| row.path.to_owned()), bytes)
         });
-        let catalog = self.catalogue.current();
+        let owners = self.owners().await?;
         let (total, request) = (page.total, page.request);
         // A file that went away meanwhile is left out.
-        let items = page.items.iter().filter_map(|path| self.view(path, &catalog)).collect();
+        let items = page.items.iter().filter_map(|path| self.view(path, &owners)).collect();
         Ok(ModelList { page: Page { items, total, request }, total_size_bytes })
     }
 
@@ -75,9 +79,11 @@ impl Models {
             |row| !row.kind.is_empty(),
             |rows| {
                 for row in rows {
-                    let (count, bytes) = found.entry(row.kind.to_owned()).or_default();
-                    *count += 1;
-                    *bytes += row.stamp.size;
+                    for kind in row.kinds() {
+                        let (count, bytes) = found.entry(kind.to_owned()).or_default();
+                        *count += 1;
+                        *bytes += row.stamp.size;
+                    }
                 }
             },
         );
@@ -92,43 +98,47 @@ impl Models {
     }
 
     /// A file as last seen; `None` where there is none.
-    pub(super) fn view(&self, path: &str, catalog: &Catalog) -> Option<ModelView> {
+    pub(super) fn view(&self, path: &str, owners: &Owners) -> Option<ModelView> {
         let modified =
             |stamp: Stamp| Timestamp::from_nanosecond(i128::from(stamp.mtime_ns)).unwrap_or(Timestamp::UNIX_EPOCH);
         if let Some(file) = self.index.extra(path) {
+            let places: Vec<String> = file.places.iter().map(ExtraPlace::as_path).collect();
             return Some(ModelView {
                 path: path.to_owned(),
-                kind: file.root.kind.to_string(),
+                kinds: file.kinds().into_iter().map(str::to_owned).collect(),
                 size_bytes: file.stamp.size,
                 modified: modified(file.stamp),
-                preset: None,
+                presets: owners.of(&self.index, &places),
                 sha256: None,
-                integrity: Integrity::of_structure(None, None),
+                integrity: Integrity::of_structure(file.structure.and_then(Structure::is_whole), None),
                 safety: None,
+                sidecars: self.index.sidecars(path),
                 extra_root: Some(file.root.folder.to_path_buf()),
             });
         }
         let (stamp, sha256) = self.index.seen(path)?;
-        let named = ConfinedPath::parse(path).ok().and_then(|path| self.index.expected_at(&path, catalog));
+        let named = ConfinedPath::parse(path).ok().and_then(|path| self.index.expected_at(&path, owners.catalog()));
         let (integrity, safety) = self.index.integrity(path, named.as_deref());
+        let further = self.index.further_places(path);
+        let mut kinds = vec![folder_of(path).to_owned()];
+        for place in &further {
+            if kinds.iter().all(|kind| **kind != *place.kind) {
+                kinds.push(place.kind.to_string());
+            }
+        }
+        let places: Vec<String> =
+            std::iter::once(path.to_owned()).chain(further.iter().map(ExtraPlace::as_path)).collect();
         Some(ModelView {
             path: path.to_owned(),
-            kind: folder_of(path).to_owned(),
+            kinds,
             size_bytes: stamp.size,
             modified: modified(stamp),
-            preset: self.owner(path, catalog),
+            presets: owners.of(&self.index, &places),
             sha256,
             integrity,
             safety,
+            sidecars: self.index.sidecars(path),
             extra_root: None,
         })
-    }
-
-    /// The preset whose file it is, the first by id where there are several.
-    fn owner(&self, path: &str, catalog: &Catalog) -> Option<PresetId> {
-        let confined = ConfinedPath::parse(path).ok()?;
-        let fits = |file: &registry::ModelFile| file.path == confined && self.index.fit(file).is_here();
-        let claiming = catalog.presets_claiming(&confined);
-        claiming.into_iter().filter(|preset| preset.files.iter().any(fits)).map(|preset| preset.id.clone()).min()
     }
 }

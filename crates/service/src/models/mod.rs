@@ -7,6 +7,9 @@ mod index;
 mod integrity;
 mod list;
 mod marker;
+mod names;
+mod owners;
+mod sidecars;
 mod validation;
 mod view;
 
@@ -14,6 +17,7 @@ pub use detail::{ModelDetail, ModelFormat, ModelHeader, PickleVerdict};
 pub use extra::ExtraModelPaths;
 pub(crate) use index::{ModelIndex, Remembered, folder_of};
 pub use integrity::{Integrity, IntegrityState, Safety};
+pub use sidecars::Sidecar;
 pub(crate) use validation::FILES_AT_ONCE;
 pub use validation::{Finding, FindingCode, ValidateOptions, ValidationReport};
 pub use view::{ModelList, ModelQuery, ModelSort, ModelType, ModelView, ModelsDeleted, NotDeleted, Rescanned};
@@ -80,10 +84,10 @@ impl Models {
 
     /// Scans the folder, then looks into the files that presets claim. Blocks.
     fn look_at_everything(&self) -> Rescanned {
-        let found = self.index.rescan();
         let catalog = self.catalogue.current();
-        let claimed = catalog.iter().flat_map(|preset| &preset.files).map(|file| &file.path);
-        self.index.refresh(claimed);
+        let claimed = || catalog.iter().flat_map(|preset| &preset.files).map(|file| &file.path);
+        let found = self.index.rescan(claimed());
+        self.index.refresh(claimed());
         self.scanned.send_replace(true);
         found
     }

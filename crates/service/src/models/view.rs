@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 use registry::PresetId;
 
-use super::{Integrity, Safety};
+use super::{Integrity, Safety, Sidecar};
 use crate::page::{Order, Page, PageRequest};
 
 /// A file below the models folder.
@@ -13,22 +13,36 @@ use crate::page::{Order, Page, PageRequest};
 pub struct ModelView {
     /// Below the models folder, `/` between the parts; of a file in another folder, the whole path.
     pub path: String,
-    /// The top folder: `checkpoints`, `loras`, …; empty for a file that lies in none.
-    pub kind: String,
+    /// The types that find it, its own first: `checkpoints`, `loras`, …; empty for a file that lies in no folder.
+    pub kinds: Vec<String>,
     /// Its size.
     pub size_bytes: u64,
     /// When it was last written.
     pub modified: Timestamp,
-    /// The installed preset that it belongs to, the first by id where there are several.
-    pub preset: Option<PresetId>,
+    /// The presets that it belongs to: installed ones first, then by id.
+    pub presets: Vec<PresetId>,
     /// Its SHA-256 where we computed it and the file has not changed since.
     pub sha256: Option<String>,
     /// Whether it is what it should be.
     pub integrity: Integrity,
     /// Whether loading it runs code; `None`: it is no pickle, or nobody has looked.
     pub safety: Option<Safety>,
+    /// The files that describe it.
+    pub sidecars: Vec<Sidecar>,
     /// The other folder that it lies in, of `extra_model_paths.yaml`; its path is whole then.
     pub extra_root: Option<PathBuf>,
+}
+
+impl ModelView {
+    /// Its own type.
+    pub fn kind(&self) -> &str {
+        self.kinds.first().map_or("", String::as_str)
+    }
+
+    /// The preset that it belongs to, an installed one where there is one.
+    pub fn preset(&self) -> Option<&PresetId> {
+        self.presets.first()
+    }
 }
 
 /// A list of models, and what all that match weigh.

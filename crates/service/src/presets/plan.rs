@@ -161,7 +161,7 @@ impl Planner<'_> {
         let installed = Catalogue::installed(&self.situation.installs);
         let installed = installed.iter().filter(|other| other.files.iter().any(|its| its.path == file.path));
         let mut others = catalog.presets_claiming(&file.path).into_iter().chain(installed);
-        let uses_it = |other: &&Preset| !self.own.contains(other.id.as_str()) && self.presets.is_complete(other);
+        let uses_it = |other: &&Preset| !self.own.contains(other.id.as_str()) && self.presets.index.is_complete(other);
         others.find(uses_it).map(|other| other.id.to_string())
     }
 

@@ -73,7 +73,7 @@ impl Presets {
     pub(super) fn view(&self, preset: Preset, in_registry: bool, situation: &Situation) -> PresetView {
         let is_outdated = situation.is_outdated(&preset);
         let before = situation.installed_definition(&preset.id).filter(|_| is_outdated);
-        let installed = self.is_complete(&preset) || before.is_some_and(|before| self.is_complete(&before));
+        let installed = self.index.is_complete(&preset) || before.is_some_and(|before| self.index.is_complete(&before));
         let requested = situation.requested.contains(preset.id.as_str());
         let latest = situation.latest_of(&preset.id).map(|(_, state)| state);
         let install = situation.install_of(&preset.id).filter(|_| installed);
@@ -94,11 +94,6 @@ impl Presets {
             replaced_files: replaced.map(|file| file.path.clone()).collect(),
             preset: Arc::new(preset),
         }
-    }
-
-    /// Whether every file of a preset is here, as it should be or as it arrived.
-    pub(super) fn is_complete(&self, preset: &Preset) -> bool {
-        !preset.files.is_empty() && preset.files.iter().all(|file| self.index.has(file))
     }
 
     fn present_bytes(&self, preset: &Preset) -> u64 {

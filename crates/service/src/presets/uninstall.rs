@@ -115,7 +115,7 @@ impl Presets {
         let staying =
             catalog.iter().chain(&installed).filter(|other| leaving.iter().all(|preset| preset.id != other.id));
         let mut used: HashSet<String> = staying
-            .filter(|other| self.is_complete(other))
+            .filter(|other| self.index.is_complete(other))
             .flat_map(|other| other.files.iter().map(|file| file.path.as_str().to_owned()))
             .collect();
         for stored in self.downloads.store.unfinished_downloads().await? {

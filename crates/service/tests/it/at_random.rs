@@ -81,7 +81,7 @@ async fn wish(running: &Running, dice: &mut Dice) -> (String, Result<(), Error>)
         3 => downloads.pause(&download).await.map(drop),
         4 | 5 => downloads.resume(&download).await.map(drop),
         6 => downloads.cancel(&download).await.map(drop),
-        7 => models.delete(slice::from_ref(&path)).await.map(drop),
+        7 => models.delete(slice::from_ref(&path), false).await.map(drop),
         8 => downloads.repair(slice::from_ref(&path), MayReplace::Any).await.map(drop),
         9 => models.validate(ValidateOptions { preset: Some(preset.clone()), ..Default::default() }).await.map(drop),
         _ => {
@@ -134,7 +134,7 @@ async fn whatever_many_people_do_at_once_ends_in_order() {
         let left: Vec<String> =
             FILES.iter().filter(|path| world.path(path).exists()).map(|path| (*path).to_owned()).collect();
         if !left.is_empty() {
-            assert_eq!(models.delete(&left).await.unwrap().errors.len(), 0);
+            assert_eq!(models.delete(&left, false).await.unwrap().errors.len(), 0);
         }
         for preset in PRESETS {
             let ended = running.install_whole(preset).await;

@@ -34,7 +34,7 @@ async fn models_are_listed_with_their_preset_and_vanish_when_they_are_removed() 
         .page
         .items
         .iter()
-        .map(|model| (model.path.as_str(), model.preset.as_ref().map(service::PresetId::as_str)))
+        .map(|model| (model.path.as_str(), model.preset().map(service::PresetId::as_str)))
         .collect();
     assert_eq!(rows, [("loras/mine.safetensors", None), ("vae/a.bin", Some("ONE"))]);
 
@@ -165,12 +165,12 @@ async fn each_path_of_a_deletion_is_judged_alone() {
     let running = world.start().await;
     let models = &running.dashboard.models;
     let paths = ["loras/a.bin", "loras/none.bin", "../keep.txt", "loras"].map(str::to_owned);
-    let done = models.delete(&paths).await.unwrap();
+    let done = models.delete(&paths, false).await.unwrap();
     assert_eq!((done.deleted, done.freed_bytes), (1, 5));
     let codes: Vec<&str> = done.errors.iter().map(|error| error.code).collect();
     assert_eq!(codes, ["MODEL_NOT_FOUND", "INVALID_REQUEST", "INVALID_REQUEST"]);
     assert!(outside.exists());
-    let unknown = models.delete(&["loras/none.bin".to_owned()]).await;
+    let unknown = models.delete(&["loras/none.bin".to_owned()], false).await;
     assert!(matches!(unknown, Err(Error::ModelNotFound(_))), "{unknown:?}");
     running.stop().await;
 }

@@ -157,7 +157,7 @@ async fn deletion_never_follows_a_folder_swapped_for_a_link() {
     });
     let mut deleted = 0;
     for name in &names {
-        let done = running.dashboard.models.delete(&[format!("loras/folder/{name}")]).await;
+        let done = running.dashboard.models.delete(&[format!("loras/folder/{name}")], false).await;
         deleted += done.map_or(0, |done| done.deleted);
     }
     stop.store(1, Ordering::Relaxed);

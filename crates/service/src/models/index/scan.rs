@@ -1,15 +1,21 @@
 //! A look at the whole folder. It takes a while where the tree is large, and what it saw is as old as its beginning: a file that
 //! arrived or went meanwhile must not be undone by it.
 
-use std::collections::{BTreeMap, HashSet};
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    path::Path,
+};
 
-use super::{ModelIndex, Seen};
+use registry::ConfinedPath;
+
+use super::{ModelIndex, Seen, place_of};
 use crate::{
     model_dir::Stamp,
     models::{
         Rescanned,
-        extra::{self, ExtraFile},
+        extra::{self, ExtraFile, ExtraFiles, ExtraPlace},
         marker::marked,
+        names,
     },
 };
 
@@ -41,51 +47,73 @@ impl ChangedWhileScanning {
 }
 
 impl ModelIndex {
-    /// Looks at every file of the folder. Blocks.
-    pub(crate) fn rescan(&self) -> Rescanned {
-        self.begin_scan();
+    /// Looks at every file of the folder; `claimed` are the paths that presets name. Blocks.
+    pub(crate) fn rescan<'a>(&self, claimed: impl Iterator<Item = &'a ConfinedPath>) -> Rescanned {
+        self.begin_scan(claimed.map(|path| place_of(path.as_str())).collect());
         let found = self.folder.walk();
-        let extra = extra::walk(&self.extra, self.folder.root());
+        let extra = extra::walk(&self.extra, self.folder.root(), |place| self.is_claimed(place));
         self.end_scan(found, extra)
     }
 
-    fn begin_scan(&self) {
-        self.write().changed.begin();
+    fn begin_scan(&self, claimed: HashSet<String>) {
+        let mut known = self.write();
+        known.claimed = claimed;
+        known.changed.begin();
     }
 
     /// Takes in what a scan found; what changed since it began is known better.
-    fn end_scan(&self, found: Vec<(String, Stamp)>, mut extra: BTreeMap<String, ExtraFile>) -> Rescanned {
+    fn end_scan(&self, mut found: Vec<(String, Stamp)>, mut extra: ExtraFiles) -> Rescanned {
         let mut known = self.write();
         let changed = known.changed.end();
         known.unfinished =
             found.iter().filter_map(|(path, _)| marked(path)).map(|(path, ending)| (path.to_owned(), ending)).collect();
-        let mut fresh = BTreeMap::new();
+        let mut before = std::mem::take(&mut known.on_disk);
         let (mut added, mut bytes) = (0, 0);
         for path in &changed {
-            if let Some(seen) = known.on_disk.remove(path) {
-                bytes += seen.stamp.size;
-                fresh.insert(path.clone(), seen);
+            if let Some(seen) = before.remove(path) {
+                bytes += if seen.is_model { seen.stamp.size } else { 0 };
+                known.on_disk.insert(path.clone(), seen);
             }
         }
-        for (path, stamp) in found.into_iter().filter(|(path, _)| !changed.contains(path) && marked(path).is_none()) {
-            let before = known.on_disk.remove(&path);
+        known.sidecars = extra.sidecars;
+        found.retain(|(path, _)| !changed.contains(path) && marked(path).is_none());
+        // What a sidecar belongs to is known once all weights are.
+        let (weights, others): (Vec<_>, Vec<_>) = found.into_iter().partition(|(path, _)| known.is_surely_model(path));
+        for (path, stamp) in weights.into_iter().chain(others) {
+            if !known.is_model(&path) {
+                if let Some(owner) = names::owner_of(&path, |owner| known.on_disk.contains_key(owner)) {
+                    known.sidecars.add(owner, path, stamp.size);
+                }
+                continue;
+            }
+            let before = before.remove(&path).filter(|seen| seen.is_model);
             added += u64::from(before.is_none());
             bytes += stamp.size;
-            let seen = before.filter(|seen| seen.stamp == stamp).unwrap_or(Seen { stamp, structure: None });
-            fresh.insert(path, seen);
+            let structure = before.filter(|seen| seen.stamp == stamp).and_then(|seen| seen.structure);
+            known.on_disk.insert(path, Seen { stamp, structure, is_model: true });
         }
-        let removed = known.on_disk.len() as u64;
-        known.on_disk = fresh;
-        extra.retain(|path, _| !changed.contains(path));
-        for (path, file) in &mut extra {
+        let removed = before.values().filter(|seen| seen.is_model).count() as u64;
+        extra.files.retain(|path, _| !changed.contains(path));
+        for (path, file) in &mut extra.files {
             let before = known.extra.get(path).filter(|before| before.stamp == file.stamp);
             file.structure = before.and_then(|before| before.structure);
         }
-        known.extra_places =
-            extra.iter().map(|(whole, file)| (format!("{}/{}", file.root.kind, file.path), whole.clone())).collect();
-        known.extra = extra;
-        Rescanned { files: known.on_disk.len() as u64, bytes, added, removed }
+        known.further = further(&extra.files, self.folder.root());
+        known.extra_places = extra.places;
+        known.extra = extra.files;
+        let files = known.on_disk.values().filter(|seen| seen.is_model).count() as u64;
+        Rescanned { files, bytes, added, removed }
     }
+}
+
+/// Where further types find files of the models folder, by their paths there.
+fn further(extra: &BTreeMap<String, ExtraFile>, models: &Path) -> HashMap<String, Vec<ExtraPlace>> {
+    let inside = extra.iter().filter(|(_, file)| file.is_inside);
+    let own = inside.filter_map(|(whole, file)| {
+        let own = Path::new(whole).strip_prefix(models).ok()?.to_str()?.to_owned();
+        Some((own, file.places.clone()))
+    });
+    own.collect()
 }
 
 #[cfg(test)]
@@ -95,7 +123,6 @@ mod tests {
     use std::fs;
 
     use jiff::Timestamp;
-    use registry::ConfinedPath;
 
     use super::*;
     use crate::{model_dir::ModelDir, models::Remembered, store::FileRecord};
@@ -113,9 +140,9 @@ mod tests {
         place("stays.bin");
         let folder = ModelDir::open(root.path()).unwrap();
         let index = ModelIndex::new(folder.clone(), Vec::new(), Remembered::default());
-        index.rescan();
+        index.rescan(std::iter::empty());
 
-        index.begin_scan();
+        index.begin_scan(HashSet::new());
         let found = folder.walk();
         place("new.bin");
         let stamp = folder.stamp(&ConfinedPath::parse("vae/new.bin").unwrap()).unwrap();
@@ -130,7 +157,7 @@ mod tests {
             recorded_at: Timestamp::UNIX_EPOCH,
         });
         index.removed("vae/gone.bin");
-        let scanned = index.end_scan(found, BTreeMap::new());
+        let scanned = index.end_scan(found, ExtraFiles::default());
         assert_eq!(paths(&index), ["vae/new.bin", "vae/stays.bin"]);
         assert_eq!((scanned.files, scanned.bytes, scanned.added, scanned.removed), (2, 10, 0, 0));
 
@@ -138,7 +165,7 @@ mod tests {
         for name in ["gone.bin", "new.bin"] {
             fs::remove_file(root.path().join("vae").join(name)).unwrap();
         }
-        assert_eq!(index.rescan().removed, 1);
+        assert_eq!(index.rescan(std::iter::empty()).removed, 1);
         assert_eq!(paths(&index), ["vae/stays.bin"]);
     }
 }

@@ -1,0 +1,75 @@
+//! Files in folders of `extra_model_paths.yaml`, as the index knows them.
+
+use std::{path::Path, sync::Arc};
+
+use registry::ConfinedPath;
+
+use super::{ModelIndex, place_of};
+use crate::{
+    fits::Structure,
+    model_dir::ModelDir,
+    models::{
+        extra::{ExtraFile, ExtraPlace, ExtraRoot},
+        marker,
+    },
+};
+
+impl ModelIndex {
+    /// Looks for a file in the other folders of its type, and into it. One that another program has not finished is not there.
+    pub(super) fn refresh_extra(&self, path: &ConfinedPath) {
+        let place = place_of(path.as_str());
+        let Some((kind, below)) = place.split_once('/') else { return };
+        let Ok(below) = ConfinedPath::parse(below) else { return };
+        for root in self.extra.iter().filter(|root| *root.kind == *kind) {
+            let Ok(folder) = ModelDir::existing(&root.folder) else { continue };
+            let whole = folder.root().join(below.as_str());
+            let (Some(stamp), Some(whole)) = (folder.stamp(&below), whole.to_str()) else { continue };
+            if marker::beside(&folder, &below).is_some() {
+                continue;
+            }
+            let before = self.read().extra.get(whole).cloned();
+            let structure = before.as_ref().filter(|file| file.stamp == stamp).and_then(|file| file.structure);
+            let is_inside = Path::new(whole).starts_with(self.folder.root());
+            let path = below.as_str().to_owned();
+            let mut file = before.unwrap_or_else(|| ExtraFile::new(root, path.clone(), stamp, is_inside));
+            file.add_place(root, ExtraPlace { kind: Arc::clone(&root.kind), path });
+            file.stamp = stamp;
+            file.structure = structure.or_else(|| Some(Structure::read(&folder, &below)));
+            let mut known = self.change(whole);
+            known.extra_places.insert(place, whole.to_owned());
+            known.extra.insert(whole.to_owned(), file);
+            return;
+        }
+        let gone = self.write().extra_places.remove(&place);
+        if let Some(whole) = gone {
+            self.change(&whole).extra.remove(&whole);
+        }
+    }
+
+    /// A file in another folder, as last seen, by its whole path.
+    pub(crate) fn extra(&self, path: &str) -> Option<ExtraFile> {
+        self.read().extra.get(path).filter(|file| !file.is_inside).cloned()
+    }
+
+    /// The other folder that a whole path leads into, and the path below it. Blocks.
+    pub(crate) fn place_in_extra(&self, whole: &str) -> Option<(ExtraRoot, ConfinedPath)> {
+        let below = |root: &ExtraRoot| {
+            let folder = ModelDir::existing(&root.folder).ok()?;
+            let below = Path::new(whole).strip_prefix(folder.root()).ok()?;
+            ConfinedPath::parse(below.to_str()?).ok()
+        };
+        self.extra.iter().find_map(|root| Some((root.clone(), below(root)?)))
+    }
+
+    /// Where further types find a file of the models folder.
+    pub(crate) fn further_places(&self, path: &str) -> Vec<ExtraPlace> {
+        self.read().further.get(path).cloned().unwrap_or_default()
+    }
+
+    /// Takes out a file of another folder that was removed.
+    pub(crate) fn removed_extra(&self, path: &str) {
+        let mut known = self.change(path);
+        known.extra.remove(path);
+        known.sidecars.remove(path);
+    }
+}
