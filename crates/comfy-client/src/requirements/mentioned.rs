@@ -4,7 +4,9 @@
 //! Source: `escape_important` and `load_embed` of ComfyUI's `comfy/sd1_clip.py`; the LoRA syntax is that of the Stable Diffusion
 //! web UI, which Impact Pack, Inspire Pack and others share.
 
-use super::{FolderLists, file_name, is_model_file};
+use std::collections::HashMap;
+
+use super::file_name;
 
 /// What ends the name of an embedding within a text.
 const ENDS_OF_NAME: [char; 8] = [' ', '\n', '\t', ',', '(', ')', ':', '"'];
@@ -20,13 +22,12 @@ pub(super) fn files_in(text: &str) -> Vec<(&'static str, &str)> {
     loras.chain(embeddings).filter(|(_, name)| !name.is_empty()).collect()
 }
 
-/// The name of the file: a text mostly leaves its extension out.
-pub(super) fn with_extension(folder: &str, name: &str, folders: &FolderLists) -> String {
-    if is_model_file(name) {
-        return name.to_owned();
+/// Files of one folder by their name without folder and extension, the first of each: a text mostly leaves those out.
+pub(super) fn by_stem(files: &[String]) -> HashMap<&str, &str> {
+    let mut stems = HashMap::new();
+    for file in files {
+        let name = file_name(file);
+        stems.entry(name.rsplit_once('.').map_or(name, |(stem, _)| stem)).or_insert(file.as_str());
     }
-    let stem = |path: &str| file_name(path).rsplit_once('.').map(|(stem, _)| stem.to_owned());
-    let listed = folders.get(folder).into_iter().flatten();
-    let mut fitting = listed.filter(|file| stem(file).as_deref() == Some(file_name(name)));
-    fitting.next().cloned().unwrap_or_else(|| format!("{name}.safetensors"))
+    stems
 }

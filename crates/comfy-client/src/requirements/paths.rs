@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::{file_name, is_model_file};
+use super::{file_index::FileIndex, is_model_file};
 use crate::object_info::ObjectInfo;
 
 /// One input that was put right.
@@ -27,29 +27,13 @@ pub fn fix_paths(prompt: &mut Map<String, Value>, object_info: &ObjectInfo) -> V
         let (Some(node_type), Some(inputs)) = (node_type, inputs) else { continue };
         for (name, value) in inputs {
             let Some(choices) = node_type.input(name).and_then(|spec| spec.choices.as_ref()) else { continue };
-            let files: Vec<&str> = choices.iter().filter_map(Value::as_str).collect();
-            let Some(from) = value.as_str().filter(|file| is_model_file(file) && !files.contains(file)) else {
-                continue;
-            };
-            let Some(to) = elsewhere(from, &files) else { continue };
+            let files = || choices.iter().filter_map(Value::as_str);
+            let is_listed = |file: &str| files().any(|listed| listed == file);
+            let Some(from) = value.as_str().filter(|file| is_model_file(file) && !is_listed(file)) else { continue };
+            let Some(to) = FileIndex::of(files()).elsewhere(from) else { continue };
             fixed.push(FixedPath { node: id.clone(), input: name.clone(), from: from.to_owned(), to: to.to_owned() });
             *value = Value::from(to);
         }
     }
     fixed
-}
-
-/// The one listed file of that name; where several have it, the one with the same folders at its end, or none.
-pub(super) fn elsewhere<'a>(wanted: &str, files: &[&'a str]) -> Option<&'a str> {
-    let wanted = wanted.replace('\\', "/");
-    let same: Vec<&str> = files.iter().copied().filter(|file| file_name(file) == file_name(&wanted)).collect();
-    match same.as_slice() {
-        [] => None,
-        [only] => Some(only),
-        several => {
-            let mut ending = several.iter().filter(|file| file.replace('\\', "/").ends_with(&format!("/{wanted}")));
-            let first = ending.next()?;
-            ending.next().is_none().then_some(*first)
-        }
-    }
 }

@@ -6,7 +6,7 @@ use std::collections::HashSet;
 
 use serde_json::{Map, Value};
 
-use super::{ModelUse, Requirements, file_name};
+use super::{Collector, ModelUse, file_name};
 use crate::object_info::ObjectInfo;
 
 /// Muted and bypassed nodes need nothing.
@@ -14,7 +14,7 @@ const INACTIVE: [i64; 2] = [2, 4];
 
 /// Adds what the nodes of a saved workflow note, at every depth.
 pub(super) fn add_noted(
-    found: &mut Requirements,
+    found: &mut Collector<'_>,
     workflow: &Value,
     prompt: &Map<String, Value>,
     object_info: &ObjectInfo,
@@ -26,7 +26,7 @@ pub(super) fn add_noted(
     for node in depth {
         let node_type = text(node, "type").unwrap_or_default();
         let properties = node.get("properties").unwrap_or(&Value::Null);
-        note_package(found, &node_type, properties);
+        found.note_package(&node_type, text(properties, "cnr_id").or_else(|| text(properties, "aux_id")));
         let mut own = HashSet::new();
         collect_names(node.get("widgets_values").unwrap_or(&Value::Null), &mut own);
         let is_known = object_info.get(&node_type).is_some();
@@ -68,13 +68,6 @@ fn collect_names(value: &Value, names: &mut HashSet<String>) {
         Value::Array(items) => items.iter().for_each(|item| collect_names(item, names)),
         Value::Object(fields) => fields.values().for_each(|field| collect_names(field, names)),
         _ => {}
-    }
-}
-
-fn note_package(found: &mut Requirements, node_type: &str, properties: &Value) {
-    let package = text(properties, "cnr_id").or_else(|| text(properties, "aux_id"));
-    if let Some(unknown) = found.unknown_nodes.iter_mut().find(|unknown| unknown.node_type == node_type) {
-        unknown.package = unknown.package.take().or(package);
     }
 }
 
