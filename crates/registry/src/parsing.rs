@@ -9,7 +9,10 @@ use serde_json::{Map, Value};
 
 /// How many values a text may have, those included that a YAML alias repeats. A value of one character takes a hundred bytes in
 /// memory; 56 presets have some 4,000.
-const MOST_VALUES: usize = 300_000;
+const MOST_VALUES: usize = 1_000_000;
+
+/// How many lists and maps of a text may lie in each other.
+const MOST_LEVELS: usize = 64;
 
 /// A text or key counts as one more value for each so many bytes: a long one that is repeated costs its length each time.
 const BYTES_A_VALUE: usize = 256;
@@ -25,7 +28,7 @@ pub(crate) fn parse_value(text: &str) -> Result<Value, Box<dyn std::error::Error
         return Err(format!("it has more than {MOST_VALUES} values").into());
     }
     let mut left = MOST_VALUES;
-    let counted = Counted { left: &mut left };
+    let counted = Counted { left: &mut left, levels: MOST_LEVELS };
     if text.trim_start().starts_with('{') {
         let mut json = serde_json::Deserializer::from_str(text);
         let value = counted.deserialize(&mut json)?;
@@ -42,11 +45,20 @@ pub(crate) fn parse_value(text: &str) -> Result<Value, Box<dyn std::error::Error
 /// repeat: a text of `n` bytes can spell `n * n` values.
 struct Counted<'a> {
     left: &'a mut usize,
+    /// Levels that may follow.
+    levels: usize,
 }
 
 impl Counted<'_> {
     fn again(&mut self) -> Counted<'_> {
-        Counted { left: self.left }
+        Counted { left: self.left, levels: self.levels }
+    }
+
+    /// For what lies one level further in.
+    fn inner<E: Error>(&mut self) -> Result<Counted<'_>, E> {
+        let levels = self.levels.checked_sub(1);
+        let levels = levels.ok_or_else(|| E::custom(format!("it has more than {MOST_LEVELS} levels")))?;
+        Ok(Counted { left: self.left, levels })
     }
 }
 
@@ -101,7 +113,8 @@ impl<'de> Visitor<'de> for Counted<'_> {
 
     fn visit_seq<A: SeqAccess<'de>>(mut self, mut elements: A) -> Result<Value, A::Error> {
         let mut list = Vec::new();
-        while let Some(element) = elements.next_element_seed(self.again())? {
+        let mut inner = self.inner()?;
+        while let Some(element) = elements.next_element_seed(inner.again())? {
             list.push(element);
         }
         Ok(list.into())
@@ -109,9 +122,10 @@ impl<'de> Visitor<'de> for Counted<'_> {
 
     fn visit_map<A: MapAccess<'de>>(mut self, mut members: A) -> Result<Value, A::Error> {
         let mut map = Map::new();
+        let mut inner = self.inner()?;
         while let Some(key) = members.next_key::<String>()? {
-            spend(self.left, key.len() / BYTES_A_VALUE)?;
-            map.insert(key, members.next_value_seed(self.again())?);
+            spend(inner.left, key.len() / BYTES_A_VALUE)?;
+            map.insert(key, members.next_value_seed(inner.again())?);
         }
         Ok(map.into())
     }
@@ -136,4 +150,32 @@ fn most_open_brackets(text: &str) -> usize {
         most = most.max(open);
     }
     most
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+
+    use super::*;
+
+    #[test]
+    fn limits_of_values_and_levels_are_exact() {
+        let nested = |levels: usize| format!("{{\"a\":{}{}}}", "[".repeat(levels - 1), "]".repeat(levels - 1));
+        assert!(parse_value(&nested(MOST_LEVELS)).is_ok());
+        let refused = parse_value(&nested(MOST_LEVELS + 1)).unwrap_err().to_string();
+        assert!(refused.contains("more than 64 levels"), "{refused}");
+        let block = |levels: usize| {
+            (0..levels).map(|level| format!("{}a:\n", " ".repeat(level))).collect::<String>()
+                + &" ".repeat(levels)
+                + "1"
+        };
+        assert!(parse_value(&block(MOST_LEVELS)).is_ok());
+        let refused = parse_value(&block(MOST_LEVELS + 1)).unwrap_err().to_string();
+        assert!(refused.contains("more than 64 levels"), "{refused}");
+        // The map and the list are values too.
+        let wide = |values: usize| format!("{{\"a\":[{}0]}}", "0,".repeat(values - 3));
+        assert!(parse_value(&wide(MOST_VALUES)).is_ok());
+        let refused = parse_value(&wide(MOST_VALUES + 1)).unwrap_err().to_string();
+        assert!(refused.contains("more than 1000000 values"), "{refused}");
+    }
 }

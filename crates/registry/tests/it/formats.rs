@@ -174,7 +174,7 @@ fn texts_that_cost_more_than_their_length_are_refused_at_once() {
     let deep_yaml = format!("presets: {}", "[".repeat(1_000_000));
     let deep_list = "- ".repeat(10_000);
     let crowded_json = format!("{{\"presets\": {{\"A\": [{}0]}}}}", "0,".repeat(1_000_000));
-    let crowded_yaml = format!("presets:\n  A:\n{}", "  - 1\n".repeat(500_000));
+    let crowded_yaml = format!("presets: [{}0]", "0,".repeat(1_000_000));
     let mut laughs = "a: &a [x, x, x, x, x, x, x, x, x]\n".to_owned();
     for (name, earlier) in ["b", "c", "d", "e", "f", "g", "h", "i"].iter().zip(["a", "b", "c", "d", "e", "f", "g", "h"])
     {
