@@ -32,6 +32,11 @@ impl SettingsInForce {
             min_free_space_bytes: engine.min_free_space,
             rate_limit_anonymous: service.access.anonymous_requests_a_minute,
             rate_limit_authenticated: service.access.known_requests_a_minute,
+            max_connections_per_address: config.connections.per_address,
+            max_sockets_per_client: config.sockets_per_client,
+            history_retention_seconds: service.history_retention.as_secs(),
+            comfyui_user: service.comfy.user.clone(),
+            generate_password: config.generate_password,
             cors_origins: match &config.rules.origins {
                 AllowedOrigins::Unlisted => None,
                 AllowedOrigins::Listed(origins) => Some(origins.clone()),

@@ -305,6 +305,8 @@ fn downloads_over(
     Downloads {
         space: Space::new(index.folder().clone(), settings.downloader.min_free_space),
         question_timeout: settings.size_question_timeout,
+        most_unfinished: settings.most_unfinished_downloads,
+        settling_time: settings.settling_time,
         live: Live::default(),
         bus: Bus::default(),
         planning: Arc::default(),

@@ -44,6 +44,10 @@ pub struct Settings {
     pub rescan_interval: Duration,
     /// How long `install` asks servers for sizes before it answers without them.
     pub size_question_timeout: Duration,
+    /// How many downloads may be unfinished at once.
+    pub most_unfinished_downloads: usize,
+    /// How long a command waits for the state that follows from it before it answers with the one that holds.
+    pub settling_time: Duration,
     /// The NVIDIA library to open; `None`: where the system keeps it.
     pub nvml_library: Option<PathBuf>,
     /// GiB of video memory, where no GPU can be asked.
@@ -75,6 +79,8 @@ impl Settings {
             sample_interval: Duration::from_secs(2),
             rescan_interval: Duration::from_secs(300),
             size_question_timeout: Duration::from_millis(1500),
+            most_unfinished_downloads: 2_000,
+            settling_time: Duration::from_secs(5),
             nvml_library: None,
             gpu_vram_gb: None,
             logs: LogRing::default(),

@@ -26,6 +26,18 @@ pub(super) async fn run(settings: &Settings) -> Result<ExitCode, CliError> {
         let state = if is_there { "is there" } else { "is missing" };
         print::line(format_args!("{:16} {}: {state}", "registry file", file.display()))?;
     }
+    match config.service.extra_models.folders() {
+        Ok(folders) => {
+            for (kind, folder) in folders {
+                let state = if folder.is_dir() { "is there" } else { "is missing" };
+                print::line(format_args!("{:16} {kind} in {}: {state}", "extra models", folder.display()))?;
+            }
+        }
+        Err(cause) => {
+            is_well = false;
+            print::line(format_args!("{:16} {cause}", "extra models"))?;
+        }
+    }
     print::line(format_args!("{:16} {}", "registry", config.service.registry_url))?;
     print::line(format_args!("{:16} {}", "Hugging Face", config.service.downloader.hf_endpoint))?;
     let comfyui = service::comfy::without_credentials(&settings.comfyui.comfyui_url);

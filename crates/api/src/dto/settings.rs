@@ -30,6 +30,16 @@ pub struct Settings {
     pub rate_limit_anonymous: u32,
     /// Requests a minute of a key or session; 0: any number.
     pub rate_limit_authenticated: u32,
+    /// Connections that one address may have open.
+    pub max_connections_per_address: usize,
+    /// Sockets and followed logs that one key, session or address may have open.
+    pub max_sockets_per_client: usize,
+    /// Seconds that ended downloads and prompts stay in the history; 0: for ever.
+    pub history_retention_seconds: u64,
+    /// Whose workflows ComfyUI is asked for, where it runs with several users.
+    pub comfyui_user: Option<String>,
+    /// Whether a password is made where others can reach the server and there is none.
+    pub generate_password: bool,
     /// Origins of pages that may use cookies; `null`: only our own page.
     pub cors_origins: Option<Vec<String>>,
     /// Proxies that are believed.

@@ -98,7 +98,9 @@ fn settings_example() -> serde_json::Value {
         "workspace_dir": "/workspace", "model_base_path": "/workspace/models", "registry_url": "https://example.org/registry.json",
         "registry_sync_interval_seconds": 21600, "hf_endpoint": "https://huggingface.co/", "max_concurrent_downloads": 3,
         "connections_per_download": 8, "download_rate_limit": 0, "min_free_space_bytes": 1_073_741_824,
-        "rate_limit_anonymous": 100, "rate_limit_authenticated": 1000, "cors_origins": null, "trusted_proxies": [],
+        "rate_limit_anonymous": 100, "rate_limit_authenticated": 1000, "max_connections_per_address": 2048,
+        "max_sockets_per_client": 256, "history_retention_seconds": 2_592_000, "comfyui_user": null,
+        "generate_password": false, "cors_origins": null, "trusted_proxies": [],
         "tokens": tokens_example()
     })
 }

@@ -65,3 +65,53 @@ async fn dry_run_fetches_nothing() {
     let (status, refused) = server.json("PUT", "/api/settings/tokens/example", Some(json!({"token": "abc"}))).await;
     assert_eq!((status, code(&refused)), (400, "INVALID_REQUEST"));
 }
+
+/// Another program downloads to the same path: neither its unfinished file nor the place of it is taken.
+#[tokio::test(flavor = "multi_thread")]
+async fn link_onto_a_foreign_marker_is_a_conflict() {
+    let world = World::new();
+    let url = world.file("marked", "x.safetensors", &Content::pattern(5, 1_000));
+    let server = world.serve().await;
+    let marker = world.model("loras/x.safetensors.aria2");
+    std::fs::create_dir_all(marker.parent().unwrap()).unwrap();
+    std::fs::write(&marker, b"control").unwrap();
+    for is_beside in [false, true] {
+        if is_beside {
+            std::fs::write(world.model("loras/x.safetensors"), b"half").unwrap();
+        }
+        for overwrite in [false, true] {
+            let body = json!({"url": url, "path": "loras/x.safetensors", "overwrite": overwrite});
+            let (status, refused) = server.json("POST", "/api/downloads", Some(body)).await;
+            assert_eq!((status, code(&refused)), (409, "CONFLICT"), "{refused}");
+            assert_eq!(refused["error"]["details"]["marker"], "loras/x.safetensors.aria2");
+        }
+    }
+    assert_eq!(std::fs::read(world.model("loras/x.safetensors")).unwrap(), b"half");
+    assert_eq!(server.get("/api/downloads").await["total"], 0);
+}
+
+/// A link that is being fetched already is no new download, also where there may be no more.
+#[tokio::test(flavor = "multi_thread")]
+async fn unfinished_downloads_are_bounded() {
+    let world = World::new();
+    let url = "https://huggingface.co/acme/held/resolve/main/held.safetensors";
+    let held = world.hub.large_file("acme/held", "held.safetensors", Content::pattern(9, 400_000));
+    let gate = held.cdn.hold_at(100_000);
+    let other = world.file("next", "next.safetensors", &Content::pattern(5, 1_000));
+    let server = world
+        .serve_with(|config| {
+            assert_eq!(config.service.most_unfinished_downloads, 2_000);
+            config.service.most_unfinished_downloads = 1;
+        })
+        .await;
+    let add = async |url: &str| server.json("POST", "/api/downloads", Some(json!({"url": url, "type": "loras"}))).await;
+    let (status, first) = add(url).await;
+    assert_eq!(status, 202, "{first}");
+    let (status, refused) = add(&other).await;
+    assert_eq!((status, code(&refused)), (409, "CONFLICT"));
+    assert_eq!(refused["error"]["details"], json!({"unfinished": "1", "limit": "1"}));
+    assert_eq!(add(url).await, (202, first.clone()));
+    gate.open();
+    server.end_of(first["download_id"].as_str().unwrap()).await;
+    assert_eq!(add(&other).await.0, 202);
+}

@@ -1,7 +1,8 @@
 //! The program from a shell: what it says, what it takes, and that it works with and without a running server.
 
+use serde_json::json;
 use test_support::file_server::Content;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 
 use crate::world::{
     World, client,
@@ -127,6 +128,67 @@ async fn health_fails_where_nothing_answers_and_doctor_says_what_is_set() {
     let flags = ["doctor", "--listen", "127.0.0.1:9", "--comfyui-url", "http://user:s3cret@127.0.0.1:9"];
     let text = String::from_utf8(run(call_in(&world, &flags)).await.stdout).unwrap();
     assert!(text.contains("http://127.0.0.1:9") && !text.contains("s3cret"), "{text}");
+}
+
+/// A folder that is not mounted is no reason not to start, and is told of.
+#[tokio::test(flavor = "multi_thread")]
+async fn missing_folder_of_extra_model_paths_is_told() {
+    let world = World::new();
+    let config = world.folder.path().join("extra_model_paths.yaml");
+    std::fs::create_dir(world.folder.path().join("here")).unwrap();
+    std::fs::write(&config, "a:\n  loras: here\n  vae: not-mounted\n").unwrap();
+    let world = world.flag("--extra-model-paths-config").flag(config.to_str().unwrap());
+    let doctor = run(call_in(&world, &["doctor", "--listen", "127.0.0.1:9"])).await;
+    let text = String::from_utf8(doctor.stdout).unwrap();
+    let line =
+        |folder: &str| text.lines().find(|line| line.contains(folder)).unwrap_or_else(|| panic!("{folder}: {text}"));
+    assert!(
+        doctor.status.success() && line("/here").ends_with("is there") && line("/not-mounted").ends_with("is missing")
+    );
+    let mut child = call_in(&world, &["serve", "--listen", "127.0.0.1:0"]).spawn().unwrap();
+    let mut log = BufReader::new(child.stderr.take().unwrap()).lines();
+    let told = async {
+        while let Some(line) = log.next_line().await.unwrap() {
+            if line.contains("WARN") && line.contains("not-mounted") {
+                return true;
+            }
+        }
+        false
+    };
+    assert!(tokio::time::timeout(crate::world::TIMEOUT, told).await.expect("the log tells in time"));
+    std::fs::write(&config, "- no sections\n").unwrap();
+    let doctor = run(call_in(&world, &["doctor", "--listen", "127.0.0.1:9"])).await;
+    let text = String::from_utf8(doctor.stdout).unwrap();
+    assert!(doctor.status.code() == Some(1) && text.contains("extra_model_paths.yaml"), "{text}");
+}
+
+/// Each setting is a flag and a variable of the same name, and the server shows what it took.
+#[tokio::test(flavor = "multi_thread")]
+async fn settings_are_flags_and_variables_and_are_shown() {
+    let rows = [
+        ("history-retention", "2d", "history_retention_seconds", json!(172_800)),
+        ("comfyui-user", "alice", "comfyui_user", json!("alice")),
+        ("generate-password", "1", "generate_password", json!(true)),
+        ("max-sockets-per-client", "7", "max_sockets_per_client", json!(7)),
+        ("max-connections-per-address", "9", "max_connections_per_address", json!(9)),
+    ];
+    for as_flags in [true, false] {
+        let world = World::new();
+        let mut command = call_in(&world, &["serve", "--listen", "127.0.0.1:0"]);
+        for (name, value, _, _) in &rows {
+            if as_flags {
+                command.arg(format!("--{name}={value}"));
+            } else {
+                command.env(name.to_uppercase().replace('-', "_"), value);
+            }
+        }
+        let process = Process::started(command).await;
+        let (status, shown) = process.json("GET", "/api/settings", None).await;
+        assert_eq!(status, 200, "{shown}");
+        for (_, _, key, value) in &rows {
+            assert_eq!(&shown[key], value, "as flags: {as_flags}");
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -16,9 +16,6 @@ use crate::{
 /// How long a server may think about the name of a file before somebody has to give one.
 const NAME_QUESTION_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// How many downloads may be unfinished at once.
-pub(crate) const MOST_UNFINISHED: usize = 2_000;
-
 /// The folders of ComfyUI by which the path of a link says what a file is.
 const MODEL_FOLDERS: [&str; 16] = [
     "audio_encoders",
@@ -139,12 +136,12 @@ impl Downloads {
         }
         let _planning = self.planning.lock().await;
         let unfinished = self.store.unfinished_downloads().await?;
-        refuse_more_than(MOST_UNFINISHED, unfinished.len())?;
         let demanded = sha256.is_some() || new.size_bytes.is_some();
         let sha256 = sha256.or_else(|| facts.sha256.map(|digest| digest.to_string()));
         if let Some(running) = already_running(&unfinished, &path, &address, sha256.as_deref())? {
             return Ok(DownloadAdded { download_id: running, path: path.as_str().to_owned() });
         }
+        refuse_more_than(self.most_unfinished, unfinished.len())?;
         let existing = self.judge_existing(&path, &new, sha256.as_deref()).await?;
         let file = FileRow {
             path: path.as_str().to_owned(),
@@ -380,7 +377,7 @@ fn folder_in(source: &SourceUrl) -> Option<String> {
 }
 
 /// Refuses a download beyond the bound. Each new one is compared with all that are unfinished.
-pub(crate) fn refuse_more_than(limit: usize, unfinished: usize) -> Result<(), Error> {
+fn refuse_more_than(limit: usize, unfinished: usize) -> Result<(), Error> {
     if unfinished < limit {
         return Ok(());
     }

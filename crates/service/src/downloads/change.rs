@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use downloader::{CommandError, JobId};
-use tokio::time::{Duration, timeout};
+use tokio::time::timeout;
 
 use super::{DownloadState, DownloadView, Downloads, PauseReason, Priority, QueuePlace, jobs};
 use crate::{
@@ -11,9 +11,6 @@ use crate::{
     store::{DownloadRow, Line, Step},
     tasks::uninterrupted,
 };
-
-/// How long an answer waits for the engine's own word to be in the database.
-const SETTLING_TIME: Duration = Duration::from_secs(5);
 
 /// What to change of a download; `None` leaves it as it is.
 #[derive(Debug, Clone, Default)]
@@ -212,7 +209,7 @@ impl Downloads {
                 let _ = events.recv().await;
             }
         };
-        match timeout(SETTLING_TIME, settled).await {
+        match timeout(self.settling_time, settled).await {
             Ok(state) => state.map(Settled::At),
             Err(_) if !is_held => Ok(Settled::Unknown),
             Err(_) => Ok(Settled::At(self.stored(id).await?.row.state)),

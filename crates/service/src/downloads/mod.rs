@@ -52,6 +52,8 @@ pub struct Downloads {
     /// Held from the look at the disk to the row in the database, so that two requests never plan the same file.
     pub(crate) planning: Arc<tokio::sync::Mutex<()>>,
     pub(crate) question_timeout: std::time::Duration,
+    pub(crate) most_unfinished: usize,
+    pub(crate) settling_time: std::time::Duration,
 }
 
 impl Downloads {

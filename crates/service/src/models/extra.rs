@@ -33,6 +33,13 @@ pub struct ExtraModelPaths {
     pub home: Option<PathBuf>,
 }
 
+impl ExtraModelPaths {
+    /// The folders that the document names, each with its type. Blocks.
+    pub fn folders(&self) -> Result<Vec<(String, PathBuf)>, Error> {
+        Ok(named(self)?.into_iter().map(|root| (root.kind.to_string(), root.folder.to_path_buf())).collect())
+    }
+}
+
 /// A folder of models of one type.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ExtraRoot {
@@ -97,8 +104,17 @@ enum Setting {
     Other(serde::de::IgnoredAny),
 }
 
-/// The folders that a document names; blocks. One that cannot be read is a setting that cannot be used.
+/// The folders that a document names, with a warning for each that does not exist; blocks.
 pub(crate) fn read(settings: &ExtraModelPaths) -> Result<Vec<ExtraRoot>, Error> {
+    let roots = named(settings)?;
+    for root in roots.iter().filter(|root| !root.folder.is_dir()) {
+        tracing::warn!(kind = %root.kind, folder = %root.folder.display(), "a folder of extra_model_paths.yaml does not exist");
+    }
+    Ok(roots)
+}
+
+/// The folders that a document names. One that cannot be read is a setting that cannot be used.
+fn named(settings: &ExtraModelPaths) -> Result<Vec<ExtraRoot>, Error> {
     let Some(config) = &settings.config else { return Ok(Vec::new()) };
     let refused = |cause: String| {
         let message =
@@ -107,11 +123,7 @@ pub(crate) fn read(settings: &ExtraModelPaths) -> Result<Vec<ExtraRoot>, Error> 
     };
     let text = fs::read_to_string(config).map_err(|cause| refused(cause.to_string()))?;
     let beside = config.parent().unwrap_or(Path::new("."));
-    let roots = roots(&text, beside, settings.home.as_deref()).map_err(|cause| refused(cause.to_string()))?;
-    for root in roots.iter().filter(|root| !root.folder.is_dir()) {
-        tracing::warn!(kind = %root.kind, folder = %root.folder.display(), "a folder of extra_model_paths.yaml does not exist");
-    }
-    Ok(roots)
+    roots(&text, beside, settings.home.as_deref()).map_err(|cause| refused(cause.to_string()))
 }
 
 /// The name by which ComfyUI knows a folder today.

@@ -218,3 +218,38 @@ async fn without_comfyui_the_preset_of_a_template_says_where_its_files_belong_an
     assert!(matches!(first, ModelSource::Preset { id, .. } if id.as_str() == "WAN2_2_TI2V_5B_FP16"), "{first:?}");
     running.stop().await;
 }
+
+/// A volume that ComfyUI reads by `extra_model_paths.yaml`: its files are there, whether ComfyUI answers or not.
+#[tokio::test(flavor = "multi_thread")]
+async fn models_of_extra_folders_are_not_fetched_again() {
+    for is_up in [true, false] {
+        let hub = FakeHub::start();
+        let world = World::new();
+        let volume = world.folder.path().join("volume");
+        // A whole safetensors file without tensors.
+        let weights = [&2_u64.to_le_bytes()[..], b"{}"].concat();
+        for file in ["sd/base.safetensors", "vae/small.safetensors"] {
+            std::fs::create_dir_all(volume.join(file).parent().unwrap()).unwrap();
+            std::fs::write(volume.join(file), &weights).unwrap();
+        }
+        let config = volume.join("extra.yaml");
+        std::fs::write(&config, "x:\n  checkpoints: sd\n  vae: vae\n").unwrap();
+        if !is_up {
+            world.comfy.go_down();
+        }
+        let mut settings = world.settings();
+        settings.extra_models.config = Some(config);
+        settings.downloader.hf_endpoint = hub.endpoint().parse().unwrap();
+        let running = world.start_with(settings).await;
+        if !is_up {
+            eventually(|| async { running.dashboard.comfy.health().await.is_err().then_some(()) }).await;
+        }
+        let id = save(&running, &graph(true)).await;
+        let needs = running.dashboard.workflows.requirements_of(&id).await.unwrap();
+        assert!(needs.models.len() == 2 && needs.models.iter().all(|model| model.present), "{needs:#?}");
+        assert_eq!((needs.bytes_to_fetch, needs.comfyui_asked), (0, is_up));
+        let begun = running.dashboard.workflows.install_requirements(&id, Priority::Normal).await.unwrap();
+        assert_eq!((begun.download_id, begun.files), (None, vec![]), "ComfyUI is up: {is_up}");
+        running.stop().await;
+    }
+}

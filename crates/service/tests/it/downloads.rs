@@ -369,3 +369,24 @@ async fn preview_says_name_size_folder_and_gate() {
     assert_eq!(world.everything(), ["loras/mine.bin"]);
     running.stop().await;
 }
+
+/// What follows from a pause is not in the database yet: the answer is the state that holds, which the interface tells as 202.
+#[tokio::test(flavor = "multi_thread")]
+async fn pause_answers_before_it_is_stored() {
+    let mut world = World::new();
+    world.settling_time = std::time::Duration::from_millis(100);
+    let held = world.hub.large_file("acme/held", "held.bin", content(1, 400_000));
+    let _gate = held.cdn.hold_at(100_000);
+    world.preset("HELD", "1.0.0", &[("loras/held.bin", "https://huggingface.co/acme/held/resolve/main/held.bin")]);
+    let running = world.start().await;
+    let id = running.install("HELD", InstallOptions::default()).await.download_id;
+    running.state_of(&id, DownloadState::Downloading).await;
+    let mut writer =
+        sqlx::SqlitePool::connect(&world.database().display().to_string()).await.unwrap().acquire().await.unwrap();
+    sqlx::query("BEGIN IMMEDIATE").execute(&mut *writer).await.unwrap();
+    assert_eq!(running.dashboard.downloads.pause(&id).await.unwrap(), DownloadState::Downloading);
+    sqlx::query("ROLLBACK").execute(&mut *writer).await.unwrap();
+    running.state_of(&id, DownloadState::Paused).await;
+    assert_eq!(running.dashboard.downloads.pause(&id).await.unwrap(), DownloadState::Paused);
+    running.stop().await;
+}

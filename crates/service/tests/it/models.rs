@@ -95,6 +95,29 @@ async fn file_beside_a_foreign_marker_is_not_here() {
     running.stop().await;
 }
 
+/// Browsers and `huggingface_hub` write to the marker's own name, and nothing lies at the path itself.
+#[tokio::test(flavor = "multi_thread")]
+async fn foreign_marker_in_place_of_a_file_refuses_installs() {
+    let mut world = World::new();
+    let url = world.file("a", "a.bin", &content(1, 9_000));
+    world.preset("ONE", "1.0.0", &[("vae/a.bin", &url)]);
+    let running = world.start().await;
+    let presets = &running.dashboard.presets;
+    for ending in [".aria2", ".incomplete", ".crdownload", ".downloading", ".!qB"] {
+        let marker = format!("vae/a.bin{ending}");
+        world.place(&marker, b"half");
+        let refused = presets.install(&preset_id("ONE"), InstallOptions::default()).await;
+        let Err(Error::Conflict { message, .. }) = refused else { panic!("{ending}: {refused:?}") };
+        assert!(message.contains(&marker), "{message}");
+        running.dashboard.models.rescan().await.unwrap();
+        let listed = running.dashboard.models.list(&ModelQuery::default()).await.unwrap();
+        assert_eq!((listed.page.total, world.everything()), (0, vec![marker.clone()]), "{ending}");
+        std::fs::remove_file(world.path(&marker)).unwrap();
+    }
+    running.install_whole("ONE").await;
+    running.stop().await;
+}
+
 /// A hash clears a marker where it is the right one: any other content may be a half file that somebody validated.
 #[tokio::test(flavor = "multi_thread")]
 async fn marker_is_cleared_by_the_expected_hash_alone() {

@@ -24,6 +24,7 @@ pub(crate) struct World {
     pub(crate) min_free_space: u64,
     pub(crate) concurrent_downloads: usize,
     pub(crate) extra_models: ExtraModelPaths,
+    pub(crate) settling_time: Duration,
 }
 
 impl World {
@@ -36,6 +37,7 @@ impl World {
             min_free_space: 0,
             concurrent_downloads: 3,
             extra_models: ExtraModelPaths::default(),
+            settling_time: Duration::from_secs(5),
         }
     }
 
@@ -126,6 +128,7 @@ impl World {
             registry_copy: workspace.join("data/registry.json"),
             registry_sync_interval: Duration::ZERO,
             size_question_timeout: milliseconds(1500),
+            settling_time: self.settling_time,
             downloader: downloader::Settings {
                 hf_endpoint: self.hub.endpoint().parse().unwrap(),
                 // The hub's storage is another port of this machine, which the endpoint alone does not open.
