@@ -176,6 +176,7 @@ impl Dashboard {
             Ok(())
         };
         supervisor.spawn("ComfyUI's health", self.comfy.clone().look_after(stop.clone()));
+        supervisor.spawn("ComfyUI's output folder", self.outputs.clone().learn_folder(stop.clone()));
         supervisor.spawn("ComfyUI's socket", socket);
         let (logs, log_interval) = (self.logs.clone(), settings.log_interval);
         supervisor.spawn("ComfyUI's log", logs.hear_comfyui_for_followers(log_interval, stop.clone()));

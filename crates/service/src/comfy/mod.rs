@@ -83,7 +83,7 @@ fn usual_address() -> Url {
 pub struct Comfy {
     pub(crate) client: Client,
     pub(crate) settings: Arc<ComfySettings>,
-    health: watch::Sender<Arc<ComfyHealth>>,
+    pub(crate) health: watch::Sender<Arc<ComfyHealth>>,
     link: Link,
 }
 

@@ -2,35 +2,79 @@
 
 use std::{
     path::{Path, PathBuf},
-    sync::PoisonError,
+    sync::{MutexGuard, PoisonError},
 };
 
 use comfy_client::{FolderPaths, SystemStats};
+use tokio_util::sync::CancellationToken;
 use url::Host;
 
-use super::Outputs;
-use crate::{Error, model_dir::ModelDir, tasks::blocking};
+use super::{Outputs, Said};
+use crate::{Error, model_dir::ModelDir, system::ServiceState, tasks::blocking};
 
 impl Outputs {
     /// The folder; `None` where ComfyUI runs on another machine or in a file system of its own. While ComfyUI does not answer
-    /// it is where ComfyUI last said.
+    /// it is where ComfyUI last said, before a restart too.
     pub(super) async fn folder(&self) -> Result<Option<ModelDir>, Error> {
         if !self.is_here() {
             return Ok(None);
         }
         let place = match self.asked_for_folder().await {
             Ok(place) => {
-                self.known_folder.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&place);
+                self.keep(&place).await;
                 place
             }
-            Err(cause) => {
-                let known = self.known_folder.lock().unwrap_or_else(PoisonError::into_inner).clone();
-                Some(known.ok_or(cause)?)
-            }
+            Err(cause) => Some(self.kept().await?.ok_or(cause)?),
         };
         let Some(place) = place else { return Ok(None) };
         // The same confinement as for models: no name leads out of it.
         blocking(move || place.is_dir().then(|| ModelDir::open(&place).ok()).flatten()).await
+    }
+
+    /// Asks for the folder whenever ComfyUI begins to answer, until the token is cancelled.
+    pub(crate) async fn learn_folder(self, stop: CancellationToken) -> Result<(), Error> {
+        let mut health = self.comfy.health.subscribe();
+        loop {
+            let answers = health.wait_for(|health| health.state == ServiceState::Running);
+            if stop.run_until_cancelled(async { answers.await.is_ok() }).await != Some(true) {
+                return Ok(());
+            }
+            if let Err(cause) = self.folder().await {
+                tracing::debug!(error = %cause, "ComfyUI's output folder is not known");
+            }
+            let is_gone = health.wait_for(|health| health.state != ServiceState::Running);
+            if stop.run_until_cancelled(async { is_gone.await.is_ok() }).await != Some(true) {
+                return Ok(());
+            }
+        }
+    }
+
+    /// A failed write costs the outputs after a restart, not those that were asked for.
+    async fn keep(&self, place: &Said) {
+        if self.last_said().as_ref() == Some(place) {
+            return;
+        }
+        let folder = place.as_deref().and_then(Path::to_str);
+        match self.store.keep_output_folder(&self.address(), folder).await {
+            Ok(()) => *self.last_said() = Some(place.clone()),
+            Err(cause) => tracing::warn!(error = %cause, "ComfyUI's output folder not stored"),
+        }
+    }
+
+    async fn kept(&self) -> Result<Said, Error> {
+        let last_said = self.last_said().clone();
+        match last_said {
+            Some(place) => Ok(place),
+            None => Ok(self.store.output_folder(&self.address()).await?.map(PathBuf::from)),
+        }
+    }
+
+    fn last_said(&self) -> MutexGuard<'_, Option<Said>> {
+        self.last_said.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn address(&self) -> String {
+        comfy_client::without_credentials(self.comfy.client.base()).to_string()
     }
 
     async fn asked_for_folder(&self) -> Result<Option<PathBuf>, Error> {

@@ -34,13 +34,16 @@ const READABLE: [&str; 3] = ["output", "input", "temp"];
 pub struct Outputs {
     comfy: Comfy,
     store: Store,
-    /// Where ComfyUI's output folder was when it last said so.
-    known_folder: Arc<Mutex<Option<PathBuf>>>,
+    /// What ComfyUI last said of its output folder, since the start.
+    last_said: Arc<Mutex<Option<Said>>>,
 }
+
+/// What ComfyUI said of its output folder: where it is on this machine, if it is.
+type Said = Option<PathBuf>;
 
 impl Outputs {
     pub(crate) fn new(comfy: Comfy, store: Store) -> Self {
-        Self { comfy, store, known_folder: Arc::default() }
+        Self { comfy, store, last_said: Arc::default() }
     }
 
     /// A file as a stream.

@@ -3,6 +3,7 @@
 mod access;
 mod arrivals;
 mod audit;
+mod comfy_folders;
 mod counts;
 mod downloads;
 mod files;

@@ -6,7 +6,7 @@ use service::{
     outputs::{FileReference, OutputQuery, OutputSort, ViewConditions},
 };
 
-use crate::world::{World, counting, is_unavailable};
+use crate::world::{World, counting, eventually, is_unavailable};
 
 /// Makes the fake say that its output folder is this one.
 fn say_where(world: &World, folder: &std::path::Path) {
@@ -61,5 +61,40 @@ async fn where_the_folder_is_elsewhere_the_outputs_of_our_prompts_are_listed_and
     world.comfy.go_down();
     let unseen = outputs.view(missing, ViewConditions::default()).await.map(|file| file.status);
     assert!(is_unavailable(unseen));
+    running.stop().await;
+}
+
+/// ComfyUI said once where its folder is, to nobody in particular. It is down since, and the dashboard started again.
+#[tokio::test(flavor = "multi_thread")]
+async fn outputs_are_shown_after_a_restart_without_comfyui() {
+    let world = World::new();
+    let folder = world.folder.path().join("comfyui/output");
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join("a.png"), b"12345").unwrap();
+    say_where(&world, &folder);
+    let running = world.start().await;
+    let kept = "SELECT max(output) FROM comfyui_folders WHERE url <> ?";
+    eventually(|| world.text(kept, "")).await;
+    running.stop().await;
+    world.comfy.go_down();
+
+    let running = world.start().await;
+    let outputs = &running.dashboard.outputs;
+    let list = outputs.list(&OutputQuery::default()).await.unwrap();
+    assert_eq!((list.page.items[0].path.as_str(), list.is_complete), ("a.png", true));
+    let file = FileReference { filename: "a.png".to_owned(), subfolder: String::new(), folder: "output".to_owned() };
+    let found = outputs.view(file, ViewConditions::default()).await.unwrap();
+    assert_eq!((found.status, found.content_length), (200, Some(5)));
+    assert_eq!(outputs.delete(&["a.png".to_owned()]).await.unwrap().deleted, 1);
+    running.stop().await;
+}
+
+/// Nobody knows whether the folder is here: that is no empty list.
+#[tokio::test(flavor = "multi_thread")]
+async fn outputs_of_a_comfyui_that_never_answered_are_unavailable() {
+    let world = World::new();
+    world.comfy.go_down();
+    let running = world.start().await;
+    assert!(is_unavailable(running.dashboard.outputs.list(&OutputQuery::default()).await));
     running.stop().await;
 }
