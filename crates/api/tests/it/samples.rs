@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 
-/// An operation, how it is asked, and the status that it answers with. `HELD` and `FAILED` stand for downloads.
+/// An operation, how it is asked, and the status that it answers with. `SMALL` is installed, and `downloads/HELD` stands for the
+/// download of `HELD`, which is under way.
 pub(crate) struct Sample {
     pub(crate) operation: &'static str,
     pub(crate) method: &'static str,
@@ -19,9 +20,9 @@ fn with_body(operation: &'static str, method: &'static str, path: &'static str, 
     Sample { operation, method, path, body: Some(body), status }
 }
 
-/// Every sample, in an order in which each finds what it needs.
+/// Every sample. None needs what another one left.
 pub(crate) fn samples() -> Vec<Sample> {
-    [of_system(), of_presets(), of_downloads(), of_models(), of_comfyui(), of_workflows(), of_access(), last_ones()]
+    [of_system(), of_presets(), of_downloads(), of_models(), of_comfyui(), of_workflows(), of_access(), of_sockets()]
         .into_iter()
         .flatten()
         .collect()
@@ -104,6 +105,7 @@ fn of_access() -> Vec<Sample> {
         sample("me", "GET", "/api/auth/me", 200),
         sample("log_out", "POST", "/api/auth/logout", 200),
         sample("list_keys", "GET", "/api/auth/keys", 200),
+        sample("generate_key", "POST", "/api/auth/keys", 201),
         sample("revoke_key", "DELETE", "/api/auth/keys/key_0", 404),
         sample("revoke_named_key", "DELETE", "/api/auth/keys?id=key_0", 404),
         sample("list_sessions", "GET", "/api/auth/sessions", 200),
@@ -161,11 +163,6 @@ fn picture() -> Value {
     })
 }
 
-fn last_ones() -> Vec<Sample> {
-    vec![
-        sample("open_socket", "GET", "/ws", 400),
-        sample("open_api_socket", "GET", "/api/ws", 400),
-        // The last one: from here on, everybody needs a key.
-        sample("generate_key", "POST", "/api/auth/keys", 201),
-    ]
+fn of_sockets() -> Vec<Sample> {
+    vec![sample("open_socket", "GET", "/ws", 400), sample("open_api_socket", "GET", "/api/ws", 400)]
 }
