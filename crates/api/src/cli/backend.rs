@@ -7,7 +7,7 @@ use service::{Dashboard, Supervisor, SystemClock};
 use super::{CliError, remote::Remote};
 use crate::config::Settings;
 use crate::dto::{
-    download_requests::{DownloadAdded, DownloadRequest},
+    download_requests::{DownloadAdded, DownloadPreview, DownloadRequest},
     downloads::DownloadDetail,
     installs::{InstallRequest, InstallStarted},
     presets::{PresetList, PresetListQuery},
@@ -70,6 +70,17 @@ impl Backend {
         match self {
             Self::Server(remote) => remote.ask(Method::POST, "/api/downloads", Some(request)).await,
             Self::Here(here) => Ok(here.0.downloads.add(request.clone().new_download(Role::Admin)?).await?.into()),
+        }
+    }
+
+    /// What a download would fetch.
+    pub(super) async fn preview_download(&self, request: &DownloadRequest) -> Result<DownloadPreview, CliError> {
+        match self {
+            Self::Server(remote) => remote.ask(Method::POST, "/api/downloads?dry_run=true", Some(request)).await,
+            Self::Here(here) => {
+                let (urls, place) = request.clone().sources_and_place(Role::Admin)?;
+                Ok(here.0.downloads.preview(&urls, place.as_ref()).await?.into())
+            }
         }
     }
 

@@ -130,6 +130,38 @@ async fn health_fails_where_nothing_answers_and_doctor_says_what_is_set() {
     assert!(text.contains("http://127.0.0.1:9") && !text.contains("s3cret"), "{text}");
 }
 
+/// With a running server and without one: the same is said, and nothing is fetched.
+#[tokio::test(flavor = "multi_thread")]
+async fn get_with_dry_run_says_what_it_would_fetch() {
+    let world = World::new();
+    let url = world.file("dry", "vae/ae.safetensors", &Content::pattern(5, 1_000));
+    let process = Process::serve(&world).await;
+    let mut said = Vec::new();
+    for listen in [process.address.as_str(), "127.0.0.1:9"] {
+        // Two programs do not share a workspace.
+        let other = World::new();
+        let world = if listen == process.address { &world } else { &other };
+        world.file("dry", "vae/ae.safetensors", &Content::pattern(5, 1_000));
+        let output = run(call_in(world, &["get", &url, "--dry-run", "--listen", listen])).await;
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
+        assert!(!world.model("vae").exists());
+        said.push(text);
+    }
+    let sha256 = Content::pattern(5, 1_000).sha256();
+    let expected = format!(
+        "name     ae.safetensors (from the link)\nfolder   vae (from the link)\npath     vae/ae.safetensors\nexists   no\n\
+         size     1000 bytes (0.0MB)\nsha256   {sha256}\n"
+    );
+    assert_eq!(said, [expected.clone(), expected]);
+    let (_, list) = process.json("GET", "/api/downloads", None).await;
+    assert_eq!(list["total"], 0);
+    let nowhere = "https://huggingface.co/acme/none/resolve/main/none.safetensors";
+    let output = run(call_in(&world, &["get", nowhere, "--dry-run", "--listen", &process.address])).await;
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.code() == Some(1) && text.contains("\ngate") && text.contains("HF_TOKEN"), "{text}");
+}
+
 /// A folder that is not mounted is no reason not to start, and is told of.
 #[tokio::test(flavor = "multi_thread")]
 async fn missing_folder_of_extra_model_paths_is_told() {
