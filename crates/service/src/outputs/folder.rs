@@ -80,7 +80,9 @@ impl Outputs {
     async fn asked_for_folder(&self) -> Result<Option<PathBuf>, Error> {
         let stats = self.comfy.client.system_stats().await?;
         let paths = self.comfy.client.folder_paths().await?.unwrap_or_default();
-        Ok(output_folder(&stats, &paths))
+        let said = output_folder(&stats, &paths);
+        // In a file system of its own ComfyUI names a folder that is not here.
+        blocking(move || said.filter(|folder| folder.is_dir())).await
     }
 
     fn is_here(&self) -> bool {
