@@ -72,15 +72,8 @@ impl Workflows {
     fn elsewhere(&self, model: &ModelRequirement) -> Option<String> {
         let folder = model.folder.as_deref()?;
         let name = model.name.rsplit('/').next().unwrap_or(&model.name);
-        let is_it = |path: &str| {
-            let below = path.split_once('/').filter(|(top, _)| is_same_folder(top, folder));
-            below.is_some_and(|(_, rest)| rest.rsplit('/').next() == Some(name))
-        };
-        let found = self.presets.index.snapshot(is_it);
-        match found.as_slice() {
-            [(path, ..)] => path.split_once('/').map(|(_, rest)| rest.to_owned()),
-            _ => None,
-        }
+        let mut found = self.presets.index.below_type(name, |kind| is_same_folder(kind, folder)).into_iter();
+        found.next().filter(|_| found.next().is_none())
     }
 
     /// Its weights, size and hash, as the disk or a server tells.

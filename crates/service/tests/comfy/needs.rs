@@ -253,3 +253,24 @@ async fn models_of_extra_folders_are_not_fetched_again() {
         running.stop().await;
     }
 }
+
+/// A workflow names a file without the subfolder in which it lies on a volume.
+#[tokio::test(flavor = "multi_thread")]
+async fn file_in_a_subfolder_of_an_extra_folder_is_found_by_name() {
+    let world = World::new();
+    let volume = world.folder.path().join("volume");
+    std::fs::create_dir_all(volume.join("sub")).unwrap();
+    std::fs::write(volume.join("sub/small.safetensors"), b"weights").unwrap();
+    std::fs::write(volume.join("extra.yaml"), "x:\n  checkpoints: .\n  vae: .\n").unwrap();
+    world.comfy.go_down();
+    let mut settings = world.settings();
+    settings.extra_models.config = Some(volume.join("extra.yaml"));
+    let running = world.start_with(settings).await;
+    eventually(|| async { running.dashboard.comfy.health().await.is_err().then_some(()) }).await;
+    running.dashboard.models.rescan().await.unwrap();
+    let graph = json!({"2": {"class_type": "VAELoader", "inputs": {"vae_name": "small.safetensors"}}});
+    let needs = running.dashboard.workflows.requirements(&graph).await.unwrap();
+    let found = model(&needs, "small.safetensors");
+    assert_eq!((found.present, found.found_as.as_deref()), (false, Some("sub/small.safetensors")));
+    running.stop().await;
+}

@@ -1,6 +1,6 @@
 //! Files in folders of `extra_model_paths.yaml`, as the index knows them.
 
-use std::{path::Path, sync::Arc};
+use std::{collections::BTreeSet, path::Path, sync::Arc};
 
 use registry::ConfinedPath;
 
@@ -15,6 +15,16 @@ use crate::{
 };
 
 impl ModelIndex {
+    /// Every file of this name that ComfyUI finds by a type, wherever that type's folders are: its path below them.
+    pub(crate) fn below_type(&self, name: &str, is_type: impl Fn(&str) -> bool) -> BTreeSet<String> {
+        let known = self.read();
+        let own = known.models().filter_map(|(path, _)| path.split_once('/'));
+        let in_extra = known.extra.values().flat_map(|file| &file.places);
+        let in_extra = in_extra.map(|place| (&*place.kind, place.path.as_str()));
+        let is_it = |(kind, below): &(&str, &str)| below.rsplit('/').next() == Some(name) && is_type(kind);
+        own.chain(in_extra).filter(is_it).map(|(_, below)| below.to_owned()).collect()
+    }
+
     /// Looks for a file in the other folders of its type, and into it. One that another program has not finished is not there.
     pub(super) fn refresh_extra(&self, path: &ConfinedPath) {
         let place = place_of(path.as_str());
