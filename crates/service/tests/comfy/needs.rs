@@ -269,7 +269,7 @@ async fn file_in_a_subfolder_of_an_extra_folder_is_found_by_name() {
     eventually(|| async { running.dashboard.comfy.health().await.is_err().then_some(()) }).await;
     running.dashboard.models.rescan().await.unwrap();
     let graph = json!({"2": {"class_type": "VAELoader", "inputs": {"vae_name": "small.safetensors"}}});
-    let needs = running.dashboard.workflows.requirements(&graph).await.unwrap();
+    let needs = running.dashboard.workflows.requirements(graph.clone()).await.unwrap();
     let found = model(&needs, "small.safetensors");
     assert_eq!((found.present, found.found_as.as_deref()), (false, Some("sub/small.safetensors")));
     running.stop().await;
