@@ -258,7 +258,7 @@ impl Converting<'_> {
         for Lost { name, value } in &node.lost {
             let name = name.as_ref().map(|name| format!(" of {name}")).unwrap_or_default();
             self.warn(
-                &id,
+                id,
                 node,
                 format_args!("the saved value{name} belongs to no input that this ComfyUI has: {}", shown(value)),
             );
