@@ -104,6 +104,7 @@ pub const ROLES: &[(&str, Role)] = &[
     ("graph_requirements", Role::Read),
     ("workflow_requirements", Role::Read),
     ("install_requirements", Role::Operate),
+    ("install_workflow", Role::Operate),
     ("list_outputs", Role::Read),
     ("view_output", Role::Read),
     ("delete_outputs", Role::Admin),

@@ -27,6 +27,7 @@ pub mod storage;
 pub mod system;
 pub mod units;
 pub mod validation;
+pub mod workflow_install;
 pub mod workflows;
 
 use serde::{Deserialize, Serialize};

@@ -104,6 +104,7 @@ fn register_comfyui(config: &mut ServiceConfig) {
         .service(requirements::convert_workflow)
         .service(requirements::graph_requirements)
         .service(requirements::workflow_requirements)
+        .service(requirements::install_workflow)
         .service(requirements::install_requirements)
         .service(workflows::get_workflow)
         .service(workflows::update_workflow)

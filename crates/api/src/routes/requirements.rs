@@ -1,7 +1,9 @@
-//! What workflows need before they run, and graphs made of what ComfyUI's page saves.
+//! What workflows need before they run, how they get it, and graphs made of what ComfyUI's page saves.
 
 use actix_web::{
-    HttpResponse, get, post,
+    HttpResponse, get,
+    http::StatusCode,
+    post,
     web::{Data, Json, Path},
 };
 use serde_json::json;
@@ -10,9 +12,10 @@ use service::Dashboard;
 use crate::dto::{
     error::ErrorEnvelope,
     requirements::{ConvertedWorkflow, GraphRequest, InstallRequirementsRequest, Requirements, RequirementsInstalled},
+    workflow_install::{InstallWorkflowQuery, InstallWorkflowRequest, WorkflowInstall},
 };
 use crate::error::ApiError;
-use crate::extract::{GraphBody, OptionalBody};
+use crate::extract::{GraphBody, OptionalBody, Query};
 
 /// Convert a saved workflow
 ///
@@ -108,6 +111,51 @@ pub(super) async fn install_requirements(
     let answer = RequirementsInstalled::new(workflow.into_inner(), begun);
     let mut response = if answer.download_id.is_some() { HttpResponse::Accepted() } else { HttpResponse::Ok() };
     Ok(response.json(answer))
+}
+
+/// Make a workflow run
+///
+/// Takes a workflow from anywhere, fetches the model files that it lacks and that can be had without doubt, as one download, and says
+/// what remains: `choose` (a person has to say where a file comes from; ask again with `choices`), `impossible`, and `missing_nodes`. A file
+/// that can run code when it is loaded and whose content is not known by its hash is never fetched without a choice, nor is one whose name many
+/// files have. With `dry_run` nothing is begun.
+///
+/// The body may be a picture, video or sound that ComfyUI made, as it is or in a form; other keys are query parameters then.
+#[utoipa::path(
+    tag = "workflows",
+    params(InstallWorkflowQuery),
+    request_body(content = InstallWorkflowRequest, description = "The workflow", example = json!({
+        "workflow": {"1": {"class_type": "VAELoader", "inputs": {"vae_name": "sdxl_vae.safetensors"}}}, "dry_run": true
+    })),
+    responses(
+        (status = 200, description = "Nothing is fetched", body = WorkflowInstall, example = json!(install_example(None))),
+        (status = 202, description = "It is queued", body = WorkflowInstall, example = json!(install_example(Some("dl_123456")))),
+        (status = 400, description = "`INVALID_WORKFLOW`: what was sent is no graph", body = ErrorEnvelope),
+        (status = 413, description = "`PAYLOAD_TOO_LARGE`: the graph has more than 10 MiB", body = ErrorEnvelope),
+        (status = 507, description = "`INSUFFICIENT_STORAGE`, with needed and available bytes", body = ErrorEnvelope),
+    )
+)]
+#[post("/api/workflows/install")]
+pub(super) async fn install_workflow(
+    dashboard: Data<Dashboard>,
+    query: Query<InstallWorkflowQuery>,
+    request: GraphBody<InstallWorkflowRequest>,
+) -> Result<(Json<WorkflowInstall>, StatusCode), ApiError> {
+    let (given, options) = request.0.split(&query.0);
+    let answer = WorkflowInstall::from(dashboard.workflows.install(given, options).await?);
+    let status = if answer.is_installing() { StatusCode::ACCEPTED } else { StatusCode::OK };
+    Ok((Json(answer), status))
+}
+
+fn install_example(download: Option<&str>) -> serde_json::Value {
+    json!({
+        "status": "installing", "dry_run": download.is_none(), "ready": false, "download_id": download, "present": [],
+        "fetching": [{"path": "vae/sdxl_vae.safetensors", "size_bytes": 334_641_164,
+            "url": "https://huggingface.co/stabilityai/sdxl-vae/resolve/main/sdxl_vae.safetensors"}],
+        "choose": [], "impossible": [], "missing_nodes": [], "comfyui_asked": true, "total_bytes": 334_641_164, "total_size_gb": 0.3,
+        "disk": {"fits": true, "needed_bytes": 334_641_164, "needed_gb": 0.3, "exact": true, "available_bytes": 400_000_000_000_u64},
+        "vram": {"fits": true, "needed_gb": 8.0, "basis": "declared by preset SDXL_BASE_V1", "available_gb": 24.0}
+    })
 }
 
 fn needs_example() -> serde_json::Value {

@@ -151,7 +151,14 @@ fn of_workflows() -> Vec<Sample> {
         with_body("convert_workflow", "POST", "/api/workflows/convert", json!({"workflow": picture()}), 200),
         with_body("graph_requirements", "POST", "/api/workflows/requirements", json!({"workflow": picture()}), 200),
         sample("workflow_requirements", "GET", "/api/workflows/sdxl_text_to_image/requirements", 200),
-        sample("install_requirements", "POST", "/api/workflows/sdxl_text_to_image/install-requirements", 409),
+        with_body(
+            "install_workflow",
+            "POST",
+            "/api/workflows/install",
+            json!({"workflow": picture(), "dry_run": true}),
+            200,
+        ),
+        sample("install_requirements", "POST", "/api/workflows/sdxl_text_to_image/install-requirements", 202),
     ]
 }
 

@@ -30,7 +30,7 @@ pub type FolderLists = BTreeMap<String, Vec<String>>;
 /// What a workflow needs.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Requirements {
-    /// Each model file once, in the order of the graph.
+    /// Each model file once, in the order of the graph; those that only nodes of unknown types name come last.
     pub models: Vec<ModelNeed>,
     /// Node types that this ComfyUI lacks, each once.
     pub unknown_nodes: Vec<UnknownNode>,
@@ -83,15 +83,11 @@ pub struct UnknownNode {
 /// What a workflow of either format needs. Without `object_info` only what the workflow says of itself is known.
 pub fn requirements(workflow: &Value, object_info: &ObjectInfo, folders: &FolderLists) -> Requirements {
     let mut found = Collector::new(object_info, folders);
-    let prompt = if is_ui_format(workflow) {
+    let (prompt, unknown) = if is_ui_format(workflow) {
         let Judged { converted, unknown, .. } = graph::convert_what_is_known(workflow, object_info);
-        for node in unknown {
-            found.add_values(&node);
-            found.add_unknown(&node.class_type, node.id);
-        }
-        converted.prompt
+        (converted.prompt, unknown)
     } else {
-        workflow.as_object().cloned().unwrap_or_default()
+        (workflow.as_object().cloned().unwrap_or_default(), Vec::new())
     };
     for (id, node) in &prompt {
         let Some(class_type) = node.get("class_type").and_then(Value::as_str) else { continue };
@@ -99,6 +95,10 @@ pub fn requirements(workflow: &Value, object_info: &ObjectInfo, folders: &Folder
             found.add_unknown(class_type, id.clone());
         }
         found.add_inputs(id, class_type, node);
+    }
+    for node in unknown {
+        found.add_values(&node);
+        found.add_unknown(&node.class_type, node.id);
     }
     saved::add_noted(&mut found, workflow, &prompt, object_info);
     found.finish()

@@ -2,7 +2,7 @@
 
 use registry::ModelFile;
 
-use super::{WorkflowRequirements, Workflows};
+use super::{ModelRequirement, Workflows};
 use crate::{
     Error,
     downloads::{FileState, Priority, address::full_address},
@@ -27,6 +27,19 @@ pub struct RequirementsInstalled {
     pub total_bytes: u64,
 }
 
+/// Model files on their way.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Fetching {
+    /// The download that brings them, or the first of the others that do; `None` where nothing is fetched.
+    pub download_id: Option<String>,
+    /// The files that it brings, below the models folder.
+    pub files: Vec<String>,
+    /// Files that other downloads are bringing already.
+    pub already_fetched: Vec<String>,
+    /// Bytes that are fetched, as far as known.
+    pub total_bytes: u64,
+}
+
 impl Workflows {
     /// Begins one download of all model files that a stored workflow lacks.
     pub async fn install_requirements(&self, id: &str, priority: Priority) -> Result<RequirementsInstalled, Error> {
@@ -35,21 +48,35 @@ impl Workflows {
             // Nothing could be judged.
             self.comfy.client.object_info().await?;
         }
+        let files = needs.models.iter().filter(|model| !model.present).filter_map(ModelRequirement::file).collect();
+        let names = |known: bool| {
+            let lacking = needs.models.iter().filter(move |model| !model.present && model.file().is_none());
+            lacking.filter(move |model| model.known == known).map(|model| model.name.clone()).collect()
+        };
+        let (without_source, unjudged): (Vec<String>, Vec<String>) = (names(true), names(false));
+        let Fetching { download_id, files, already_fetched, total_bytes } = self.fetch(files, priority).await?;
+        if download_id.is_none() && !without_source.is_empty() && unjudged.is_empty() {
+            return Err(nowhere_to_be_had(&without_source));
+        }
+        Ok(RequirementsInstalled { download_id, files, already_fetched, without_source, unjudged, total_bytes })
+    }
+
+    /// Begins one download of these files, but for those that other downloads bring already.
+    pub(super) async fn fetch(&self, wanted: Vec<ModelFile>, priority: Priority) -> Result<Fetching, Error> {
         let downloads = &self.presets.downloads;
         let _planning = downloads.planning.lock().await;
         let unfinished = downloads.store.unfinished_downloads().await?;
-        let mut begun = begin(&needs);
-        let fetched = |path: &str| {
+        let bringing = |path: &str| {
             let pending = |file: &&FileRow| file.path == path && file.state != FileState::Completed;
             unfinished.iter().find(|stored| stored.files.iter().any(|file| pending(&file))).map(|stored| &stored.row.id)
         };
-        let mut files = Vec::new();
-        for file in needs.models.iter().filter(|model| !model.present).filter_map(|model| model.file()) {
+        let (mut fetching, mut files) = (Fetching::default(), Vec::new());
+        for file in wanted {
             let path = file.path.as_str().to_owned();
-            match fetched(&path) {
+            match bringing(&path) {
                 Some(download) => {
-                    begun.already_fetched.push(path);
-                    begun.download_id.get_or_insert_with(|| download.clone());
+                    fetching.already_fetched.push(path);
+                    fetching.download_id.get_or_insert_with(|| download.clone());
                 }
                 None if files.iter().any(|planned: &FileRow| planned.path == path) => {}
                 None => {
@@ -60,15 +87,11 @@ impl Workflows {
             }
         }
         if files.is_empty() {
-            return if begun.download_id.is_none() && !begun.without_source.is_empty() && begun.unjudged.is_empty() {
-                Err(nowhere_to_be_had(&begun.without_source))
-            } else {
-                Ok(begun)
-            };
+            return Ok(fetching);
         }
         downloads.space.check(&files, &unfinished).await?;
-        begun.files = files.iter().map(|file| file.path.clone()).collect();
-        begun.total_bytes = files.iter().filter_map(|file| file.size_bytes.or(file.stated_bytes)).sum();
+        fetching.files = files.iter().map(|file| file.path.clone()).collect();
+        fetching.total_bytes = files.iter().filter_map(|file| file.size_bytes.or(file.stated_bytes)).sum();
         let download = DownloadInsert {
             id: ids::new_download_id(),
             preset_id: None,
@@ -78,8 +101,8 @@ impl Workflows {
             files,
             created_at: downloads.clock.now(),
         };
-        begun.download_id = Some(downloads.begin(&download).await?.id);
-        Ok(begun)
+        fetching.download_id = Some(downloads.begin(&download).await?.id);
+        Ok(fetching)
     }
 
     fn row_of(&self, file: &ModelFile) -> FileRow {
@@ -96,21 +119,6 @@ impl Workflows {
             state: FileState::Pending,
             error: None,
         }
-    }
-}
-
-fn begin(needs: &WorkflowRequirements) -> RequirementsInstalled {
-    let names = |known: bool| {
-        let lacking = needs.models.iter().filter(move |model| !model.present && model.file().is_none());
-        lacking.filter(move |model| model.known == known).map(|model| model.name.clone()).collect()
-    };
-    RequirementsInstalled {
-        download_id: None,
-        files: Vec::new(),
-        already_fetched: Vec::new(),
-        without_source: names(true),
-        unjudged: names(false),
-        total_bytes: 0,
     }
 }
 

@@ -10,6 +10,7 @@ mod install;
 mod list;
 mod lookup;
 mod needs;
+mod plan;
 mod save;
 mod templates;
 mod view;
@@ -20,8 +21,9 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 pub use comfy_client::{Fault, embedded};
-pub use install::RequirementsInstalled;
+pub use install::{Fetching, RequirementsInstalled};
 pub use needs::{ModelRequirement, ModelSource, NeededVram, NodeRequirement, WorkflowRequirements};
+pub use plan::{Choice, InstallPlan, InstallPlanOptions, OpenQuestion};
 pub use view::{
     NewWorkflow, WorkflowChange, WorkflowDetail, WorkflowFormat, WorkflowOrigin, WorkflowQuery, WorkflowSaved,
     WorkflowSort, WorkflowView,

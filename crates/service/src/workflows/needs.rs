@@ -132,9 +132,13 @@ impl ModelRequirement {
                 Some(url.clone())
             }
         })?;
-        let pinned = self.sha256.as_ref().filter(|_| self.is_pinned);
-        let sha256 = pinned.and_then(|digits| hex::decode(digits).ok()?.try_into().ok());
-        Some(ModelFile { path: self.path()?, url, stated_size: self.size_bytes, sha256 })
+        Some(ModelFile { path: self.path()?, url, stated_size: self.size_bytes, sha256: self.pinned_hash() })
+    }
+
+    /// The SHA-256 that its content must have.
+    pub(super) fn pinned_hash(&self) -> Option<[u8; 32]> {
+        let pinned = self.sha256.as_ref().filter(|_| self.is_pinned)?;
+        hex::decode(pinned).ok()?.try_into().ok()
     }
 }
 

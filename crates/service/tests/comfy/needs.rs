@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use service::{
     Error,
     downloads::{DownloadState, Priority},
-    workflows::{ModelSource, NewWorkflow, WorkflowRequirements},
+    workflows::{Choice, InstallPlanOptions, ModelSource, NewWorkflow, WorkflowRequirements},
 };
 use test_support::{fake_hub::FakeHub, file_server::Content};
 
@@ -272,5 +272,62 @@ async fn file_in_a_subfolder_of_an_extra_folder_is_found_by_name() {
     let needs = running.dashboard.workflows.requirements(graph.clone()).await.unwrap();
     let found = model(&needs, "small.safetensors");
     assert_eq!((found.present, found.found_as.as_deref()), (false, Some("sub/small.safetensors")));
+    running.stop().await;
+}
+
+/// One call: what can be had without doubt is fetched, and everything else is a question or has a reason.
+#[tokio::test(flavor = "multi_thread")]
+async fn workflow_of_a_stranger_ends_in_lists_and_one_download() {
+    let hub = FakeHub::start();
+    let address = |file: &str| format!("https://huggingface.co/acme/all/resolve/main/{file}");
+    for file in ["vae.safetensors", "old.ckpt", "model.safetensors"] {
+        hub.large_file("acme/all", file, Content::pattern(3, 20_000));
+    }
+    let world = World::new();
+    let running = world.start_beside(&hub).await;
+    let node = |id: u32, kind: &str, name: &str, noted: bool| {
+        let models = if noted { json!([{"name": name, "directory": "vae", "url": address(name)}]) } else { json!([]) };
+        json!({"id": id, "type": kind, "mode": 0, "inputs": [], "outputs": [], "widgets_values": [name], "properties": {"models": models}})
+    };
+    let graph = json!({"links": [], "nodes": [
+        node(1, "VAELoader", "vae.safetensors", true),
+        node(2, "VAELoader", "old.ckpt", true),
+        node(3, "VAELoader", "model.safetensors", true),
+        node(4, "VAELoader", "gone.safetensors", false),
+        node(5, "PackLoader", "strange.gguf", false),
+    ]});
+    let install = async |options: InstallPlanOptions| running.dashboard.workflows.install(graph.clone(), options).await;
+    let names = |questions: &[service::workflows::OpenQuestion]| -> Vec<String> {
+        questions.iter().map(|question| question.model.name.clone()).collect()
+    };
+
+    let dry = install(InstallPlanOptions { dry_run: true, ..InstallPlanOptions::default() }).await.unwrap();
+    assert!(dry.fetching.is_none() && running.dashboard.downloads.unfinished().await.unwrap().is_empty());
+    assert_eq!(dry.planned.iter().map(|file| file.path.as_str()).collect::<Vec<_>>(), ["vae/vae.safetensors"]);
+    assert_eq!(names(&dry.choose), ["old.ckpt", "model.safetensors"]);
+    assert!(dry.choose[0].reason.contains("run code") && dry.choose[1].reason.contains("many different"));
+    assert_eq!(names(&dry.impossible), ["gone.safetensors", "strange.gguf"]);
+    assert_eq!((dry.needs.missing_nodes[0].node_type.as_str(), dry.is_ready()), ("PackLoader", Some(false)));
+
+    let choice = |file: &str, folder: Option<&str>| Choice { url: address(file), folder: folder.map(str::to_owned) };
+    let choices = [
+        ("old.ckpt".to_owned(), choice("old.ckpt", None)),
+        ("strange.gguf".to_owned(), choice("model.safetensors", Some("unet"))),
+    ];
+    let begun = install(InstallPlanOptions { choices: choices.into(), ..InstallPlanOptions::default() }).await.unwrap();
+    let fetching = begun.fetching.unwrap();
+    assert_eq!(fetching.files, ["vae/vae.safetensors", "vae/old.ckpt", "unet/strange.gguf"]);
+    let download = fetching.download_id.unwrap();
+    let done = eventually(|| async {
+        let view = running.dashboard.downloads.get(&download).await.unwrap();
+        (!view.state.is_unfinished()).then_some(view)
+    });
+    assert_eq!(done.await.state, DownloadState::Completed);
+    let again = install(InstallPlanOptions::default()).await.unwrap();
+    assert_eq!(again.ready, ["vae.safetensors", "old.ckpt"]);
+    let escaping = [("gone.safetensors".to_owned(), choice("vae.safetensors", Some("../..")))];
+    let refused =
+        install(InstallPlanOptions { choices: escaping.into(), ..InstallPlanOptions::default() }).await.unwrap();
+    assert!(refused.choose.iter().any(|question| question.reason.contains("leads out")), "{:?}", refused.choose);
     running.stop().await;
 }
