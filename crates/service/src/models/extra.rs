@@ -41,7 +41,7 @@ impl ExtraModelPaths {
 }
 
 /// A folder of models of one type.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct ExtraRoot {
     pub(crate) kind: Arc<str>,
     pub(crate) folder: Arc<Path>,
@@ -143,7 +143,7 @@ fn at_home(folder: &str, home: Option<&Path>) -> PathBuf {
 /// The folders that this text names; relative ones lie in the folder `beside`, and `~` is `home`.
 pub(crate) fn roots(text: &str, beside: &Path, home: Option<&Path>) -> Result<Vec<ExtraRoot>, serde_norway::Error> {
     let sections: Option<BTreeMap<String, Section>> = serde_norway::from_str(text)?;
-    let mut found = Vec::new();
+    let (mut found, mut seen) = (Vec::new(), HashSet::new());
     for section in sections.unwrap_or_default().into_values() {
         let Section::Keys(keys) = section else { continue };
         let base = match keys.get("base_path") {
@@ -156,9 +156,12 @@ pub(crate) fn roots(text: &str, beside: &Path, home: Option<&Path>) -> Result<Ve
                 continue;
             }
             let kind = present_name(kind);
-            let folders = folders.lines().map(str::trim).filter(|folder| !folder.is_empty());
-            let root = |folder: &str| ExtraRoot { kind: kind.into(), folder: base.join(at_home(folder, home)).into() };
-            found.extend(folders.map(root).filter(|root| !found.contains(root)).collect::<Vec<_>>());
+            for folder in folders.lines().map(str::trim).filter(|folder| !folder.is_empty()) {
+                let root = ExtraRoot { kind: kind.into(), folder: base.join(at_home(folder, home)).into() };
+                if seen.insert(root.clone()) {
+                    found.push(root);
+                }
+            }
         }
     }
     Ok(found)
