@@ -125,7 +125,8 @@ impl Read for Pieces {
     }
 }
 
-fn graph_in(file: impl Read) -> Result<Value, ApiError> {
+/// The graph in a file. Blocks.
+pub(crate) fn graph_in(file: impl Read) -> Result<Value, ApiError> {
     let mut file = BufReader::new(file);
     let is_json = file.fill_buf().map_err(ApiError::internal)?.trim_ascii_start().starts_with(b"{");
     if is_json {

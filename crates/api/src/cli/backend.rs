@@ -11,6 +11,7 @@ use crate::dto::{
     downloads::DownloadDetail,
     installs::{InstallRequest, InstallStarted},
     presets::{PresetList, PresetListQuery},
+    workflow_install::{InstallWorkflowQuery, InstallWorkflowRequest, WorkflowInstall},
 };
 use crate::extract::parse_list_query;
 use crate::operations::Role;
@@ -80,6 +81,17 @@ impl Backend {
             Self::Here(here) => {
                 let (urls, place) = request.clone().sources_and_place(Role::Admin)?;
                 Ok(here.0.downloads.preview(&urls, place.as_ref()).await?.into())
+            }
+        }
+    }
+
+    /// Fetches what a workflow lacks.
+    pub(super) async fn install_workflow(&self, request: &InstallWorkflowRequest) -> Result<WorkflowInstall, CliError> {
+        match self {
+            Self::Server(remote) => remote.ask(Method::POST, "/api/workflows/install", Some(request)).await,
+            Self::Here(here) => {
+                let (given, options) = request.clone().split(&InstallWorkflowQuery::default());
+                Ok(here.0.workflows.install(given, options).await?.into())
             }
         }
     }

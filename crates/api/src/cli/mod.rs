@@ -12,6 +12,7 @@ pub mod print;
 mod progress;
 mod remote;
 mod serve;
+mod workflows;
 
 use std::process::ExitCode;
 
@@ -34,6 +35,9 @@ pub enum Command {
     Install(install::InstallArguments),
     /// Fetch one file from any link
     Get(get::GetArguments),
+    /// Make workflows run
+    #[command(subcommand)]
+    Workflows(workflows::WorkflowsCommand),
     /// Keys and the password
     #[command(subcommand)]
     Auth(auth::AuthCommand),
@@ -57,6 +61,7 @@ pub async fn run(invocation: Invocation) -> Result<ExitCode, CliError> {
         Command::Presets(command) => presets::run(&settings, command).await,
         Command::Install(arguments) => install::run(&settings, arguments).await,
         Command::Get(arguments) => get::run(&settings, arguments).await,
+        Command::Workflows(command) => workflows::run(&settings, command).await,
         Command::Auth(command) => auth::run(&settings, command).await,
         Command::Doctor => doctor::run(&settings).await,
         Command::Health => health::run(&settings).await,

@@ -13,7 +13,7 @@ use super::units::gigabytes;
 use crate::extract::OfFile;
 
 /// A workflow to install, and what was chosen for it.
-#[derive(Debug, Default, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
 pub struct InstallWorkflowRequest {
     /// The graph, in either format, wrapped or not, or its JSON as a text.
     #[schema(value_type = Object)]
@@ -34,12 +34,12 @@ pub struct InstallWorkflowRequest {
 }
 
 /// Where a model file shall come from.
-#[derive(Debug, Clone, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct ModelChoice {
     /// Its address.
-    url: String,
+    pub url: String,
     /// Its folder, where the workflow does not tell it: `loras`.
-    folder: Option<String>,
+    pub folder: Option<String>,
 }
 
 /// The keys beside a workflow that comes as a file.
@@ -66,6 +66,11 @@ impl OfFile for InstallWorkflowRequest {
 }
 
 impl InstallWorkflowRequest {
+    /// A graph to install.
+    pub fn new(graph: Value, priority: Priority, dry_run: bool, choices: BTreeMap<String, ModelChoice>) -> Self {
+        Self { workflow: Some(graph), priority, dry_run, choices, rest: Map::new() }
+    }
+
     /// What was given for a graph, and how it is installed. `dry_run` may stand in the query too.
     pub fn split(self, query: &InstallWorkflowQuery) -> (Value, view::InstallPlanOptions) {
         let choice = |(name, choice): (String, ModelChoice)| {

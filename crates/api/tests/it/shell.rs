@@ -162,6 +162,41 @@ async fn get_with_dry_run_says_what_it_would_fetch() {
     assert!(output.status.code() == Some(1) && text.contains("\ngate") && text.contains("HF_TOKEN"), "{text}");
 }
 
+/// With a running server and without one: what can be had is fetched, and the rest is listed.
+#[tokio::test(flavor = "multi_thread")]
+async fn workflow_from_a_file_is_installed() {
+    let content = Content::pattern(5, 1_000);
+    let served = World::new();
+    let process = Process::serve(&served).await;
+    let alone = World::new();
+    for (world, listen) in [(&served, process.address.as_str()), (&alone, "127.0.0.1:9")] {
+        let url = world.file("flow", "small.safetensors", &content);
+        let pickle = world.file("flow", "old.ckpt", &content);
+        let node = |id: u32, name: &str, url: &str| {
+            json!({"id": id, "type": "VAELoader", "mode": 0, "inputs": [], "outputs": [], "widgets_values": [name],
+                "properties": {"models": [{"name": name, "directory": "vae", "url": url}]}})
+        };
+        let nodes = [node(1, "small.safetensors", &url), node(2, "old.ckpt", &pickle)];
+        let file = world.folder.path().join("workflow.json");
+        std::fs::write(&file, json!({"links": [], "nodes": nodes}).to_string()).unwrap();
+        let install = ["workflows", "install", file.to_str().unwrap(), "--listen", listen];
+        let output = run(call_in(world, &install)).await;
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{text}{}", String::from_utf8_lossy(&output.stderr));
+        assert!(text.contains("fetching    vae/small.safetensors") && text.contains("choose      old.ckpt"), "{text}");
+        assert_eq!(std::fs::read(world.model("vae/small.safetensors")).unwrap(), content.to_vec());
+
+        let chosen = format!("old.ckpt={pickle}");
+        let output = run(call_in(world, &[&install[..], &["--choose", &chosen]].concat())).await;
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
+        assert!(text.contains("present     small.safetensors") && world.model("vae/old.ckpt").exists(), "{text}");
+    }
+    let output = run(call_in(&alone, &["workflows", "install", "Cargo.toml"])).await;
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.code() == Some(1) && said.contains("PNG, WebP"), "{said}");
+}
+
 /// A folder that is not mounted is no reason not to start, and is told of.
 #[tokio::test(flavor = "multi_thread")]
 async fn missing_folder_of_extra_model_paths_is_told() {
