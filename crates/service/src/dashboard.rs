@@ -7,7 +7,7 @@ use std::{
 
 use downloader::Downloader;
 use jiff::Timestamp;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::Semaphore;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
@@ -291,7 +291,6 @@ fn models_over(settings: &Settings, downloads: &Downloads, jobs: Jobs) -> Models
         scanning: Arc::default(),
         scans_asked: Arc::default(),
         jobs,
-        scanned: watch::Sender::new(false),
     }
 }
 

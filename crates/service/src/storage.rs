@@ -84,7 +84,7 @@ impl StorageDetail {
 impl Storage {
     /// The disk and the models on it.
     pub async fn overview(&self) -> Result<StorageOverview, Error> {
-        self.models.first_look().await;
+        self.models.index.first_look().await;
         let mut by_type: BTreeMap<String, (u64, u64)> = BTreeMap::new();
         let files = self.models.index.snapshot(|_| true);
         for (path, stamp, _) in &files {
@@ -103,7 +103,7 @@ impl Storage {
 
     /// Where room could be made.
     pub async fn detail(&self) -> Result<StorageDetail, Error> {
-        self.models.first_look().await;
+        self.models.index.first_look().await;
         let unfinished = self.presets.downloads.store.unfinished_downloads().await?;
         let working = |path: &str| {
             let works = |stored: &&crate::store::StoredDownload| stored.files.iter().any(|file| file.path == path);

@@ -100,7 +100,7 @@ impl Models {
     /// A file, after a look at the disk and into its head. Of a file in another folder, the whole path is meant.
     pub async fn detail(&self, path: &str) -> Result<ModelDetail, Error> {
         let not_found = || Error::ModelNotFound(path.to_owned());
-        self.first_look().await;
+        self.index.first_look().await;
         let place = self.place_of(path).ok_or_else(not_found)?;
         if place.extra.is_none() && !self.index.is_model(place.relative.as_str()) {
             return Err(not_found());

@@ -14,6 +14,8 @@ use jiff::Timestamp;
 use model_file::Weights;
 use registry::{ConfinedPath, ModelFile, Preset};
 
+use tokio::sync::watch;
+
 use crate::{
     Error,
     downloads::address::{fact_key, full_address, public_address},
@@ -35,6 +37,8 @@ pub(crate) struct ModelIndex {
     folder: ModelDir,
     extra: Arc<[ExtraRoot]>,
     known: Arc<RwLock<Known>>,
+    /// Turns true when the whole folder has been looked at once.
+    is_complete: watch::Sender<bool>,
 }
 
 /// A file in a list.
@@ -111,7 +115,18 @@ impl ModelIndex {
         for row in remembered.validations.into_values() {
             known.take_in(row);
         }
-        Self { folder, extra: extra.into(), known: Arc::new(RwLock::new(known)) }
+        let is_complete = watch::Sender::new(false);
+        Self { folder, extra: extra.into(), known: Arc::new(RwLock::new(known)), is_complete }
+    }
+
+    /// The whole folder has been looked at.
+    pub(super) fn complete(&self) {
+        self.is_complete.send_replace(true);
+    }
+
+    /// Waits until the whole folder has been looked at once.
+    pub(crate) async fn first_look(&self) {
+        let _ = self.is_complete.subscribe().wait_for(|is_complete| *is_complete).await;
     }
 
     /// Looks at these files, and into those whose content nothing else proves. Blocks.

@@ -46,7 +46,7 @@ const FOLDERS: [(&str, &str); 23] = [
 impl Models {
     /// The models that match, by what was last seen on the disk.
     pub async fn list(&self, query: &ModelQuery) -> Result<ModelList, Error> {
-        self.first_look().await;
+        self.index.first_look().await;
         let search = query.search.as_deref().map(str::to_lowercase);
         let wanted = |row: &Row<'_>| {
             query.kind.as_deref().is_none_or(|kind| row.kinds().any(|own| own == kind))
@@ -72,7 +72,7 @@ impl Models {
 
     /// Every folder that ComfyUI knows or that has files, with how much lies in it.
     pub async fn types(&self) -> Result<Vec<ModelType>, Error> {
-        self.first_look().await;
+        self.index.first_look().await;
         let mut found: BTreeMap<String, (u64, u64)> =
             FOLDERS.iter().map(|(id, _)| ((*id).to_owned(), (0, 0))).collect();
         self.index.with_rows(

@@ -27,7 +27,7 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::Semaphore;
 
 use crate::{Clock, Error, jobs::Jobs, presets::Catalogue, store::Store, tasks::blocking};
 
@@ -52,8 +52,6 @@ pub struct Models {
     pub(crate) scans_asked: Arc<AtomicU64>,
     /// The jobs that validations run as.
     pub(crate) jobs: Jobs,
-    /// Turns true when the whole folder has been looked at once.
-    pub(crate) scanned: watch::Sender<bool>,
 }
 
 /// What the last scan found, and how many had been asked for when it began.
@@ -88,12 +86,7 @@ impl Models {
         let claimed = || catalog.iter().flat_map(|preset| &preset.files).map(|file| &file.path);
         let found = self.index.rescan(claimed());
         self.index.refresh(claimed());
-        self.scanned.send_replace(true);
+        self.index.complete();
         found
-    }
-
-    /// Waits until the folder has been looked at once.
-    pub(crate) async fn first_look(&self) {
-        let _ = self.scanned.subscribe().wait_for(|scanned| *scanned).await;
     }
 }

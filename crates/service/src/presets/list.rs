@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 
 use registry::{Filter, Preset};
 
-use super::{PresetQuery, PresetSort, PresetView, Presets, situation::Situation};
+use super::{PresetQuery, PresetSort, PresetView, Presets};
 use crate::{
     Error,
     page::{Order, Page},
@@ -13,7 +13,7 @@ use crate::{
 impl Presets {
     /// The presets that match, those that the registry dropped but that are installed here last.
     pub async fn list(&self, query: &PresetQuery) -> Result<Page<PresetView>, Error> {
-        let situation = Situation::load(&self.downloads.store).await?;
+        let situation = self.situation().await?;
         let catalog = self.catalogue.current();
         let filter = Filter {
             category: query.category.as_deref(),

@@ -44,7 +44,7 @@ pub struct Recommendations {
 impl Presets {
     /// Holds every preset of the registry against a card of `vram_gb`, as it reports it; `None`: there is no card.
     pub async fn recommendations(&self, vram_gb: Option<f64>) -> Result<Recommendations, Error> {
-        let situation = Situation::load(&self.downloads.store).await?;
+        let situation = self.situation().await?;
         let mut lists = Recommendations::default();
         for preset in self.catalogue.current().iter() {
             let recommendation = self.recommendation(preset, &situation);

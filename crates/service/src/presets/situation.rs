@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeSet, HashMap, HashSet},
     sync::Arc,
+    time::Duration,
 };
 
 use registry::{ConfinedPath, Preset, PresetId};
@@ -14,6 +15,9 @@ use crate::{
     downloads::DownloadState,
     store::{InstallRow, ReplacedFile, Store},
 };
+
+/// How long a question about presets waits for the first look at the models folder.
+const FIRST_LOOK_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The database's side of the matter.
 pub(super) struct Situation {
@@ -69,6 +73,13 @@ impl Situation {
 }
 
 impl Presets {
+    /// What has happened, once the models folder has been looked at: right after the start, presets would seem to be gone. A folder
+    /// that takes longer is judged by what is known of it.
+    pub(super) async fn situation(&self) -> Result<Situation, Error> {
+        let _ = tokio::time::timeout(FIRST_LOOK_TIMEOUT, self.index.first_look()).await;
+        Situation::load(&self.downloads.store).await
+    }
+
     /// A preset as it stands, by the index as it is. The caller looks at the disk before, where that matters.
     pub(super) fn view(&self, preset: Preset, in_registry: bool, situation: &Situation) -> PresetView {
         let is_outdated = situation.is_outdated(&preset);

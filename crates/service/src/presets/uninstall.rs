@@ -11,7 +11,7 @@ impl Presets {
     /// Removes a preset's files, after ending its install if one runs. With `remove_dependencies` its dependencies go
     /// too, unless another installed preset needs them.
     pub async fn uninstall(&self, id: &PresetId, remove_dependencies: bool) -> Result<Uninstalled, Error> {
-        let situation = Situation::load(&self.downloads.store).await?;
+        let situation = self.situation().await?;
         let (preset, in_registry) = self.catalogue.find(id, &situation.installs)?;
         let paths = situation.all_paths(&preset);
         self.look_at(&paths).await?;
@@ -29,7 +29,7 @@ impl Presets {
         }
         // Nobody begins to use a file while it is judged and removed.
         let _planning = self.downloads.planning.lock().await;
-        let situation = Situation::load(&self.downloads.store).await?;
+        let situation = self.situation().await?;
         let mut leaving = vec![preset.clone()];
         if remove_dependencies {
             leaving.extend(self.lonely_dependencies(&preset, &situation));

@@ -3,7 +3,7 @@
 use registry::{Preset, PresetId};
 use semver::Version;
 
-use super::{Presets, definition, situation::Situation};
+use super::{Presets, definition};
 use crate::{Error, downloads::address::full_address, store::InstallRow};
 
 /// A newer version of an installed preset.
@@ -30,7 +30,7 @@ pub struct PresetUpdate {
 impl Presets {
     /// Every installed preset that has a newer version in the registry in force.
     pub async fn updates(&self) -> Result<Vec<PresetUpdate>, Error> {
-        let situation = Situation::load(&self.downloads.store).await?;
+        let situation = self.situation().await?;
         let catalog = self.catalogue.current();
         let outdated = catalog.iter().filter(|preset| situation.is_outdated(preset));
         Ok(outdated.filter_map(|preset| self.update_of(preset, situation.install_of(&preset.id)?)).collect())

@@ -132,7 +132,7 @@ impl Models {
 
     /// The files that are meant: those on the disk, and for a preset also those that should be.
     async fn paths_meant(&self, options: &ValidateOptions) -> Result<Vec<ConfinedPath>, Error> {
-        self.first_look().await;
+        self.index.first_look().await;
         let of_preset = match &options.preset {
             None => None,
             Some(id) => Some(self.catalogue.find(id, &self.store.installs().await?)?.0.files),
