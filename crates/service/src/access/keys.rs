@@ -1,5 +1,7 @@
 //! Keys: for programs. One is shown once, when it is made; what stays is its hash and how it begins.
 
+use std::sync::Arc;
+
 use downloader::Secret;
 use jiff::{SignedDuration, Timestamp};
 
@@ -72,6 +74,7 @@ impl Access {
             last_used_at: None,
         };
         self.store.insert_key(&key, &drawn.hash).await?;
+        self.settle().await;
         tracing::info!(key = %key.id, name = %key.name, role = key.role.as_str(), "a key was made");
         Ok((drawn.text, key))
     }
@@ -86,13 +89,14 @@ impl Access {
         if !self.store.delete_key(id).await? {
             return Err(Error::NotFound { resource: Resource::Key, id: id.to_owned() });
         }
+        self.settle().await;
         tracing::info!(key = id, "a key was revoked");
         Ok(())
     }
 
     /// Whether the key of this id still works.
     pub(super) async fn is_living_key(&self, id: &str) -> Result<bool, Error> {
-        match self.store.key_by_id(id).await? {
+        match self.credentials().await?.key_by_id(id) {
             Some(key) => Ok(self.is_living(&key).await),
             None => Ok(false),
         }
@@ -107,21 +111,25 @@ impl Access {
         let has_expired = key.view.expires_at.is_some_and(|end| end <= now);
         if has_expired {
             note(&key.view.id, self.store.mark_key_refused(&key.view.id, now).await);
+            self.remembered.forget();
         }
         !has_expired
     }
 
-    /// The living key that `text` is. Keys are read anew for each request, so that one that another process made or
-    /// revoked counts at once.
+    /// The living key that `text` is.
     pub(super) async fn key_of(&self, text: &str) -> Result<KeyView, Error> {
         let hash = secret::hash_of(text);
-        let Some(key) = self.store.key_by_hash(&hash).await? else { return Err(Error::Unauthorized) };
+        let key = match self.credentials().await?.key(&hash) {
+            Some(key) => key,
+            None => Arc::new(self.store.key_by_hash(&hash).await?.ok_or(Error::Unauthorized)?),
+        };
         if !secret::is_same(&hash, &key.hash) || !self.is_living(&key).await {
             return Err(Error::Unauthorized);
         }
-        let (view, now) = (key.view, self.clock.now());
+        let (view, now) = (key.view.clone(), self.clock.now());
         if view.last_used_at.is_none_or(|used| now.duration_since(used) >= USE_IS_NOTED_EVERY) {
             note(&view.id, self.store.touch_key(&view.id, now).await);
+            self.remembered.forget();
         }
         Ok(view)
     }

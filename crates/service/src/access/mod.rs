@@ -11,6 +11,7 @@ mod keys;
 mod password;
 mod private_file;
 mod rate_limit;
+mod remembered;
 mod role;
 mod secret;
 mod sessions;
@@ -36,6 +37,7 @@ use crate::{
     Clock, Error, Settings,
     store::{Store, WorkspaceCookies},
 };
+use remembered::{Credentials, FRESH_FOR, Remembered};
 use shell_token::ShellToken;
 
 /// How many login requests of any form a browser or an address may send in a minute: all at once, then one every six
@@ -107,12 +109,16 @@ pub struct Access {
     logins: Arc<rate_limit::Limiter>,
     page: Arc<secret::Drawn>,
     shell: Option<Arc<ShellToken>>,
+    remembered: Arc<Remembered>,
+    /// A server may run on the same database, and remember what is changed here.
+    is_beside_server: bool,
 }
 
 impl Access {
     /// Access without a server around it, for the shell: it works on the same database while a server runs.
     pub async fn open(database: &Path, clock: impl Clock) -> Result<Self, Error> {
-        Self::new(Store::open(database).await?, Arc::new(clock), &AccessSettings::default()).await
+        let access = Self::new(Store::open(database).await?, Arc::new(clock), &AccessSettings::default()).await?;
+        Ok(Self { is_beside_server: true, ..access })
     }
 
     /// Access of a server: the setting of the password is adopted, and the shell gets its token. On a disk that does not
@@ -138,6 +144,8 @@ impl Access {
             cookies: Arc::new(store.workspace_cookies().await?),
             page: Arc::new(secret::draw("")?),
             shell: None,
+            remembered: Arc::default(),
+            is_beside_server: false,
             store,
             clock,
         })
@@ -157,9 +165,10 @@ impl Access {
 
     /// How a person can sign in.
     pub async fn login_way(&self) -> Result<LoginWay, Error> {
-        Ok(if self.store.password_hash().await?.is_some() {
+        let known = self.credentials().await?;
+        Ok(if known.has_password {
             LoginWay::Password
-        } else if self.store.has_keys().await? {
+        } else if known.has_keys() {
             LoginWay::Keys
         } else {
             LoginWay::None
@@ -168,7 +177,20 @@ impl Access {
 
     /// Whether a password is set or a key exists, so that nobody is trusted for being at this machine.
     pub async fn requires_credentials(&self) -> Result<bool, Error> {
-        self.store.has_credentials().await
+        let known = self.credentials().await?;
+        Ok(known.has_password || known.has_keys())
+    }
+
+    async fn credentials(&self) -> Result<Arc<Credentials>, Error> {
+        self.remembered.credentials(&self.store).await
+    }
+
+    /// Ends a change of keys, sessions or the password: when this returns, it counts everywhere.
+    async fn settle(&self) {
+        self.remembered.forget();
+        if self.is_beside_server {
+            tokio::time::sleep(FRESH_FOR).await;
+        }
     }
 
     /// Closes the database that [`open`](Self::open) opened.

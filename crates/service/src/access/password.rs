@@ -122,6 +122,7 @@ impl Access {
         }
         let hash = self.known.hashing.hash(password).await?;
         self.store.replace_password(PasswordOrigin::Stored, Some(&hash), self.clock.now()).await?;
+        self.settle().await;
         tracing::info!("a new password was set; every session ended");
         let is_behind = self.store.password_hash_of(PasswordOrigin::Setting).await?.is_some();
         Ok(if is_behind { PasswordSet::BehindSetting } else { PasswordSet::InForce })
@@ -154,7 +155,9 @@ impl Access {
                 Some(self.known.hashing.hash(password).await?)
             }
         };
-        self.store.replace_password(PasswordOrigin::Setting, hash.as_deref(), self.clock.now()).await
+        self.store.replace_password(PasswordOrigin::Setting, hash.as_deref(), self.clock.now()).await?;
+        self.settle().await;
+        Ok(())
     }
 
     /// Counts a login request, whatever is in it. The request must not be noted or answered otherwise where the decision

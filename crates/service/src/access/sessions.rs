@@ -1,6 +1,8 @@
 //! Sessions: for browsers. A login with the password gives a cookie; the database knows its hash, so that it outlives a
 //! restart of ours, and ends with the next change of the password.
 
+use std::sync::Arc;
+
 use downloader::Secret;
 use jiff::{SignedDuration, Timestamp};
 
@@ -63,6 +65,7 @@ impl Access {
         if !self.store.insert_session(insert).await? {
             return Err(Error::Unauthorized);
         }
+        self.settle().await;
         self.remember_network(source.address).await;
         tracing::info!(session = %session.id, address = %session.address, "session opened");
         Ok((drawn.text, session))
@@ -72,6 +75,7 @@ impl Access {
     pub async fn log_out(&self, cookie: &str) -> Result<(), Error> {
         if let Some(stored) = self.store.session_by_hash(&secret::hash_of(cookie)).await? {
             self.store.delete_session(&stored.view.id).await?;
+            self.settle().await;
         }
         Ok(())
     }
@@ -86,6 +90,7 @@ impl Access {
         if !self.store.delete_session(id).await? {
             return Err(Error::NotFound { resource: Resource::Session, id: id.to_owned() });
         }
+        self.settle().await;
         tracing::info!(session = id, "a session was ended");
         Ok(())
     }
@@ -94,13 +99,14 @@ impl Access {
     pub async fn revoke_all_sessions(&self) -> Result<u64, Error> {
         self.store.forget_expired_sessions(alive_at(self.clock.now())).await?;
         let ended = self.store.delete_all_sessions().await?;
+        self.settle().await;
         tracing::info!(ended, "every session was ended");
         Ok(ended)
     }
 
     /// Whether the session of this id still lives. A connection that lasts is a use of it.
     pub(super) async fn is_living_session(&self, id: &str) -> Result<bool, Error> {
-        let Some(session) = self.store.session_by_id(id).await? else { return Ok(false) };
+        let Some(session) = self.credentials().await?.session_by_id(id) else { return Ok(false) };
         Ok(self.use_session(&session).await)
     }
 
@@ -111,10 +117,12 @@ impl Access {
         let alive = alive_at(now);
         if view.last_used_at <= alive.used || view.created_at <= alive.created {
             note(&view.id, self.store.delete_session(&view.id).await.map(drop));
+            self.remembered.forget();
             return false;
         }
         if now.duration_since(view.last_used_at) >= USE_IS_NOTED_EVERY {
             note(&view.id, self.store.touch_session(&view.id, now).await);
+            self.remembered.forget();
         }
         true
     }
@@ -122,11 +130,14 @@ impl Access {
     /// The living session that a cookie stands for.
     pub(super) async fn session_of(&self, cookie: &str) -> Result<SessionView, Error> {
         let hash = secret::hash_of(cookie);
-        let Some(session) = self.store.session_by_hash(&hash).await? else { return Err(Error::Unauthorized) };
+        let session = match self.credentials().await?.session(&hash) {
+            Some(session) => session,
+            None => Arc::new(self.store.session_by_hash(&hash).await?.ok_or(Error::Unauthorized)?),
+        };
         if !secret::is_same(&hash, &session.hash) || !self.use_session(&session).await {
             return Err(Error::Unauthorized);
         }
-        Ok(session.view)
+        Ok(session.view.clone())
     }
 }
 

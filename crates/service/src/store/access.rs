@@ -74,24 +74,6 @@ impl From<RawKey> for StoredKey {
 }
 
 impl Store {
-    /// Whether anybody can prove who they are: a password is set or a key was made.
-    pub(crate) async fn has_credentials(&self) -> Result<bool, Error> {
-        let found = sqlx::query_scalar!(
-            r#"SELECT EXISTS (SELECT 1 FROM passwords) OR EXISTS (SELECT 1 FROM access_keys) AS "found!: bool""#
-        )
-        .fetch_one(&self.pool)
-        .await?;
-        Ok(found)
-    }
-
-    /// Whether any key was made.
-    pub(crate) async fn has_keys(&self) -> Result<bool, Error> {
-        let found = sqlx::query_scalar!(r#"SELECT EXISTS (SELECT 1 FROM access_keys) AS "found!: bool""#)
-            .fetch_one(&self.pool)
-            .await?;
-        Ok(found)
-    }
-
     /// Whether anybody can prove who they are, apart from what the operator's setting gave.
     pub(crate) async fn has_kept_credentials(&self) -> Result<bool, Error> {
         let found = sqlx::query_scalar!(
@@ -131,11 +113,10 @@ impl Store {
         Ok(row.map(Into::into))
     }
 
-    /// The key of this id.
-    pub(crate) async fn key_by_id(&self, id: &str) -> Result<Option<StoredKey>, Error> {
-        let row =
-            sqlx::query_as!(RawKey, "SELECT * FROM access_keys WHERE id = ?", id).fetch_optional(&self.pool).await?;
-        Ok(row.map(Into::into))
+    /// Every key beside its hash, in no order.
+    pub(crate) async fn stored_keys(&self) -> Result<Vec<StoredKey>, Error> {
+        let rows = sqlx::query_as!(RawKey, "SELECT * FROM access_keys").fetch_all(&self.pool).await?;
+        Ok(rows.into_iter().map(Into::into).collect())
     }
 
     /// Notes that a key was refused as expired.

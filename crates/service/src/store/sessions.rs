@@ -88,11 +88,10 @@ impl Store {
         Ok(row.map(Into::into))
     }
 
-    /// The session of this id, alive or not.
-    pub(crate) async fn session_by_id(&self, id: &str) -> Result<Option<StoredSession>, Error> {
-        let row =
-            sqlx::query_as!(RawSession, "SELECT * FROM sessions WHERE id = ?", id).fetch_optional(&self.pool).await?;
-        Ok(row.map(Into::into))
+    /// Every session beside its hash, alive or not, in no order.
+    pub(crate) async fn stored_sessions(&self) -> Result<Vec<StoredSession>, Error> {
+        let rows = sqlx::query_as!(RawSession, "SELECT * FROM sessions").fetch_all(&self.pool).await?;
+        Ok(rows.into_iter().map(Into::into).collect())
     }
 
     /// Every living session, the oldest first.
