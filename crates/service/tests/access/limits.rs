@@ -7,7 +7,7 @@ use service::{
     access::{Access, AccessSettings, Actor, Client, Identity, Role},
 };
 
-use crate::world::{SECOND, START, World, address};
+use crate::world::{SECOND, START, World, address, in_a_process_of_its_own};
 
 async fn limited(world: &World, anonymous: u32, known: u32) -> Access {
     let access = AccessSettings {
@@ -89,15 +89,8 @@ async fn a_clock_that_is_set_back_locks_nobody_out() {
 /// Memory is that of a process, and other tests need theirs: this one starts itself again, alone.
 #[test]
 fn a_flood_of_addresses_stays_bounded_limits_itself_and_frees_what_it_took() {
-    const ALONE: &str = "COMFYUI_DASHBOARD_TEST_ALONE";
-    if std::env::var_os(ALONE).is_some() {
-        return tokio::runtime::Runtime::new().unwrap().block_on(flood_of_addresses());
-    }
     let name = "limits::a_flood_of_addresses_stays_bounded_limits_itself_and_frees_what_it_took";
-    let mut alone = std::process::Command::new(std::env::current_exe().unwrap());
-    let ended = alone.args(["--exact", name, "--nocapture"]).env(ALONE, "1").output().unwrap();
-    assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
-    assert!(String::from_utf8_lossy(&ended.stdout).contains("1 passed"), "the test is named as it is called");
+    in_a_process_of_its_own(name, flood_of_addresses());
 }
 
 async fn flood_of_addresses() {

@@ -8,5 +8,6 @@ mod passwords;
 mod sessions;
 mod shell_token;
 mod source_tokens;
+mod statements;
 mod uses;
 mod world;

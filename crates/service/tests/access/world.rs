@@ -71,3 +71,15 @@ pub(crate) async fn owner(access: &Access, key: &str) -> Option<Identity> {
 pub(crate) async fn is_open(access: &Access, cookie: &str) -> bool {
     access.authenticate(Credential::Session(cookie)).await.is_ok()
 }
+
+/// Runs the test of that name in a process of its own, for what belongs to a process and not to a test.
+pub(crate) fn in_a_process_of_its_own(name: &str, test: impl Future<Output = ()>) {
+    const ALONE: &str = "COMFYUI_DASHBOARD_TEST_ALONE";
+    if std::env::var_os(ALONE).is_some() {
+        return tokio::runtime::Runtime::new().unwrap().block_on(test);
+    }
+    let mut alone = std::process::Command::new(std::env::current_exe().unwrap());
+    let ended = alone.args(["--exact", name, "--nocapture"]).env(ALONE, "1").output().unwrap();
+    assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
+    assert!(String::from_utf8_lossy(&ended.stdout).contains("1 passed"), "the test is named as it is called");
+}
