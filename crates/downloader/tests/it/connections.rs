@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use downloader::{JobEvent, RestartReason, Settings, TransferError};
+use downloader::{Backoff, JobEvent, RestartReason, Settings, TransferError};
 use test_support::file_server::{
     Content, FileServer, OverLimit, Reply, RetryAfter, Route,
     When::{self, Always, Nth, Times},
@@ -166,7 +166,10 @@ async fn a_server_that_takes_few_connections_still_gives_the_file() {
         server.set_rate_per_connection(30_000_000);
         server.limit_connections(2, over);
         let route = server.file("/f.bin", Content::pattern(14, 40 * MIB));
-        let mut rig = Rig::start();
+        // The server counts a connection until it has seen its end, which takes a busy machine a moment.
+        let backoff =
+            Backoff { first: Duration::from_millis(250), max: Duration::from_secs(1), tries_without_progress: 20 };
+        let mut rig = Rig::with(Settings { backoff, ..settings() });
         let story = rig.fetch(rig.file("f.bin", &route.url())).await;
         assert!(story.completed(), "{over:?}: {:#?}", story.told());
         rig.assert_whole("f.bin", &route.content());
@@ -209,10 +212,8 @@ async fn a_server_that_is_away_for_a_while_is_found_again() {
     let route = server.file("/f.bin", content.clone());
     let gate = route.hold_at(2 * MIB);
     let url = route.url();
-    let mut rig = Rig::with(Settings {
-        backoff: downloader::Backoff { tries_without_progress: 200, ..settings().backoff },
-        ..settings()
-    });
+    let mut rig =
+        Rig::with(Settings { backoff: Backoff { tries_without_progress: 200, ..settings().backoff }, ..settings() });
     rig.enqueue("job", vec![rig.file("f.bin", &url)]).await;
     gate.reached().await;
     drop((gate, route, server));
