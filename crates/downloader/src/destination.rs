@@ -1,4 +1,4 @@
-//! Where a file goes: a root folder and a relative path that cannot leave it. This file only judges names; `confined`
+//! Where a file goes: a root folder and a relative path that cannot leave it. This file only judges names; `storage::beneath`
 //! walks the folders.
 
 use std::fmt;

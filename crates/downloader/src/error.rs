@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use rustix::io::Errno;
 
-use crate::answer::AN_HTML_PAGE;
 use crate::hosts;
-use crate::space::Shortage;
+use crate::http::response::AN_HTML_PAGE;
+use crate::storage::disk_budget::Shortage;
 use crate::{JobId, Sha256Digest, SourceUrlError};
 
 /// Why the engine could not be built.

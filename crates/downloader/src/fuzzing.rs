@@ -5,14 +5,14 @@ use reqwest::StatusCode;
 use reqwest::header::{CONTENT_RANGE, HeaderMap, HeaderName, HeaderValue};
 
 use crate::Sha256Digest;
-use crate::answer::{self, Body};
-use crate::blocks::Block;
-use crate::identity::Identity;
-use crate::journal::{self, Reading, Record};
+use crate::content_identity::Identity;
+use crate::http::response::{self, Body};
+use crate::storage::journal::{self, Reading, Record};
+use crate::transfer::segments::Block;
 
-pub use crate::blocks::LARGEST_FILE;
+pub use crate::transfer::segments::LARGEST_FILE;
 
-/// `answer::Body`.
+/// `response::Body`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Answer {
     Part { start: u64, end: u64, total: Option<u64> },
@@ -24,11 +24,11 @@ pub enum Answer {
 pub fn content_range(value: &[u8]) -> Option<(u64, u64, Option<u64>)> {
     let mut headers = HeaderMap::new();
     headers.insert(CONTENT_RANGE, HeaderValue::from_bytes(value).ok()?);
-    let range = answer::content_range(&headers).ok()?;
+    let range = response::content_range(&headers).ok()?;
     Some((range.start, range.end, range.total))
 }
 
-/// `answer::judge`; headers that HTTP does not allow are left out.
+/// `response::judge`; headers that HTTP does not allow are left out.
 #[must_use]
 pub fn judge_answer(status: u16, headers: &[(&str, &[u8])], start: u64, end: Option<u64>) -> Option<Answer> {
     let mut map = HeaderMap::new();
@@ -37,7 +37,7 @@ pub fn judge_answer(status: u16, headers: &[(&str, &[u8])], start: u64, end: Opt
             map.append(name, value);
         }
     }
-    Some(match answer::judge(StatusCode::from_u16(status).ok()?, &map, start, end).ok()? {
+    Some(match response::judge(StatusCode::from_u16(status).ok()?, &map, start, end).ok()? {
         Body::Part(range) => Answer::Part { start: range.start, end: range.end, total: range.total },
         Body::Whole(length) => Answer::Whole(length),
     })

@@ -30,22 +30,22 @@
 //!
 //! | promise | file |
 //! |---|---|
-//! | A file under its final name is whole, synced and hashed, and equals the hash where one is known | `finish`, `part` |
-//! | Before that its bytes live in `NAME.part`, and `NAME.part.journal` says which are believed; nothing else is written | `part`, `journal` |
-//! | A block is believed only if the bytes on disk have the CRC-32 that the journal holds; a kill costs about a block for each connection | `incoming`, `start` |
-//! | A resumed file is checked block by block while the rest arrives; damaged blocks alone are fetched again | `upkeep`, `verify` |
-//! | The SHA-256 runs behind the contiguous prefix, and its state is kept in the journal | `prefix_hash` |
-//! | What comes faster than memory is copied goes to the disk as it is, and is hashed before it leaves memory | `writer`, `block_buffers` |
-//! | A sync that failed voids what it covered | `incoming`, `upkeep` |
-//! | Start, end and total of every answer are compared with what was asked | `answer` |
-//! | Two versions of a file are never mixed | `identity`, `establish` |
-//! | Connections grow and shrink with what helps; the tail is shared out, and nobody who falls silent holds it | `connections`, `sharing`, `blocks`, `laggards` |
-//! | Ranges come from all sources that are proven to hold the same; one that is far slower than another is left | `mirrors`, `sharing` |
-//! | Patience is counted by progress, not by tries | `retry`, `recovery` |
-//! | Every address is judged before it is connected to, at each hop; a token goes to its own host only | `address_policy`, `client`, `source` |
-//! | A full disk pauses the job, which goes on by itself when there is room | `space`, `scheduler` |
-//! | A path never leaves its root, whatever is swapped meanwhile | `confined`, `destination` |
-//! | Content that is on this machine already is linked, not fetched | `local_copy` |
+//! | A file under its final name is whole, synced and hashed, and equals the hash where one is known | `transfer::commit`, `storage::part` |
+//! | Before that its bytes live in `NAME.part`, and `NAME.part.journal` says which are believed; nothing else is written | `storage::part`, `storage::journal` |
+//! | A block is believed only if the bytes on disk have the CRC-32 that the journal holds; a kill costs about a block for each connection | `transfer::part_store`, `transfer::resume` |
+//! | A resumed file is checked block by block while the rest arrives; damaged blocks alone are fetched again | `transfer::maintenance`, `storage::verify` |
+//! | The SHA-256 runs behind the contiguous prefix, and its state is kept in the journal | `storage::prefix_hash` |
+//! | What comes faster than memory is copied goes to the disk as it is, and is hashed before it leaves memory | `transfer::segment_writer`, `storage::direct_buffers` |
+//! | A sync that failed voids what it covered | `transfer::part_store`, `transfer::maintenance` |
+//! | Start, end and total of every answer are compared with what was asked | `http::response` |
+//! | Two versions of a file are never mixed | `content_identity`, `transfer::first_response` |
+//! | Connections grow and shrink with what helps; the tail is shared out, and nobody who falls silent holds it | `transfer::concurrency`, `transfer::segment_scheduler`, `transfer::segments`, `transfer::stragglers` |
+//! | Ranges come from all sources that are proven to hold the same; one that is far slower than another is left | `transfer::sources`, `transfer::segment_scheduler` |
+//! | Patience is counted by progress, not by tries | `transfer::retry`, `transfer::recovery` |
+//! | Every address is judged before it is connected to, at each hop; a token goes to its own host only | `http::address_policy`, `http::client`, `http::source` |
+//! | A full disk pauses the job, which goes on by itself when there is room | `storage::disk_budget`, `engine::scheduler` |
+//! | A path never leaves its root, whatever is swapped meanwhile | `storage::beneath`, `destination` |
+//! | Content that is on this machine already is linked, not fetched | `transfer::local_copy` |
 //! | All of this holds through kills, power cuts, full disks and bad networks, in any combination | `simulation` |
 //!
 //! # Which content is the same
@@ -69,86 +69,36 @@
 #[doc = include_str!("../README.md")]
 struct Readme;
 
-mod address_policy;
-mod already_here;
-mod answer;
-mod bandwidth;
-mod block_buffers;
-#[cfg(test)]
-mod blocking_tests;
-mod blocks;
-mod client;
-mod command;
-mod conditional;
-mod confined;
-mod connections;
-#[cfg(test)]
-mod crosstalk_tests;
+mod content_identity;
 mod destination;
-mod destinations;
 mod digest;
-mod disk;
-mod downloader;
 mod engine;
 mod error;
-mod establish;
-mod fetch;
-mod fetching;
+mod events;
 mod file_name;
-mod finish;
 #[doc(hidden)]
 pub mod fuzzing;
 mod hosts;
-mod identity;
-mod incoming;
-mod intake;
+mod http;
 mod job;
-mod job_run;
-mod journal;
-mod laggards;
-mod local_copy;
-mod meter;
-mod mirrors;
-mod outbox;
-#[cfg(test)]
-mod panic_tests;
-mod part;
-mod prefix_hash;
-mod probe;
-mod recovery;
-mod refusal;
-mod retry;
-mod salvage;
-mod scheduler;
 mod settings;
-mod shared_sync;
-mod sharing;
 #[cfg(test)]
 mod simulation;
-mod source;
 mod source_url;
-mod space;
-mod speed;
-mod start;
+mod storage;
 mod transfer;
-mod unix_disk;
-mod update;
-mod upkeep;
-mod verify;
-mod world;
-mod writer;
 
-pub use blocks::LARGEST_FILE;
-pub use client::GuardedHttp;
+pub use self::http::client::GuardedHttp;
+pub use self::http::probe::ProbeError;
 pub use destination::{Destination, DestinationError};
 pub use digest::{BlockChecksums, DigestError, Sha256Digest};
-pub use downloader::Downloader;
+pub use engine::handle::Downloader;
 pub use error::{CommandError, StartError, TokenHint, TransferError};
-pub use job::{Existing, FileJob, Job, JobId, Priority};
-pub use probe::ProbeError;
-pub use settings::{Backoff, Credentials, PrivateSources, Secret, Settings};
-pub use source_url::{SourceUrl, SourceUrlError};
-pub use update::{
+pub use events::{
     Arrival, Facts, FileOutcome, FileProgress, FileState, JobEvent, JobState, PauseReason, Progress, RestartReason,
     Update,
 };
+pub use job::{Existing, FileJob, Job, JobId, Priority};
+pub use settings::{Backoff, Credentials, PrivateSources, Secret, Settings};
+pub use source_url::{SourceUrl, SourceUrlError};
+pub use transfer::segments::LARGEST_FILE;

@@ -10,11 +10,11 @@ use rustix::io::Errno;
 use tokio::sync::Notify;
 
 use super::chance::Chance;
+use super::disk_faults::{Meanwhile, Troubles};
 use super::storage::{Content, Directory, Spared};
 use super::trace::Trace;
-use super::troubles::{Meanwhile, Troubles};
 use crate::Destination;
-use crate::disk::{Access, Disk, Folder, OpenFile, Room, Standing};
+use crate::storage::fs::{Access, Disk, Folder, OpenFile, Room, Standing};
 
 mod file;
 

@@ -13,11 +13,11 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
 use super::chance::Chance;
+use super::network_faults::Weather;
 use super::page::Page;
 use super::trace::Trace;
-use super::weather::Weather;
 use crate::TransferError;
-use crate::refusal::OpenError;
+use crate::http::classify::OpenError;
 
 #[derive(Debug)]
 pub(crate) struct Internet {

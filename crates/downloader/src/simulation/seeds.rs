@@ -1,7 +1,7 @@
 //! The seeds that are played, as tests. How many, and from which on, may be asked for through the environment.
 
-use super::tally::Tally;
-use super::universe::{self, Failure};
+use super::stats::Tally;
+use super::world::{self, Failure};
 
 /// Seeds that a test run plays.
 const SEEDS: u64 = 1000;
@@ -17,7 +17,7 @@ fn number(variable: &str, otherwise: u64) -> u64 {
 fn play(seeds: impl Iterator<Item = u64>) -> (Tally, Vec<(u64, Failure)>) {
     let (mut tally, mut failures) = (Tally::default(), Vec::<(u64, Failure)>::new());
     for seed in seeds {
-        match universe::run(seed) {
+        match world::run(seed) {
             Ok(run) => tally.add(&run.tally),
             Err(failure) if failures.is_empty() => failures.push((seed, failure)),
             Err(failure) => failures.push((seed, Failure { story: Vec::new(), ..failure })),
@@ -56,7 +56,7 @@ fn whatever_happens_every_file_ends_whole_or_its_place_clean() {
 #[test]
 fn a_seed_tells_the_same_story_twice() {
     for seed in 0..SEEDS / 20 {
-        let tell = || match universe::run(seed) {
+        let tell = || match world::run(seed) {
             Ok(run) => run.trace.lines(),
             Err(failure) => failure.story,
         };

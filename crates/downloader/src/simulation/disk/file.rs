@@ -7,10 +7,10 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use bytes::Bytes;
 use rustix::io::Errno;
 
+use super::super::disk_faults::Work;
 use super::super::storage::Inode;
-use super::super::troubles::Work;
 use super::MemoryDisk;
-use crate::disk::{OpenFile, Status};
+use crate::storage::fs::{OpenFile, Status};
 
 #[derive(Debug)]
 pub(super) struct MemoryFile {

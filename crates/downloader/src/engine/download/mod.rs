@@ -1,0 +1,4 @@
+//! One job while it runs.
+
+pub(crate) mod run;
+pub(crate) mod speed;

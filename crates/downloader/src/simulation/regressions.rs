@@ -1,0 +1,285 @@
+//! Moments that chance brings about seldom, or never because the simulation has one thread: each as a test of its own, on the
+//! simulated disk.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::chance::Chance;
+use super::disk::MemoryDisk;
+use super::disk_faults::{Troubles, Work};
+use super::plan::sha256;
+use super::trace::Trace;
+use crate::content_identity::Identity;
+use crate::storage::direct_buffers::{self, BlockBuffer, BlockBuffers};
+use crate::storage::fs::Disk;
+use crate::storage::part::{Discard, Holding, Part};
+use crate::storage::prefix_hash::PrefixHash;
+use crate::transfer::Halt;
+use crate::transfer::commit;
+use crate::transfer::local_copy::Copier;
+use crate::transfer::part_store::Incoming;
+use crate::transfer::resume::{self, Beginning};
+use crate::transfer::segments::{BLOCK, BlockMap};
+use crate::transfer::stats::Meter;
+use crate::transfer::world::Threads;
+use crate::{Destination, FileJob, RestartReason, SourceUrl};
+
+/// A partial file on a disk of its own, and what it is to hold in the end: one block.
+struct Scene {
+    disk: MemoryDisk,
+    part: Arc<Part>,
+    content: Bytes,
+}
+
+impl Scene {
+    fn set() -> Self {
+        Self::by(1)
+    }
+
+    fn by(seed: u64) -> Self {
+        let chance = Chance::new(seed);
+        let disk = MemoryDisk::new(chance.clone(), Arc::new(Trace::default()));
+        let destination = destination();
+        let folder = disk.open_parent(&destination, true).expect("a folder");
+        let (part, _) = Part::open(folder, &destination).expect("a partial file");
+        Self { disk, part: Arc::new(part), content: chance.bytes(BLOCK).into() }
+    }
+
+    /// The same with a journal, and the first half stored.
+    fn half_stored() -> (Self, Arc<Incoming>) {
+        let scene = Self::set();
+        let incoming = scene.begun();
+        scene.store(&incoming, 0..scene.content.len() / 2);
+        (scene, incoming)
+    }
+
+    /// With a journal, and nothing stored.
+    fn begun(&self) -> Arc<Incoming> {
+        self.part.begin_journal(&Identity { total: Some(BLOCK), ..Identity::default() }).expect("a journal");
+        let (meter, map) = (Arc::new(Meter::new(Some(BLOCK))), BlockMap::new(Some(BLOCK)));
+        Arc::new(Incoming::new(Arc::clone(&self.part), meter, map))
+    }
+
+    fn store(&self, incoming: &Incoming, stretch: std::ops::Range<usize>) {
+        let (offset, length) = (stretch.start as u64, stretch.len());
+        incoming.store(offset, &[self.content.slice(stretch)], length).expect("room");
+    }
+
+    fn store_the_rest(&self, incoming: &Incoming) {
+        self.store(incoming, self.content.len() / 2..self.content.len());
+    }
+
+    fn syncs_fail(&self) {
+        self.disk.begin_life(Troubles { failing_syncs: 1.0, ..Troubles::default() });
+    }
+}
+
+fn destination() -> Destination {
+    Destination::new("models", "f.bin").expect("a name")
+}
+
+#[test]
+fn a_part_without_a_journal_is_believed_as_the_disk_has_it_and_not_as_memory_shows_it() {
+    for sync_fails in [false, true] {
+        let Scene { disk, part, content } = Scene::set();
+        part.file.write_at(0, std::slice::from_ref(&content)).expect("room");
+        if sync_fails {
+            disk.begin_life(Troubles { failing_syncs: 1.0, ..Troubles::default() });
+            part.file.sync().expect_err("a sync that fails");
+            disk.recover();
+        }
+        let source = SourceUrl::parse("https://files.example/f.bin").expect("a URL");
+        let file = FileJob { sha256: Some(sha256(&content)), ..FileJob::new(destination(), vec![source]) };
+        let holding = part.look().expect("a disk that works");
+        let beginning = resume::begin(&part, holding, &file, &Copier::default()).expect("a disk that works");
+        match beginning {
+            Beginning::Whole(found) => assert!(!sync_fails && found.size == BLOCK, "the disk does not have it"),
+            Beginning::Fresh { reason } => assert!(sync_fails && reason == Some(RestartReason::JournalUnreadable)),
+            Beginning::Resume { .. } => panic!("there is no journal"),
+        }
+    }
+}
+
+/// A pause while a finished part without a journal is being proven says nothing about its content.
+#[test]
+fn a_pause_during_the_proof_keeps_a_finished_part() {
+    let Scene { part, content, .. } = Scene::set();
+    part.file.write_at(0, std::slice::from_ref(&content)).expect("room");
+    let source = SourceUrl::parse("https://files.example/f.bin").expect("a URL");
+    let file = FileJob { sha256: Some(sha256(&content)), ..FileJob::new(destination(), vec![source]) };
+    let copier = Copier::default();
+    copier.stop.cancel();
+    let holding = part.look().expect("a disk that works");
+    let halt = resume::begin(&part, holding, &file, &copier).expect_err("it is told to stop");
+    assert!(matches!(halt, Halt::Stopped), "{halt:?}");
+    assert_eq!(part.size().expect("a disk that works"), BLOCK);
+}
+
+#[test]
+fn bytes_whose_beginning_is_voided_while_they_are_stored_are_not_believed() {
+    let (scene, incoming) = Scene::half_stored();
+    let voiding = Arc::clone(&incoming);
+    scene.disk.meanwhile.during_the_next(Work::Write, move || voiding.void([0]).expect("a journal"));
+    scene.store_the_rest(&incoming);
+    assert_eq!(incoming.map().present(), 0);
+    let holding = scene.part.look().expect("a disk that works");
+    assert_eq!(holding.journal().expect("a journal").blocks, BTreeMap::new());
+}
+
+#[test]
+fn a_sync_that_fails_covers_what_is_being_written_meanwhile() {
+    let (scene, incoming) = Scene::half_stored();
+    incoming.sync().expect("a disk that works");
+    scene.syncs_fail();
+    let (syncing, (covered, heard)) = (Arc::clone(&incoming), std::sync::mpsc::channel());
+    scene.disk.meanwhile.during_the_next(Work::Write, move || {
+        let (_, blocks) = syncing.sync().expect_err("a sync that fails");
+        covered.send(blocks).expect("a listener");
+    });
+    scene.store_the_rest(&incoming);
+    assert!(heard.recv().expect("the covered blocks").contains(&0), "a block is lost and nobody knows");
+}
+
+#[test]
+fn a_sync_that_fails_covers_what_was_written_while_it_ran() {
+    let (scene, incoming) = Scene::half_stored();
+    incoming.sync().expect("a disk that works");
+    scene.syncs_fail();
+    let (disk, storing) = (scene.disk.clone(), Arc::clone(&incoming));
+    disk.meanwhile.during_the_next(Work::Sync, move || scene.store_the_rest(&storing));
+    let (_, covered) = incoming.sync().expect_err("a sync that fails");
+    assert!(covered.contains(&0), "a block is lost and nobody knows");
+}
+
+#[test]
+fn a_sync_that_fails_covers_what_an_earlier_process_left() {
+    let (scene, earlier) = Scene::half_stored();
+    let mut map = BlockMap::new(Some(BLOCK));
+    map.set(0, earlier.map().block(0));
+    let incoming = Incoming::new(Arc::clone(&scene.part), Arc::new(Meter::new(Some(BLOCK))), map);
+    scene.syncs_fail();
+    let (_, covered) = incoming.sync().expect_err("a sync that fails");
+    assert!(covered.contains(&0), "nobody knows whether it was ever on the disk");
+}
+
+#[test]
+fn a_length_that_a_failed_sync_lost_is_on_the_disk_in_the_end() {
+    // Whether it is lost is chance.
+    for seed in 0..8 {
+        let scene = Scene::by(seed);
+        scene.part.file.write_at(0, &[vec![1; 2 * BLOCK as usize].into()]).expect("room");
+        scene.part.file.sync().expect("a disk that works");
+        scene.part.clear(Discard::Empty).expect("a disk that works");
+        scene.syncs_fail();
+        scene.part.file.sync().expect_err("a sync that fails");
+        scene.disk.recover();
+        let incoming = scene.begun();
+        scene.store(&incoming, 0..scene.content.len());
+        commit::sync_whole(&incoming).expect("a disk that works");
+        scene.part.folder.sync().expect("a disk that works");
+        scene.disk.power_cut();
+        let files = scene.disk.files();
+        assert!(files.values().any(|bytes| *bytes == scene.content), "seed {seed}: it is longer than it was");
+    }
+}
+
+#[test]
+fn a_kill_right_after_the_rename_leaves_the_word_that_the_file_is_whole() {
+    let (scene, incoming) = Scene::half_stored();
+    scene.store_the_rest(&incoming);
+    // The word is written and synced, the file renamed.
+    scene.disk.begin_life(Troubles { operations_left: Some(3), ..Troubles::default() });
+    commit::commit(&scene.part, sha256(&scene.content), false).expect_err("it is killed");
+    scene.disk.begin_life(Troubles::default());
+    assert!(scene.disk.files().into_keys().any(|name| name.ends_with("f.bin")), "it has its name");
+    // The partial file has another name now; one that is made anew holds nothing.
+    let folder = scene.disk.open_parent(&destination(), true).expect("a folder");
+    drop(scene.part);
+    let (_, holding) = Part::open(folder, &destination()).expect("a disk that works");
+    let Holding::Renamed(journal) = holding else { panic!("{holding:?}") };
+    assert_eq!(journal.finished, Some(sha256(&scene.content)));
+}
+
+/// Blocks, none of them stored, and the hash that follows them.
+fn blocks_and_hash(count: u64) -> (Scene, Arc<Incoming>, Vec<Bytes>, PrefixHash) {
+    let scene = Scene::set();
+    let blocks = (0..count).map(|n| Bytes::from(Chance::new(n).bytes(BLOCK))).collect();
+    let total = Some(count * BLOCK);
+    let (meter, map) = (Arc::new(Meter::new(total)), BlockMap::new(total));
+    let incoming = Arc::new(Incoming::new(Arc::clone(&scene.part), meter, map));
+    let hash = PrefixHash::start(Threads::Pool, Arc::clone(&scene.part), None, 0);
+    incoming.set_hash(Some(hash.feed()));
+    (scene, incoming, blocks, hash)
+}
+
+#[tokio::test]
+async fn blocks_that_go_past_the_cache_are_hashed_from_memory_in_whatever_order_they_are_stored() {
+    let (scene, incoming, blocks, hash) = blocks_and_hash(6);
+    for index in [1, 0, 3, 4, 2, 5] {
+        incoming.store_block(index * BLOCK, &blocks[index as usize]).expect("room");
+    }
+    let digest = hash.finish().await.expect("a disk that works");
+    assert_eq!(digest, Some(sha256(&blocks.concat())));
+    assert_eq!(scene.disk.bytes_read(), 0);
+    assert!(incoming.map().is_complete());
+}
+
+#[tokio::test]
+async fn what_is_hashed_already_and_void_is_hashed_anew() {
+    let (_scene, incoming, blocks, hash) = blocks_and_hash(2);
+    incoming.store_block(0, &blocks[1]).expect("room");
+    while hash.feed().is_near(0) {
+        tokio::task::yield_now().await;
+    }
+    incoming.void([0]).expect("a journal");
+    for (index, block) in blocks.iter().enumerate() {
+        incoming.store_block(index as u64 * BLOCK, block).expect("room");
+    }
+    assert_eq!(hash.finish().await.expect("a disk that works"), Some(sha256(&blocks.concat())));
+}
+
+#[tokio::test]
+async fn a_disk_that_takes_no_block_past_the_cache_gets_it_through_the_cache() {
+    let (scene, incoming, blocks, hash) = blocks_and_hash(2);
+    scene.disk.begin_life(Troubles { needs_cache: true, ..Troubles::default() });
+    assert!(incoming.takes_blocks(0, 0));
+    for (index, block) in blocks.iter().enumerate() {
+        incoming.store_block(index as u64 * BLOCK, block).expect("room");
+    }
+    assert_eq!(hash.finish().await.expect("a disk that works"), Some(sha256(&blocks.concat())));
+    assert!(!incoming.takes_blocks(2 * BLOCK, 2 * BLOCK), "it is not tried again");
+}
+
+#[tokio::test]
+async fn only_who_stores_what_is_missing_first_may_fill_memory() {
+    let (_scene, incoming, blocks, hash) = blocks_and_hash(4);
+    assert!(incoming.takes_blocks(0, 0));
+    assert!(incoming.takes_blocks(0, BLOCK), "the block before it is being stored by the same connection");
+    assert!(!incoming.takes_blocks(2 * BLOCK, 2 * BLOCK), "its block would wait for another connection's");
+    incoming.store_block(0, &blocks[0]).expect("room");
+    incoming.void([0]).expect("a journal");
+    assert!(!incoming.takes_blocks(BLOCK, BLOCK), "what it follows is void");
+    hash.stop().await;
+    assert!(!incoming.takes_blocks(0, 0), "nobody would take it");
+}
+
+#[tokio::test]
+async fn a_hash_that_ends_gives_back_the_memory_that_others_wait_for() {
+    let (_scene, incoming, _, hash) = blocks_and_hash(8);
+    let buffers = BlockBuffers::new(direct_buffers::passes());
+    let fill = |mut buffer: BlockBuffer| {
+        buffer.fill(&[7; BLOCK as usize]);
+        Bytes::from_owner(buffer)
+    };
+    for index in 1..7 {
+        let block = fill(buffers.take().await.expect("no other file has buffers"));
+        incoming.store_block(index * BLOCK, &block).expect("room");
+    }
+    let none_is_free = tokio::time::timeout(Duration::ZERO, buffers.take()).await;
+    assert!(none_is_free.is_err(), "six blocks wait for the first one to be hashed");
+    drop(hash);
+    assert!(buffers.take().await.is_some());
+}

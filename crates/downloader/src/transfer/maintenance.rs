@@ -1,0 +1,174 @@
+//! What a transfer does from time to time while bytes arrive: sync, count connections, take in the results of the check
+//! of a resumed file.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
+use tokio::task::{JoinError, JoinHandle};
+use tokio::time::Instant;
+
+use crate::storage::journal::Record;
+use crate::storage::prefix_hash::PrefixHash;
+use crate::storage::verify;
+use crate::transfer::Halt;
+use crate::transfer::driver::{Fetching, HASHED_AT_THE_END, SMALL_FILE, SyncResult};
+use crate::transfer::segments::{BLOCK, Block};
+use crate::{RestartReason, TransferError};
+
+/// Failed syncs after which the disk is given up.
+const MOST_SYNC_FAILURES: u32 = 3;
+
+impl Fetching<'_> {
+    pub(crate) async fn tick(&mut self) -> Result<(), Halt> {
+        let now = Instant::now();
+        let meter = &self.transfer.meter;
+        let receiving = self.fetchers.values().filter(|running| running.received() > 0).count();
+        self.connections.observe(now, meter.wire(), meter.storing(), receiving);
+        let total = self.incoming.map().total().or(self.transfer.file.size);
+        let large = total.is_some_and(|total| total > SMALL_FILE) && self.ranges && !self.validators_lie;
+        let more_to_give = self.incoming.map().has_unclaimed() || !self.established;
+        // Whoever asks for patience now wants no connection soon.
+        let waits = self.running.is_empty() && self.sources[self.current].waits();
+        let growing = large && more_to_give && !waits && self.connections.is_growing();
+        self.transfer.growing.store(growing, Relaxed);
+        if self.established && self.incoming.map().total().is_none() {
+            self.look_for_room_ahead().await?;
+        } else if !self.preallocated {
+            let missing = self.incoming.map().missing();
+            self.transfer.engine.space.still_needs(self.transfer.key, missing);
+        }
+        self.note_named_hash().await?;
+        self.listen(now);
+        self.compare_sources(now);
+        self.look_after_laggards(now);
+        if self.sync.as_ref().is_some_and(tokio::task::JoinHandle::is_finished) {
+            self.sync_is_over().await?;
+        }
+        self.sync_when_due(now);
+        Ok(())
+    }
+
+    /// A server that was not the first one asked may have named the hash of what all of them hold.
+    async fn note_named_hash(&mut self) -> Result<(), Halt> {
+        let Some(identity) = self.identity.as_mut().filter(|identity| identity.sha256.is_none()) else { return Ok(()) };
+        let Some(named) = self.transfer.named.get() else { return Ok(()) };
+        identity.sha256 = Some(named);
+        let part = Arc::clone(&self.incoming.part);
+        let note =
+            move || part.note(&[Record::Named(named)]).map_err(|error| part.error("writing the journal of", error));
+        self.transfer.blocking(note).await
+    }
+
+    fn sync_when_due(&mut self, now: Instant) {
+        let settings = &self.transfer.engine.settings;
+        let unsynced = self.incoming.unsynced_bytes();
+        let due = unsynced >= settings.sync_bytes || (unsynced > 0 && now - self.last_sync >= settings.sync_interval);
+        if due && self.sync.is_none() && self.incoming.part.has_journal() {
+            let incoming = Arc::clone(&self.incoming);
+            self.last_sync = now;
+            self.sync = Some(self.transfer.engine.threads.spawn(move || incoming.sync()));
+        }
+    }
+
+    /// Waits for the sync that runs, if one does. `false` when it failed and blocks have to be fetched again.
+    pub(crate) async fn sync_is_over(&mut self) -> Result<bool, Halt> {
+        let Some(sync) = self.sync.take() else { return Ok(true) };
+        match self.result_of(sync).await {
+            Ok(()) => Ok(true),
+            Err((error, covered)) => self.sync_failed(error, covered).await.map(|()| false),
+        }
+    }
+
+    /// How a sync ended. One that panicked has failed, and nothing tells what it covered: so all that is here.
+    pub(crate) async fn result_of(&self, sync: JoinHandle<SyncResult>) -> SyncResult {
+        sync.await.unwrap_or_else(|panic| {
+            let all = self.incoming.map().blocks().map(|(index, _)| index).collect();
+            Err((io::Error::other(panic), all))
+        })
+    }
+
+    /// What a failed sync covered may be anything by now. It is fetched again, never synced again into success.
+    pub(crate) async fn sync_failed(&mut self, error: io::Error, covered: BTreeSet<usize>) -> Result<(), Halt> {
+        self.stop_all().await;
+        let error = self.incoming.part.error("syncing", error);
+        self.sync_failures += 1;
+        let blocks = covered.len() as u64;
+        self.void(covered).await?;
+        if self.sync_failures >= MOST_SYNC_FAILURES || matches!(error, TransferError::InsufficientStorage { .. }) {
+            return Err(error.into());
+        }
+        self.transfer.restarted(RestartReason::SyncFailed { blocks }).await;
+        Ok(())
+    }
+
+    async fn void(&mut self, blocks: impl IntoIterator<Item = usize> + Send + 'static) -> Result<(), Halt> {
+        let incoming = Arc::clone(&self.incoming);
+        self.transfer
+            .blocking(move || {
+                incoming.void(blocks).map_err(|error| incoming.part.error("writing the journal of", error))
+            })
+            .await
+    }
+
+    /// Compares the blocks of an earlier run with their checksums while the rest arrives. The hash waits for that; where there
+    /// are none, it begins at once.
+    pub(crate) fn start_audit(&mut self, blocks: Vec<(usize, Block)>) {
+        if blocks.is_empty() {
+            if self.identity.is_some() {
+                self.start_hash(None);
+            }
+            return;
+        }
+        let (part, stop) = (Arc::clone(&self.incoming.part), self.stop_audit.clone());
+        let threads = &self.transfer.engine.threads;
+        self.audit = Some(threads.spawn(move || verify::damaged_blocks(part.file.as_ref(), &blocks, &stop)));
+    }
+
+    /// Ends the check where it stands, and waits for that: it holds the partial file, and its lock.
+    pub(crate) async fn end_audit(&mut self) {
+        if let Some(audit) = self.audit.take() {
+            self.stop_audit.cancel();
+            let _ = audit.await;
+        }
+    }
+
+    /// Waits for a sync that runs: it may be about to note the state of the hash, which belongs to what is thrown away.
+    pub(crate) async fn end_sync(&mut self) {
+        if let Some(sync) = self.sync.take() {
+            let _ = sync.await;
+        }
+    }
+
+    pub(crate) async fn audited(&mut self, damaged: Result<Vec<usize>, JoinError>) -> Result<(), Halt> {
+        let damaged = damaged.map_err(|panic| self.incoming.part.error("checking", io::Error::other(panic)))?;
+        let state = self.hash_state.take();
+        let sound = state.filter(|(position, _)| damaged.iter().all(|index| *index as u64 * BLOCK >= *position));
+        if !damaged.is_empty() {
+            let blocks = damaged.len() as u64;
+            self.void(damaged).await?;
+            self.transfer.restarted(RestartReason::DamagedBlocks { blocks }).await;
+        }
+        self.start_hash(sound);
+        Ok(())
+    }
+
+    /// Starts the thread that hashes behind the prefix, unless the file is so small that it is not worth it.
+    pub(crate) fn start_hash(&mut self, state: Option<(u64, Vec<u8>)>) {
+        let (total, end) = {
+            let map = self.incoming.map();
+            (map.total(), map.contiguous_end())
+        };
+        if total.is_some_and(|total| total <= HASHED_AT_THE_END) {
+            return;
+        }
+        let hash = PrefixHash::start(self.transfer.engine.threads.clone(), Arc::clone(&self.incoming.part), state, end);
+        self.incoming.set_hash(Some(hash.feed()));
+        self.hash = Some(hash);
+        let end = self.incoming.map().contiguous_end();
+        if let Some(hash) = &self.hash {
+            hash.feed().reached(end, None);
+        }
+    }
+}

@@ -1,0 +1,250 @@
+//! Which bytes of a file are here, block by block, and who fetches which of the rest. Pure: no disk, no network.
+//!
+//! A block is present from its beginning up to `have` bytes, with the CRC-32 of just those bytes. So a connection that
+//! is cut in the middle of a block loses nothing, and every byte that is believed has a checksum.
+
+use std::collections::BTreeMap;
+
+use crc32fast::Hasher;
+
+use crate::BlockChecksums;
+
+/// Sizes are so much smaller in the tests that see the inside of this crate, where the simulation runs a thousand
+/// transfers in seconds.
+pub(crate) const SCALE: u64 = if cfg!(test) { 256 } else { 1 };
+
+/// Bytes in a block. One is written, checked and journalled as a whole, so this is also what a kill can cost for each
+/// connection.
+pub(crate) const BLOCK: u64 = (1 << 20) / SCALE;
+
+/// Files of more bytes are not taken: no disk at hand holds one, and the list of its blocks would fill the memory.
+pub const LARGEST_FILE: u64 = (16 << 40) / SCALE;
+
+/// What is here of one block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Block {
+    /// Bytes from the beginning of the block.
+    pub(crate) have: u32,
+    /// Their CRC-32.
+    pub(crate) crc: u32,
+}
+
+impl Block {
+    /// A hasher that goes on where this block stands.
+    pub(crate) fn crc_so_far(self) -> Hasher {
+        Hasher::new_with_initial_len(self.crc, u64::from(self.have))
+    }
+}
+
+/// A stretch of the file that one connection fetches: what is stored ends at `next`, and it goes on up to `end`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Span {
+    pub(crate) next: u64,
+    pub(crate) end: u64,
+}
+
+impl Span {
+    pub(crate) fn left(self) -> u64 {
+        self.end.saturating_sub(self.next)
+    }
+}
+
+/// The name of a claim; also the connection's.
+pub(crate) type ClaimId = u64;
+
+/// The state of all blocks and the claims on those that are missing.
+#[derive(Debug)]
+pub(crate) struct BlockMap {
+    total: Option<u64>,
+    /// As far as there is anything: memory is taken by what has arrived, not by what a server says.
+    blocks: Vec<Block>,
+    /// Index of the first block that is not full.
+    first_gap: usize,
+    present: u64,
+    claims: BTreeMap<ClaimId, Span>,
+    last_claim: ClaimId,
+}
+
+impl BlockMap {
+    /// Nothing is here. Without a total the file grows until [`end_here`](Self::end_here).
+    pub(crate) fn new(total: Option<u64>) -> Self {
+        Self { total, blocks: Vec::new(), first_gap: 0, present: 0, claims: BTreeMap::new(), last_claim: 0 }
+    }
+
+    /// How many blocks the file has, where its length is known.
+    fn count(&self) -> usize {
+        self.total.map_or(0, |total| usize::try_from(total.div_ceil(BLOCK)).unwrap_or(usize::MAX))
+    }
+
+    pub(crate) fn total(&self) -> Option<u64> {
+        self.total
+    }
+
+    pub(crate) fn present(&self) -> u64 {
+        self.present
+    }
+
+    /// Everything before this byte is here.
+    pub(crate) fn contiguous_end(&self) -> u64 {
+        let have = self.blocks.get(self.first_gap).map_or(0, |block| u64::from(block.have));
+        (self.first_gap as u64 * BLOCK + have).min(self.total.unwrap_or(u64::MAX))
+    }
+
+    pub(crate) fn is_complete(&self) -> bool {
+        self.total == Some(self.present)
+    }
+
+    pub(crate) fn block(&self, index: usize) -> Block {
+        self.blocks.get(index).copied().unwrap_or_default()
+    }
+
+    /// How long a block is when full.
+    fn length(&self, index: usize) -> u64 {
+        let start = (index as u64).saturating_mul(BLOCK);
+        self.total.map_or(BLOCK, |total| BLOCK.min(total.saturating_sub(start)))
+    }
+
+    pub(crate) fn is_full(&self, index: usize) -> bool {
+        u64::from(self.block(index).have) == self.length(index)
+    }
+
+    /// Takes note of a block's new state. A state that has less than the present one is ignored: somebody else was
+    /// faster with the same bytes.
+    pub(crate) fn set(&mut self, index: usize, block: Block) {
+        let known = self.block(index).have;
+        if block.have <= known || u64::from(block.have) > self.length(index) {
+            return;
+        }
+        if index >= self.blocks.len() {
+            self.blocks.resize(index + 1, Block::default());
+        }
+        self.present += u64::from(block.have - known);
+        self.blocks[index] = block;
+        while self.first_gap < self.blocks.len() && self.is_full(self.first_gap) {
+            self.first_gap += 1;
+        }
+    }
+
+    /// Forgets what is here of a block.
+    pub(crate) fn void(&mut self, index: usize) {
+        if let Some(block) = self.blocks.get_mut(index) {
+            self.present -= u64::from(block.have);
+            *block = Block::default();
+            self.first_gap = self.first_gap.min(index);
+        }
+    }
+
+    /// Forgets everything, claims included.
+    pub(crate) fn reset(&mut self, total: Option<u64>) {
+        let last_claim = self.last_claim;
+        *self = Self { last_claim, ..Self::new(total) };
+    }
+
+    /// The file of unknown length ends where it stands. What lies behind a gap that was voided meanwhile is no part of it.
+    pub(crate) fn end_here(&mut self) {
+        let end = self.contiguous_end();
+        self.blocks.truncate(usize::try_from(end.div_ceil(BLOCK)).unwrap_or(usize::MAX));
+        (self.total, self.present) = (Some(end), end);
+    }
+
+    /// The state of each block, for the journal and the outcome.
+    pub(crate) fn blocks(&self) -> impl Iterator<Item = (usize, Block)> {
+        self.blocks.iter().copied().enumerate().filter(|(_, block)| block.have > 0)
+    }
+
+    pub(crate) fn checksums(&self) -> BlockChecksums {
+        let crc32 = (0..self.count()).map(|index| self.block(index).crc).collect();
+        BlockChecksums { block_size: BLOCK as u32, crc32 }
+    }
+
+    /// Claims the first missing bytes that nobody fetches, at most about `want` of them.
+    pub(crate) fn claim(&mut self, want: u64) -> Option<(ClaimId, Span)> {
+        let Some(total) = self.total else {
+            let span = Span { next: self.contiguous_end(), end: u64::MAX };
+            return self.claims.is_empty().then(|| self.insert(span));
+        };
+        let mut taken: Vec<Span> = self.claims.values().copied().collect();
+        taken.sort_by_key(|span| span.next);
+        let holder = |byte: u64| taken.iter().find(|span| span.next <= byte && byte < span.end);
+        let mut index = self.first_gap;
+        while index < self.count() {
+            let start = index as u64 * BLOCK + u64::from(self.block(index).have);
+            if self.is_full(index) {
+                index += 1;
+            } else if let Some(span) = holder(start) {
+                index = usize::try_from(span.end.div_ceil(BLOCK)).unwrap_or(usize::MAX).max(index + 1);
+            } else {
+                let end = self.free_until(index, &taken, start, start.saturating_add(want)).min(total);
+                return Some(self.insert(Span { next: start, end }));
+            }
+        }
+        None
+    }
+
+    /// The end of the free stretch that begins at `start` in block `first`: on a block boundary, or where the next claim
+    /// begins.
+    fn free_until(&self, first: usize, taken: &[Span], start: u64, wanted_end: u64) -> u64 {
+        let next_claim = taken.iter().map(|span| span.next).find(|next| *next > start).unwrap_or(u64::MAX);
+        let mut end = (first as u64 + 1) * BLOCK;
+        while end < wanted_end.min(next_claim) {
+            let index = usize::try_from(end / BLOCK).unwrap_or(usize::MAX);
+            if index >= self.count() || self.block(index).have > 0 {
+                break;
+            }
+            end += BLOCK;
+        }
+        end.min(next_claim)
+    }
+
+    /// Takes the second half of the largest claim, when each half is at least `least` long. Of a half that is longer than
+    /// `most` each of the two keeps so much, and the rest is free again: whoever is done first goes on there.
+    pub(crate) fn steal(&mut self, least: u64, most: u64) -> Option<(ClaimId, Span)> {
+        self.total?;
+        let victim = self.claims.values_mut().max_by_key(|span| span.left())?;
+        let most = (most / BLOCK).max(1) * BLOCK;
+        let middle = (victim.next + (victim.left() / 2).min(most)).next_multiple_of(BLOCK);
+        let stolen = Span { next: middle, end: victim.end.min(middle.saturating_add(most)) };
+        if stolen.left() < least.max(1) || middle - victim.next < least {
+            return None;
+        }
+        victim.end = middle;
+        Some(self.insert(stolen))
+    }
+
+    fn insert(&mut self, span: Span) -> (ClaimId, Span) {
+        self.last_claim += 1;
+        self.claims.insert(self.last_claim, span);
+        (self.last_claim, span)
+    }
+
+    /// Everything before `next` is stored. Moves the claim on and says where it ends by now; `None` when the claim was taken away.
+    pub(crate) fn advance(&mut self, id: ClaimId, next: u64) -> Option<u64> {
+        let span = self.claims.get_mut(&id)?;
+        span.next = next.max(span.next);
+        Some(span.end)
+    }
+
+    pub(crate) fn claimed(&self, id: ClaimId) -> Option<Span> {
+        self.claims.get(&id).copied()
+    }
+
+    /// Gives a claim up, finished or not.
+    pub(crate) fn release(&mut self, id: ClaimId) {
+        self.claims.remove(&id);
+    }
+
+    /// Whether there are missing bytes that nobody fetches.
+    pub(crate) fn has_unclaimed(&self) -> bool {
+        let claimed: u64 = self.claims.values().map(|span| span.left()).sum();
+        self.total.map_or(self.claims.is_empty(), |total| total - self.present > claimed)
+    }
+
+    /// Missing bytes, whoever fetches them.
+    pub(crate) fn missing(&self) -> u64 {
+        self.total.map_or(0, |total| total - self.present)
+    }
+}
+
+#[cfg(test)]
+#[path = "segments_tests.rs"]
+mod tests;
