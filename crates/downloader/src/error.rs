@@ -6,9 +6,8 @@ use std::time::Duration;
 
 use rustix::io::Errno;
 
-use crate::hosts;
-use crate::http::response::AN_HTML_PAGE;
-use crate::storage::disk_budget::Shortage;
+use crate::halt::Shortage;
+use crate::hosts::{self, AN_HTML_PAGE};
 use crate::{JobId, Sha256Digest, SourceUrlError};
 
 /// Why the engine could not be built.
@@ -296,6 +295,11 @@ impl From<Shortage> for TransferError {
 }
 
 impl TransferError {
+    /// An answer that is no file. The hint about the token is added by the transfer, which knows the link that was asked first.
+    pub(crate) fn not_a_file(host: &str, what: &'static str, content_type: Option<String>) -> Self {
+        Self::NotAFile { host: host.to_owned(), what, content_type, hint: None }
+    }
+
     /// A status with which hosts refuse the file, and some of them one connection more than they like.
     pub(crate) fn may_mean_too_many(&self) -> bool {
         matches!(self, Self::Unauthorized { .. } | Self::Forbidden { .. } | Self::NotFound { .. })

@@ -6,11 +6,11 @@ use reqwest::header::{CONTENT_RANGE, HeaderMap, HeaderName, HeaderValue};
 
 use crate::Sha256Digest;
 use crate::content_identity::Identity;
+use crate::geometry::Block;
 use crate::http::response::{self, Body};
 use crate::storage::journal::{self, Reading, Record};
-use crate::transfer::segments::Block;
 
-pub use crate::transfer::segments::LARGEST_FILE;
+pub use crate::geometry::LARGEST_FILE;
 
 /// `response::Body`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -5,6 +5,9 @@ use url::Url;
 
 use crate::SourceUrlError;
 
+/// What a page is called in errors.
+pub(crate) const AN_HTML_PAGE: &str = "an HTML page";
+
 /// A host that is known by name.
 #[derive(Debug)]
 pub(crate) struct Host {

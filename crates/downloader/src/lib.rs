@@ -78,6 +78,8 @@ mod events;
 mod file_name;
 #[doc(hidden)]
 pub mod fuzzing;
+mod geometry;
+mod halt;
 mod hosts;
 mod http;
 mod job;
@@ -86,6 +88,7 @@ mod settings;
 mod simulation;
 mod source_url;
 mod storage;
+mod threads;
 mod transfer;
 
 pub use self::http::client::GuardedHttp;
@@ -98,7 +101,7 @@ pub use events::{
     Arrival, Facts, FileOutcome, FileProgress, FileState, JobEvent, JobState, PauseReason, Progress, RestartReason,
     Update,
 };
+pub use geometry::LARGEST_FILE;
 pub use job::{Existing, FileJob, Job, JobId, Priority};
 pub use settings::{Backoff, Credentials, PrivateSources, Secret, Settings};
 pub use source_url::{SourceUrl, SourceUrlError};
-pub use transfer::segments::LARGEST_FILE;

@@ -3,6 +3,7 @@
 
 mod clock;
 mod database;
+mod engine_rooms;
 mod environment;
 mod fault_table;
 mod file_heads;
@@ -27,6 +28,7 @@ use crate::workspace::Workspace;
 /// Every rule, in the order of the report.
 const RULES: &[Rule] = &[
     layers::RULE,
+    engine_rooms::RULE,
     database::RULE,
     environment::RULE,
     clock::RULE,

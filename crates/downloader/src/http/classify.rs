@@ -1,6 +1,6 @@
 //! What a failed request means: final, worth another try, or a link that has expired. Pure but for the answer's head.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use reqwest::Response;
 use reqwest::header::{DATE, RETRY_AFTER};
@@ -8,7 +8,6 @@ use reqwest::header::{DATE, RETRY_AFTER};
 use crate::http::client;
 use crate::http::response::{text, unsatisfied_total};
 use crate::http::source::host_of;
-use crate::transfer::retry;
 use crate::{SourceUrl, TokenHint, TransferError};
 
 /// Why there is no answer with bytes.
@@ -71,7 +70,7 @@ fn patience(response: &Response) -> Option<Duration> {
     let value = text(response.headers(), RETRY_AFTER)?;
     let their_now = text(response.headers(), DATE).and_then(|date| httpdate::parse_http_date(date).ok());
     match their_now {
-        Some(now) => retry::retry_after(value, now),
+        Some(now) => retry_after(value, now),
         None => value.trim().parse().ok().map(Duration::from_secs),
     }
 }
@@ -88,6 +87,16 @@ pub(crate) fn of_network(error: &reqwest::Error, host: String) -> OpenError {
         return OpenError::transient(TransferError::Io { action: "connecting to", path: host.into(), source });
     }
     OpenError::transient(TransferError::Network { host, problem: client::innermost(error) })
+}
+
+/// Reads `Retry-After`, which is a number of seconds or a date.
+pub(crate) fn retry_after(value: &str, now: SystemTime) -> Option<Duration> {
+    let value = value.trim();
+    if let Ok(seconds) = value.parse::<u64>() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let date = httpdate::parse_http_date(value).ok()?;
+    Some(date.duration_since(now).unwrap_or(Duration::ZERO))
 }
 
 #[cfg(test)]
@@ -148,5 +157,14 @@ mod tests {
             &from_411,
         ];
         assert_eq!(table(true), led_to.concat());
+    }
+
+    #[test]
+    fn retry_after_has_two_forms() {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777);
+        assert_eq!(retry_after("120", now), Some(Duration::from_secs(120)));
+        assert_eq!(retry_after("Sun, 06 Nov 1994 08:49:47 GMT", now), Some(Duration::from_secs(10)));
+        assert_eq!(retry_after("Sat, 06 Nov 1993 08:49:47 GMT", now), Some(Duration::ZERO));
+        assert_eq!(retry_after("soon", now), None);
     }
 }

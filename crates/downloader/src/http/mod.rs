@@ -5,6 +5,7 @@ pub(crate) mod civitai;
 pub(crate) mod classify;
 pub(crate) mod client;
 pub(crate) mod if_range;
+pub(crate) mod network;
 pub(crate) mod probe;
 pub(crate) mod redirects;
 pub(crate) mod response;

@@ -8,7 +8,6 @@ use crate::http::classify::OpenError;
 use crate::http::response;
 use crate::http::response::Body;
 use crate::http::source::{Source, Wanted, Web};
-use crate::transfer::connection;
 use crate::{Facts, SourceUrl, TokenHint, TransferError};
 
 /// Why no source said what it holds.
@@ -48,7 +47,7 @@ async fn probe_one(web: &Web, listed: &SourceUrl) -> Result<Facts, ProbeError> {
             let kind = response::text(opened.response.headers(), reqwest::header::CONTENT_TYPE).map(str::to_owned);
             match response::not_a_file(&name, kind.as_deref(), b"") {
                 Some(what) if matches!(opened.body, Body::Whole(_)) => {
-                    let mut error = connection::not_a_file(&source.host(), what, kind);
+                    let mut error = TransferError::not_a_file(&source.host(), what, kind);
                     if let TransferError::NotAFile { hint, .. } = &mut error {
                         *hint = Some(web.hint_for(listed)).filter(|token| *token != TokenHint::NoneForHost);
                     }

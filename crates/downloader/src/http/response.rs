@@ -7,7 +7,8 @@ use reqwest::header::{
     LAST_MODIFIED,
 };
 
-use crate::transfer::segments::LARGEST_FILE;
+use crate::geometry::LARGEST_FILE;
+use crate::hosts::AN_HTML_PAGE;
 use crate::{Facts, Sha256Digest};
 
 /// The part of a file that an answer holds.
@@ -175,9 +176,6 @@ pub(crate) fn not_a_file(name: &str, content_type: Option<&str>, first_bytes: &[
         None
     }
 }
-
-/// What a page is called in errors.
-pub(crate) const AN_HTML_PAGE: &str = "an HTML page";
 
 const TEXT_EXTENSIONS: [&str; 12] =
     ["html", "htm", "xhtml", "json", "jsonl", "xml", "svg", "txt", "md", "yaml", "yml", "csv"];

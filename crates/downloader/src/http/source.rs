@@ -2,7 +2,7 @@
 //! resolved URL kept until it expires. It reads no bodies.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
-use std::sync::{Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use reqwest::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, HeaderValue, IF_RANGE, RANGE};
@@ -15,11 +15,10 @@ use crate::hosts::{self, Site};
 use crate::http::address_policy::AddressPolicy;
 use crate::http::classify::{self, OpenError};
 use crate::http::client;
+use crate::http::network::Network;
 use crate::http::redirects;
 use crate::http::response::{self, Body};
 use crate::source_url::civitai_model_without_version;
-use crate::transfer::connection;
-use crate::transfer::world::Network;
 use crate::{Credentials, Facts, Settings, SourceUrl, TokenHint, TransferError, file_name};
 
 const MOST_REDIRECTS: usize = 10;
@@ -79,7 +78,7 @@ impl Opened {
         };
         let what =
             if first.is_empty() { Some("an empty body") } else { response::not_a_file(name, kind.as_deref(), &first) };
-        what.map(|what| connection::not_a_file(host, what, kind))
+        what.map(|what| TransferError::not_a_file(host, what, kind))
     }
 }
 
@@ -132,7 +131,7 @@ impl Source {
 /// The network as the transfers use it.
 #[derive(Debug)]
 pub(crate) struct Web {
-    network: Network,
+    network: Arc<dyn Network>,
     policy: AddressPolicy,
     hugging_face: Url,
     civitai: Url,
@@ -141,7 +140,7 @@ pub(crate) struct Web {
 }
 
 impl Web {
-    pub(crate) fn new(settings: &Settings, network: Network) -> Self {
+    pub(crate) fn new(settings: &Settings, network: Arc<dyn Network>) -> Self {
         Self {
             network,
             policy: AddressPolicy::new(settings),

@@ -18,6 +18,7 @@ use super::page::Page;
 use super::trace::Trace;
 use crate::TransferError;
 use crate::http::classify::OpenError;
+use crate::http::network::{Network, Sending};
 
 #[derive(Debug)]
 pub(crate) struct Internet {
@@ -45,6 +46,12 @@ enum End {
     Long,
 }
 
+impl Network for Internet {
+    fn send(&self, request: Request) -> Sending<'_> {
+        Box::pin(self.respond(request))
+    }
+}
+
 impl Internet {
     pub(crate) fn new(chance: Chance, trace: Arc<Trace>) -> Self {
         Self { chance, trace, weather: Mutex::new(Weather::fair()), pages: Mutex::default() }
@@ -63,7 +70,7 @@ impl Internet {
     }
 
     /// Answers a request.
-    pub(crate) async fn send(&self, request: Request) -> Result<Response, OpenError> {
+    async fn respond(&self, request: Request) -> Result<Response, OpenError> {
         let weather = self.weather.lock().unwrap_or_else(PoisonError::into_inner).clone();
         tokio::time::sleep(self.chance.milliseconds(weather.delay.clone())).await;
         let url = request.url().clone();

@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 
 use super::disk::MemoryDisk;
 use super::plan::{Plan, sha256};
+use crate::geometry::{BLOCK, Block};
 use crate::storage::journal::Reading;
-use crate::transfer::segments::{BLOCK, Block};
 use crate::{Job, JobEvent, JobId, Sha256Digest, TransferError, Update};
 
 /// What has to stay, by path.

@@ -2,7 +2,7 @@
 //! run of hours takes milliseconds, is killed or loses its power at any operation, and can be repeated line by line.
 //!
 //! `world` plays a seed; `plan` is what it asks for, `network_faults` and `disk_faults` what goes wrong, and `invariants` and
-//! `kept` what must hold; `regressions` are moments that a seed comes to seldom or never. Sizes are [`SCALE`](crate::transfer::segments::SCALE) times smaller than in the product.
+//! `kept` what must hold; `regressions` are moments that a seed comes to seldom or never. Sizes are [`SCALE`](crate::geometry::SCALE) times smaller than in the product.
 //!
 //! `SIMULATION_SEEDS=100000` plays more seeds than a test run does (`cargo xtask torture --only simulation` as well, built for
 //! speed), `SIMULATION_FIRST=…` from another one on; a seed that is played alone shows the whole story of its failure.
@@ -23,6 +23,3 @@ mod stats;
 mod storage;
 mod trace;
 mod world;
-
-pub(crate) use delays::Delays;
-pub(crate) use internet::Internet;

@@ -8,7 +8,7 @@ use super::chance::Chance;
 use super::disk::MemoryDisk;
 use super::internet::Internet;
 use super::page::{Page, Validator};
-use crate::transfer::segments::BLOCK;
+use crate::geometry::BLOCK;
 use crate::{Destination, Existing, FileJob, Job, JobId, Settings, Sha256Digest, SourceUrl};
 
 /// Everything that is asked for.

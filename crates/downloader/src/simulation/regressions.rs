@@ -13,18 +13,19 @@ use super::disk_faults::{Troubles, Work};
 use super::plan::sha256;
 use super::trace::Trace;
 use crate::content_identity::Identity;
+use crate::geometry::BLOCK;
+use crate::halt::Halt;
 use crate::storage::direct_buffers::{self, BlockBuffer, BlockBuffers};
 use crate::storage::fs::Disk;
 use crate::storage::part::{Discard, Holding, Part};
 use crate::storage::prefix_hash::PrefixHash;
-use crate::transfer::Halt;
+use crate::threads::Threads;
 use crate::transfer::commit;
 use crate::transfer::local_copy::Copier;
 use crate::transfer::part_store::Incoming;
 use crate::transfer::resume::{self, Beginning};
-use crate::transfer::segments::{BLOCK, BlockMap};
+use crate::transfer::segments::BlockMap;
 use crate::transfer::stats::Meter;
-use crate::transfer::world::Threads;
 use crate::{Destination, FileJob, RestartReason, SourceUrl};
 
 /// A partial file on a disk of its own, and what it is to hold in the end: one block.
@@ -210,7 +211,7 @@ fn blocks_and_hash(count: u64) -> (Scene, Arc<Incoming>, Vec<Bytes>, PrefixHash)
     let total = Some(count * BLOCK);
     let (meter, map) = (Arc::new(Meter::new(total)), BlockMap::new(total));
     let incoming = Arc::new(Incoming::new(Arc::clone(&scene.part), meter, map));
-    let hash = PrefixHash::start(Threads::Pool, Arc::clone(&scene.part), None, 0);
+    let hash = PrefixHash::start(Threads::pool(), Arc::clone(&scene.part), None, 0);
     incoming.set_hash(Some(hash.feed()));
     (scene, incoming, blocks, hash)
 }

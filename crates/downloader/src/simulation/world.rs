@@ -19,7 +19,8 @@ use super::network_faults::Weather;
 use super::plan::Plan;
 use super::stats::Tally;
 use super::trace::Trace;
-use crate::transfer::world::{Network, Threads, World};
+use crate::threads::Threads;
+use crate::transfer::world::World;
 use crate::{Downloader, JobEvent, JobId, Priority, Update};
 
 /// When the weather turns fair in the last life.
@@ -118,8 +119,8 @@ impl Universe {
     fn world(&self) -> World {
         World {
             disk: Arc::new(self.disk.clone()),
-            network: Network::Simulated(Arc::clone(&self.internet)),
-            threads: Threads::Simulated(Arc::new(Delays(self.chance.clone()))),
+            network: self.internet.clone(),
+            threads: Threads::assigned_by(Delays(self.chance.clone())),
             seed: self.chance.number(0..u64::MAX),
         }
     }

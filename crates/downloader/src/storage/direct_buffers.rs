@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::transfer::segments::BLOCK;
+use crate::geometry::BLOCK;
 
 /// What a disk wants of the address of memory that it reads by itself.
 const ALIGNMENT: usize = 4096;

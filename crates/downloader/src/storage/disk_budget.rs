@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
+use crate::halt::Shortage;
 use crate::storage::fs::{Folder, Room};
 
 /// A transfer's entry in the ledger.
@@ -31,21 +32,6 @@ pub(crate) struct Entered<'a> {
 impl Drop for Entered<'_> {
     fn drop(&mut self) {
         self.ledger.lock().remove(&self.key);
-    }
-}
-
-/// There is not enough room.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Shortage {
-    pub(crate) needed: u64,
-    /// Nothing where the file system does not say.
-    pub(crate) available: Option<u64>,
-}
-
-impl Shortage {
-    /// Whether the figures bear it out: then they tell by themselves when there is room again.
-    pub(crate) fn shows(self) -> bool {
-        self.available.is_some_and(|available| available < self.needed)
     }
 }
 

@@ -9,8 +9,8 @@ use std::io;
 
 use crate::Sha256Digest;
 use crate::content_identity::Identity;
+use crate::geometry::{BLOCK, Block, LARGEST_FILE};
 use crate::storage::fs::{self, OpenFile};
-use crate::transfer::segments::{BLOCK, Block, LARGEST_FILE};
 
 /// Begins every journal; the last byte is the version of the format.
 const MAGIC: &[u8; 8] = b"cdjrnl\0\x01";

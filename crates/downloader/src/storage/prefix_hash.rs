@@ -11,10 +11,10 @@ use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
 use crate::Sha256Digest;
+use crate::geometry::{BLOCK, SCALE};
 use crate::storage::fs;
 use crate::storage::part::Part;
-use crate::transfer::segments::{BLOCK, SCALE};
-use crate::transfer::world::Threads;
+use crate::threads::Threads;
 
 /// Bytes read back at once. They come from the page cache, where they have just been put, and stay in the processor's.
 /// (Handing the received buffers over instead was slower: the HTTP client then has to allocate new ones all the time.)

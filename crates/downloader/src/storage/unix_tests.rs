@@ -4,9 +4,9 @@ use bytes::Bytes;
 
 use super::UnixDisk;
 use crate::Destination;
+use crate::geometry::BLOCK;
 use crate::storage::direct_buffers::{self, BlockBuffers};
 use crate::storage::fs::{self, Access, Disk};
-use crate::transfer::segments::BLOCK;
 
 #[tokio::test]
 async fn a_block_is_there_whether_or_not_the_file_system_takes_it_past_the_cache() {

@@ -5,9 +5,9 @@ use std::io;
 use sha2::{Digest, Sha256};
 use tokio_util::sync::CancellationToken;
 
+use crate::geometry::{BLOCK, Block};
+use crate::halt::Halt;
 use crate::storage::fs::{self, OpenFile};
-use crate::transfer::Halt;
-use crate::transfer::segments::{BLOCK, Block};
 use crate::{BlockChecksums, Sha256Digest, TransferError};
 
 /// Compares blocks of an earlier process with their checksums and names those that differ. Ends early when `stop` is

@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
+use crate::halt::Halt;
 use crate::http::response;
 use crate::storage::journal::Record;
 use crate::storage::part::{Discard, Part};
 use crate::storage::prefix_hash::PrefixHash;
 use crate::storage::verify::{Content, content_of};
-use crate::transfer::connection;
+use crate::transfer::Transfer;
 use crate::transfer::part_store::Incoming;
-use crate::transfer::{Halt, Transfer};
 use crate::{
     Arrival, Existing, Facts, FileJob, FileOutcome, FileState, JobEvent, Sha256Digest, SourceUrl, TransferError,
 };
@@ -156,7 +156,7 @@ fn wrong(file: &FileJob, part: &Part, content: &Content, expected: Option<Sha256
         return Some(TransferError::SizeMismatch { host: host(), expected: asked, actual: content.size });
     }
     if content.size == 0 && file.size != Some(0) {
-        return Some(connection::not_a_file(&host(), "an empty body", None));
+        return Some(TransferError::not_a_file(&host(), "an empty body", None));
     }
     match expected {
         Some(expected) if expected != content.sha256 => {
@@ -165,7 +165,7 @@ fn wrong(file: &FileJob, part: &Part, content: &Content, expected: Option<Sha256
         Some(_) => None,
         // A partial file of an earlier run may begin with anything.
         None => response::not_a_file(file.destination.name(), None, &crate::transfer::resume::first_bytes(part))
-            .map(|what| connection::not_a_file(&host(), what, None)),
+            .map(|what| TransferError::not_a_file(&host(), what, None)),
     }
 }
 

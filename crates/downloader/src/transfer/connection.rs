@@ -7,19 +7,19 @@ use std::time::Duration;
 use reqwest::{Response, Version};
 use tokio_util::sync::CancellationToken;
 
+use crate::TransferError;
 use crate::content_identity::{Identity, NamedHash};
 use crate::http::classify::{self, OpenError};
 use crate::http::if_range;
 use crate::http::response::{self, Body};
 use crate::http::source::{Opened, Source, Web};
 use crate::storage::direct_buffers::BlockBuffers;
+use crate::threads::Threads;
 use crate::transfer::connection_stats::Intake;
 use crate::transfer::part_store::Incoming;
 use crate::transfer::rate_limit::Bandwidth;
 use crate::transfer::segment_writer::Writer;
 use crate::transfer::segments::{ClaimId, Span};
-use crate::transfer::world::Threads;
-use crate::{TokenHint, TransferError};
 
 /// What a connection needs.
 #[derive(Debug, Clone)]
@@ -207,9 +207,4 @@ impl Fetcher {
 pub(crate) fn bad_answer(host: &str, problem: &str) -> FetchEnd {
     let error = TransferError::BadAnswer { host: host.to_owned(), problem: problem.to_owned() };
     FetchEnd::Failed { error, retry_after: None }
-}
-
-/// The hint about the token is added by the transfer, which knows the link that was asked first.
-pub(crate) fn not_a_file(host: &str, what: &'static str, content_type: Option<String>) -> TransferError {
-    TransferError::NotAFile { host: host.to_owned(), what, content_type, hint: None::<TokenHint> }
 }

@@ -13,17 +13,19 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::content_identity::Identity;
+use crate::geometry::SCALE;
+use crate::halt::Halt;
 use crate::storage::direct_buffers::BlockBuffers;
 use crate::storage::prefix_hash::PrefixHash;
+use crate::transfer::Transfer;
 use crate::transfer::commit::Arrived;
 use crate::transfer::concurrency::Connections;
 use crate::transfer::connection::{FetchEnd, Fetcher};
 use crate::transfer::part_store::Incoming;
 use crate::transfer::resume::Resume;
 use crate::transfer::segment_scheduler::{Running, SourceState};
-use crate::transfer::segments::{ClaimId, SCALE};
+use crate::transfer::segments::ClaimId;
 use crate::transfer::stragglers::Impatience;
-use crate::transfer::{Halt, Transfer};
 use crate::{Facts, RestartReason, TransferError};
 
 /// What the first connection asks for, before anything is known.

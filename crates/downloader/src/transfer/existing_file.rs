@@ -3,13 +3,14 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use crate::halt::Halt;
 use crate::http::probe;
 use crate::storage::fs::Disk;
 use crate::storage::part::{Holding, Part};
+use crate::transfer::Transfer;
 use crate::transfer::local_copy::{self, Copier};
 use crate::transfer::resume;
 use crate::transfer::resume::Beginning;
-use crate::transfer::{Halt, Transfer};
 use crate::{FileJob, FileOutcome};
 
 /// What of a file is on this machine.

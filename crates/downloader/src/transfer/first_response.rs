@@ -6,15 +6,15 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use crate::content_identity::Identity;
+use crate::geometry::BLOCK;
+use crate::halt::Halt;
 use crate::http::classify::OpenError;
 use crate::http::if_range;
 use crate::http::response::Body;
 use crate::http::source::Opened;
-use crate::transfer::Halt;
-use crate::transfer::connection;
 use crate::transfer::driver::{FIRST_STRETCH, Fetching};
 use crate::transfer::segment_scheduler::Running;
-use crate::transfer::segments::{BLOCK, Span};
+use crate::transfer::segments::Span;
 use crate::{RestartReason, TokenHint, TransferError};
 
 impl Fetching<'_> {
@@ -61,7 +61,7 @@ impl Fetching<'_> {
             return self.changed().await;
         }
         if total == Some(0) && self.transfer.file.size != Some(0) {
-            let error = connection::not_a_file(&host, "an empty body", None);
+            let error = TransferError::not_a_file(&host, "an empty body", None);
             return self.source_refused(self.current, error).await;
         }
         let problem = "it says that the file has no beginning (416)".to_owned();
@@ -158,7 +158,7 @@ impl Fetching<'_> {
                 return Some(TransferError::SizeMismatch { host, expected, actual });
             }
             (expected, Some(0)) if expected != Some(0) => {
-                return Some(connection::not_a_file(&host, "an empty body", None));
+                return Some(TransferError::not_a_file(&host, "an empty body", None));
             }
             _ => {}
         }

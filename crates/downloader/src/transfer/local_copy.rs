@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
+use crate::geometry::BLOCK;
+use crate::halt::Halt;
 use crate::storage::disk_budget::{SpaceLedger, TransferKey};
 use crate::storage::fs::{self, Disk, OpenFile, Standing};
 use crate::storage::part::{Discard, Part};
 use crate::storage::verify::{Unread, content_of};
-use crate::transfer::Halt;
 use crate::transfer::resume::outcome_of;
-use crate::transfer::segments::BLOCK;
 use crate::{Arrival, Existing, FileJob, FileOutcome, Sha256Digest};
 
 /// Tries each copy that may have the hash that is asked for. `None` when none has it, or the hash is not known.

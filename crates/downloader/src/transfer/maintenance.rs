@@ -9,12 +9,12 @@ use std::sync::atomic::Ordering::Relaxed;
 use tokio::task::{JoinError, JoinHandle};
 use tokio::time::Instant;
 
+use crate::geometry::{BLOCK, Block};
+use crate::halt::Halt;
 use crate::storage::journal::Record;
 use crate::storage::prefix_hash::PrefixHash;
 use crate::storage::verify;
-use crate::transfer::Halt;
 use crate::transfer::driver::{Fetching, HASHED_AT_THE_END, SMALL_FILE, SyncResult};
-use crate::transfer::segments::{BLOCK, Block};
 use crate::{RestartReason, TransferError};
 
 /// Failed syncs after which the disk is given up.

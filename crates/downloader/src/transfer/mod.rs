@@ -39,7 +39,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::Existing;
 use crate::content_identity::NamedHash;
-use crate::storage::disk_budget::{Shortage, SpaceLedger, TransferKey};
+use crate::geometry::BLOCK;
+use crate::halt::Halt;
+use crate::halt::Shortage;
+use crate::storage::disk_budget::{SpaceLedger, TransferKey};
 use crate::storage::part;
 use crate::storage::part::{Discard, Holding, Part, PartError};
 use crate::transfer::commit::{Arrived, Finish};
@@ -51,7 +54,7 @@ use crate::transfer::rate_limit::Bandwidth;
 use crate::transfer::reporter::Outbox;
 use crate::transfer::resume::Beginning;
 use crate::transfer::retry::RetryBudget;
-use crate::transfer::segments::{BLOCK, BlockMap};
+use crate::transfer::segments::BlockMap;
 use crate::transfer::shared::Engine;
 use crate::transfer::stats::Meter;
 use crate::{Facts, FileJob, FileOutcome, FileState, JobEvent, RestartReason, Sha256Digest, SourceUrl, TransferError};
@@ -76,27 +79,6 @@ pub(crate) struct Transfer {
     pub(crate) named: Arc<NamedHash>,
     /// Set while this file may want more connections soon.
     pub(crate) growing: Arc<AtomicBool>,
-}
-
-/// Why a transfer ended without a file.
-#[derive(Debug)]
-pub(crate) enum Halt {
-    /// It was told to stop; what arrived is safe.
-    Stopped,
-    /// There is no room.
-    Shortage(Shortage),
-    Failed(TransferError),
-}
-
-impl From<TransferError> for Halt {
-    fn from(error: TransferError) -> Self {
-        match error {
-            TransferError::InsufficientStorage { needed_bytes, available_bytes } => {
-                Self::Shortage(Shortage { needed: needed_bytes, available: Some(available_bytes) })
-            }
-            error => Self::Failed(error),
-        }
-    }
 }
 
 impl Transfer {

@@ -10,11 +10,12 @@ use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
 use crate::Sha256Digest;
+use crate::geometry::{BLOCK, Block};
 use crate::storage::fs::OpenFile;
 use crate::storage::journal::Record;
 use crate::storage::part::Part;
 use crate::storage::prefix_hash::HashFeed;
-use crate::transfer::segments::{BLOCK, Block, BlockMap};
+use crate::transfer::segments::BlockMap;
 use crate::transfer::stats::Meter;
 
 /// Shared by the connections of one file and the transfer that watches them.

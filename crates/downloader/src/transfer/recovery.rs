@@ -8,12 +8,13 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::content_identity::{Identity, SourceKey};
+use crate::halt::Halt;
 use crate::http::if_range;
 use crate::storage::part::Discard;
 use crate::transfer::connection::FetchEnd;
 use crate::transfer::driver::{Ended, Fetching};
+use crate::transfer::of_panic;
 use crate::transfer::retry;
-use crate::transfer::{Halt, of_panic};
 use crate::{RestartReason, TransferError};
 
 /// How often the file may change on the server before it is given up.

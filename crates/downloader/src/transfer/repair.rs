@@ -2,12 +2,12 @@
 //! partial file, so that only the others are fetched. Blocks.
 
 use crate::content_identity::{Identity, SourceKey};
+use crate::geometry::{BLOCK, Block};
+use crate::halt::Halt;
 use crate::storage::fs::{Access, Standing};
 use crate::storage::journal::Record;
 use crate::storage::part::{Discard, Part};
-use crate::transfer::Halt;
 use crate::transfer::local_copy::Copier;
-use crate::transfer::segments::{BLOCK, Block};
 use crate::{BlockChecksums, Existing, FileJob, Sha256Digest};
 
 /// Fills an empty `.part` from the file at the destination and journals every block with the checksum that it should

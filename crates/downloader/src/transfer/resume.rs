@@ -4,14 +4,15 @@
 use tokio_util::sync::CancellationToken;
 
 use crate::content_identity::{Identity, SourceKey};
+use crate::geometry::{BLOCK, Block, LARGEST_FILE};
+use crate::halt::Halt;
 use crate::storage::fs::{self, Access, Standing};
 use crate::storage::journal::Journal;
 use crate::storage::part::{Discard, Holding, Part, of_io};
 use crate::storage::verify::{Content, content_of};
-use crate::transfer::Halt;
 use crate::transfer::local_copy::Copier;
 use crate::transfer::repair;
-use crate::transfer::segments::{BLOCK, Block, BlockMap, LARGEST_FILE};
+use crate::transfer::segments::BlockMap;
 use crate::{Arrival, Existing, FileJob, FileOutcome, RestartReason, TransferError};
 
 /// What there is to begin with.

@@ -1,6 +1,6 @@
 //! When to try again, and when to give up. Pure: time and chance come in as values.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use crate::Backoff;
 
@@ -44,16 +44,6 @@ pub(crate) fn within_reason(asked: Duration) -> Duration {
     asked.min(LONGEST_RETRY_AFTER)
 }
 
-/// Reads `Retry-After`, which is a number of seconds or a date.
-pub(crate) fn retry_after(value: &str, now: SystemTime) -> Option<Duration> {
-    let value = value.trim();
-    if let Ok(seconds) = value.parse::<u64>() {
-        return Some(Duration::from_secs(seconds));
-    }
-    let date = httpdate::parse_http_date(value).ok()?;
-    Some(date.duration_since(now).unwrap_or(Duration::ZERO))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -89,14 +79,5 @@ mod tests {
         let mut budget = budget(9);
         assert_eq!(budget.failed(0, Some(Duration::from_secs(90)), 0.0), Some(Duration::from_secs(90)));
         assert_eq!(budget.failed(0, Some(Duration::from_secs(1 << 40)), 0.0), Some(LONGEST_RETRY_AFTER));
-    }
-
-    #[test]
-    fn retry_after_has_two_forms() {
-        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777);
-        assert_eq!(retry_after("120", now), Some(Duration::from_secs(120)));
-        assert_eq!(retry_after("Sun, 06 Nov 1994 08:49:47 GMT", now), Some(Duration::from_secs(10)));
-        assert_eq!(retry_after("Sat, 06 Nov 1993 08:49:47 GMT", now), Some(Duration::ZERO));
-        assert_eq!(retry_after("soon", now), None);
     }
 }

@@ -9,13 +9,14 @@ use tokio::task;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::geometry::{BLOCK, SCALE};
 use crate::http::source::Source;
 use crate::transfer::concurrency::FAR;
 use crate::transfer::connection::{FetchEnd, Fetcher};
 use crate::transfer::connection_stats::Intake;
 use crate::transfer::driver::{Ended, Fetching, SMALL_FILE, TICK};
 use crate::transfer::retry::RetryBudget;
-use crate::transfer::segments::{BLOCK, ClaimId, SCALE, Span};
+use crate::transfer::segments::{ClaimId, Span};
 use crate::transfer::sources::{self, Standing};
 use crate::transfer::stragglers::PATIENCE_AT_THE_TAIL;
 use crate::{Backoff, SourceUrl, TransferError};

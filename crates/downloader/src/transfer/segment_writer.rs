@@ -13,10 +13,12 @@ use bytes::Bytes;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
+use crate::TransferError;
+use crate::geometry::{BLOCK, SCALE};
 use crate::http::response;
 use crate::storage::direct_buffers::BlockBuffer;
-use crate::transfer::connection::{FetchEnd, Fetcher, bad_answer, not_a_file};
-use crate::transfer::segments::{BLOCK, ClaimId, SCALE};
+use crate::transfer::connection::{FetchEnd, Fetcher, bad_answer};
+use crate::transfer::segments::ClaimId;
 
 /// Bytes that are written at once. A fast connection brings that much in one frame, which is then given back before the
 /// next is read, so that its buffer is used again while it is in the processor's cache.
@@ -207,7 +209,7 @@ impl<'a> Writer<'a> {
         let Some(what) = response::not_a_file(name, self.content_type.as_deref(), &first) else { return Ok(()) };
         self.fetcher.incoming.meter.settled(std::mem::take(&mut self.length));
         self.collected = Collected::Frames(Vec::new());
-        Err(FetchEnd::Refused(not_a_file(self.host, what, self.content_type.take())))
+        Err(FetchEnd::Refused(TransferError::not_a_file(self.host, what, self.content_type.take())))
     }
 
     /// Stores all that is collected.

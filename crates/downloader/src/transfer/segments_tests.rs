@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::LARGEST_FILE;
 
 fn full(map: &mut BlockMap, index: usize) {
     let have = map.length(index) as u32;

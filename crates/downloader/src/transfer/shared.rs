@@ -11,9 +11,10 @@ use crate::http::source::Web;
 use crate::storage::direct_buffers;
 use crate::storage::disk_budget::SpaceLedger;
 use crate::storage::fs::Disk;
+use crate::threads::Threads;
 use crate::transfer::path_locks::Destinations;
 use crate::transfer::rate_limit::Bandwidth;
-use crate::transfer::world::{Threads, World};
+use crate::transfer::world::World;
 
 #[derive(Debug)]
 pub(crate) struct Engine {

@@ -11,13 +11,14 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::engine::download::speed::Speed;
-use crate::storage::disk_budget::Shortage;
+use crate::halt::Halt;
+use crate::halt::Shortage;
 use crate::transfer::driver::SMALL_FILE;
 use crate::transfer::rate_limit::Bandwidth;
 use crate::transfer::reporter::Outbox;
 use crate::transfer::shared::Engine;
 use crate::transfer::stats::Meter;
-use crate::transfer::{Halt, Transfer, of_panic};
+use crate::transfer::{Transfer, of_panic};
 use crate::{FileJob, FileOutcome, FileState, Job, JobEvent, Progress, TransferError};
 
 /// Files that may be in their last steps (sync, rename) while others hold the connections.

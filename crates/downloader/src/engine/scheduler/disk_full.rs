@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::ended::Event;
 use super::{Scheduler, State};
-use crate::storage::disk_budget::Shortage;
+use crate::halt::Shortage;
 use crate::transfer::shared::Engine;
 use crate::{Destination, JobId};
 

@@ -13,11 +13,11 @@ use crate::engine::command::{Command, Reply};
 use crate::engine::download::run::{JobRun, RunOutcome};
 use crate::engine::scheduler::disk_full::{Look, Patience};
 use crate::engine::scheduler::ended::Event;
+use crate::geometry::LARGEST_FILE;
 use crate::storage::part;
 use crate::storage::part::Discard;
 use crate::transfer::rate_limit::Bandwidth;
 use crate::transfer::reporter::Outbox;
-use crate::transfer::segments::LARGEST_FILE;
 use crate::transfer::shared::Engine;
 use crate::{CommandError, Job, JobEvent, JobId, JobState, PauseReason, Update};
 

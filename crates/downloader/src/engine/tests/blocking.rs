@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use test_support::file_server::{Content, FileServer};
 
+use crate::geometry::BLOCK;
 use crate::storage::fs::{Access, Disk, Folder, OpenFile, Room, Standing};
 use crate::storage::unix::UnixDisk;
-use crate::transfer::segments::BLOCK;
 use crate::transfer::world::World;
 use crate::{Destination, Downloader, FileJob, Job, JobEvent, JobId, PrivateSources, Settings, SourceUrl};
 

@@ -11,9 +11,10 @@ use test_support::file_server::{Content, FileServer, Route};
 use tokio::sync::mpsc::Receiver;
 use tokio::task::JoinHandle;
 
+use crate::geometry::BLOCK;
+use crate::threads::{Dispatch, Dispatcher, Threads};
 use crate::transfer::driver::SMALL_FILE;
-use crate::transfer::segments::BLOCK;
-use crate::transfer::world::{Threads, World};
+use crate::transfer::world::World;
 use crate::{
     Backoff, Destination, Downloader, FileJob, Job, JobEvent, JobId, PrivateSources, RestartReason, Settings,
     Sha256Digest, SourceUrl, TransferError, Update,
@@ -41,20 +42,13 @@ pub(crate) struct Deaths {
     died: AtomicUsize,
 }
 
-impl Deaths {
-    pub(crate) fn spawn<T: Send + 'static>(
-        self: &Arc<Self>,
-        place: &Location<'_>,
-        work: impl FnOnce() -> T + Send + 'static,
-    ) -> JoinHandle<T> {
+impl Dispatcher for Arc<Deaths> {
+    fn dispatch(&self, place: &Location<'_>) -> Dispatch {
         let dies = place.file().ends_with(self.file) && self.left.fetch_sub(1, Relaxed) == 0;
         self.died.fetch_add(usize::from(dies), Relaxed);
         assert!(!(dies && self.who == Who::Task), "a panic on order");
         let dies = dies && self.who == Who::Thread;
-        tokio::task::spawn_blocking(move || {
-            assert!(!dies, "a panic on order");
-            work()
-        })
+        Dispatch { before: Box::new(move || assert!(!dies, "a panic on order")), ..Dispatch::default() }
     }
 }
 
@@ -91,7 +85,7 @@ impl Trial {
             ..Settings::default()
         };
         let mut world = World::real(&settings).expect("the settings are sound");
-        world.threads = Threads::Dying(Arc::clone(&deaths));
+        world.threads = Threads::assigned_by(Arc::clone(&deaths));
         let (downloader, updates, engine) = Downloader::in_world(settings, world);
         let server = FileServer::start();
         // Slow enough for syncs on the way.
