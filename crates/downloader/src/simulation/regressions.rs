@@ -86,10 +86,10 @@ fn destination() -> Destination {
 fn a_part_without_a_journal_is_believed_as_the_disk_has_it_and_not_as_memory_shows_it() {
     for sync_fails in [false, true] {
         let Scene { disk, part, content } = Scene::set();
-        part.file.write_at(0, std::slice::from_ref(&content)).expect("room");
+        part.write_at(0, std::slice::from_ref(&content)).expect("room");
         if sync_fails {
             disk.begin_life(Troubles { failing_syncs: 1.0, ..Troubles::default() });
-            part.file.sync().expect_err("a sync that fails");
+            part.sync().expect_err("a sync that fails");
             disk.recover();
         }
         let source = SourceUrl::parse("https://files.example/f.bin").expect("a URL");
@@ -108,7 +108,7 @@ fn a_part_without_a_journal_is_believed_as_the_disk_has_it_and_not_as_memory_sho
 #[test]
 fn a_pause_during_the_proof_keeps_a_finished_part() {
     let Scene { part, content, .. } = Scene::set();
-    part.file.write_at(0, std::slice::from_ref(&content)).expect("room");
+    part.write_at(0, std::slice::from_ref(&content)).expect("room");
     let source = SourceUrl::parse("https://files.example/f.bin").expect("a URL");
     let file = FileJob { sha256: Some(sha256(&content)), ..FileJob::new(destination(), vec![source]) };
     let copier = Copier::default();
@@ -171,16 +171,16 @@ fn a_length_that_a_failed_sync_lost_is_on_the_disk_in_the_end() {
     // Whether it is lost is chance.
     for seed in 0..8 {
         let scene = Scene::by(seed);
-        scene.part.file.write_at(0, &[vec![1; 2 * BLOCK as usize].into()]).expect("room");
-        scene.part.file.sync().expect("a disk that works");
-        scene.part.clear(Discard::Empty).expect("a disk that works");
+        scene.part.write_at(0, &[vec![1; 2 * BLOCK as usize].into()]).expect("room");
+        scene.part.sync().expect("a disk that works");
+        scene.part.discard(Discard::Unused).expect("a disk that works");
         scene.syncs_fail();
-        scene.part.file.sync().expect_err("a sync that fails");
+        scene.part.sync().expect_err("a sync that fails");
         scene.disk.recover();
         let incoming = scene.begun();
         scene.store(&incoming, 0..scene.content.len());
         commit::sync_whole(&incoming).expect("a disk that works");
-        scene.part.folder.sync().expect("a disk that works");
+        scene.disk.open_parent(&destination(), true).expect("a folder").sync().expect("a disk that works");
         scene.disk.power_cut();
         let files = scene.disk.files();
         assert!(files.values().any(|bytes| *bytes == scene.content), "seed {seed}: it is longer than it was");

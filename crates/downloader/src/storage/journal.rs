@@ -3,6 +3,28 @@
 //!
 //! It is believed only as far as its records read back unbroken, and a block only if the bytes on disk have the CRC-32
 //! that the record holds. So a torn, zeroed, old or foreign journal costs at most the file's bytes, never its truth.
+//!
+//! # Layout
+//!
+//! Integers are little-endian. The file begins with 8 bytes, the magic `cdjrnl\0` and the version of the format, `0x01`.
+//! Records follow one another up to the end, or to the first that does not read back:
+//!
+//! | field | bytes | |
+//! |---|---|---|
+//! | length | `u32` | of the body, at most 65,536 |
+//! | body | length | 1 byte kind, then its fields |
+//! | checksum | `u32` | CRC-32 (IEEE) of the body |
+//!
+//! | kind | record | fields of the body |
+//! |---|---|---|
+//! | 1 | identity: what the blocks after it belong to; all before it is void | total `u64` (all ones: unknown), 1 byte (1: a SHA-256 is known), SHA-256 32 bytes, then ETag, `Last-Modified` and source URL without query, each `u32` length and UTF-8 of at most 8,192 bytes (empty: unknown), then the SHA-256 of the source URL with its query, 32 bytes (journals of old lack it) |
+//! | 2 | block: so much of it is on disk | index `u32`, bytes from its beginning `u32`, their CRC-32 `u32` |
+//! | 3 | void: the block is believed no longer, nor is the hash state | index `u32` |
+//! | 4 | hash state | bytes hashed from the beginning of the file `u64`, then the state as [`sha2`] serializes it |
+//! | 5 | finished: the whole was verified, the rename comes next | SHA-256, 32 bytes |
+//! | 6 | named: a server that was asked later named the hash of this content | SHA-256, 32 bytes |
+//!
+//! A block is [`BLOCK`] bytes long, the last one of a file excepted. A later record of a block replaces the earlier one.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -209,6 +231,15 @@ mod tests {
         let mut bytes = head();
         records.iter().for_each(|record| record.write_to(&mut bytes));
         (bytes, records)
+    }
+
+    #[test]
+    fn layout_of_a_record() {
+        let mut bytes = Vec::new();
+        Record::Block(1, Block { have: 2, crc: 3 }).write_to(&mut bytes);
+        let body = [2, 1, 0, 0, 0, 2, 0, 0, 0, 3, 0, 0, 0];
+        assert_eq!(bytes, [&[13, 0, 0, 0][..], &body, &crc32fast::hash(&body).to_le_bytes()].concat());
+        assert_eq!(head(), b"cdjrnl\0\x01");
     }
 
     #[test]

@@ -2,23 +2,30 @@
 //! believed of them. Every call here blocks. It decides nothing; `transfer` does.
 
 use std::io;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use rustix::io::Errno;
+use tokio_util::sync::CancellationToken;
 
 use crate::content_identity::Identity;
 use crate::destination::{JOURNAL_SUFFIX, PART_SUFFIX};
-use crate::storage::fs::{Access, Disk, Folder, OpenFile, Standing};
+use crate::geometry::Block;
+use crate::halt::Shortage;
+use crate::storage::disk_budget::{SpaceLedger, TransferKey};
+use crate::storage::fs::{self, Access, Disk, Folder, OpenFile, Standing};
 use crate::storage::journal::{self, Journal, Reading, Record};
+use crate::storage::verify::{self, Content, Unread};
 use crate::{Destination, RestartReason, TransferError};
 
 /// A `.part` that is open and locked.
 #[derive(Debug)]
 pub(crate) struct Part {
-    pub(crate) folder: Box<dyn Folder>,
-    pub(crate) file: Box<dyn OpenFile>,
+    // Private: nothing but `discard` deletes or truncates what is here.
+    folder: Box<dyn Folder>,
+    file: Box<dyn OpenFile>,
     inode: u64,
     name: String,
     destination: Destination,
@@ -49,15 +56,20 @@ impl Holding {
     }
 }
 
-/// Why a partial file, or what it holds, is thrown away. Nothing else does that.
+/// Why a partial file, or a part of what it holds, is thrown away. [`Part::discard`] and [`discard_closed`] alone do that, as far
+/// as the reason demands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Discard {
-    /// It holds no byte.
+    /// It holds no byte when its transfer ends.
     Empty,
     /// The destination is the file that was asked for.
     Superseded,
     /// This run has put bytes there which the next one could neither resume nor prove.
     Unprovable,
+    /// The job was cancelled.
+    Cancelled,
+    /// It holds no byte when its transfer begins; a journal may tell of a file that was finished and is gone.
+    Unused,
     /// A copy from this machine was stopped or failed.
     IncompleteCopy,
     /// The hash of the whole is wrong.
@@ -66,8 +78,35 @@ pub(crate) enum Discard {
     SyncFailed,
     /// The transfer starts over, which is told.
     StartOver(RestartReason),
-    /// The job was cancelled.
-    Cancelled,
+    /// What lies beyond the end of the file, which has so many bytes.
+    BeyondEnd(u64),
+    /// Blocks are void, and the journal could not be told so.
+    VoidNotJournalled,
+}
+
+/// How much is thrown away.
+enum Extent {
+    /// Both files, for good: a power cut does not bring them back.
+    Files,
+    /// The bytes and the journal. The empty file stays, with its lock.
+    Content,
+    /// The bytes after these.
+    Tail(u64),
+    /// The journal: no byte is believed any more.
+    Journal,
+}
+
+impl Discard {
+    fn extent(self) -> Extent {
+        match self {
+            Self::Empty | Self::Superseded | Self::Unprovable | Self::Cancelled => Extent::Files,
+            Self::Unused | Self::IncompleteCopy | Self::WrongBytes | Self::SyncFailed | Self::StartOver(_) => {
+                Extent::Content
+            }
+            Self::BeyondEnd(end) => Extent::Tail(end),
+            Self::VoidNotJournalled => Extent::Journal,
+        }
+    }
 }
 
 /// Where the journal stands.
@@ -241,8 +280,7 @@ impl Part {
         Ok(())
     }
 
-    /// Removes the journal; nothing is believed any more.
-    pub(crate) fn remove_journal(&self) -> io::Result<bool> {
+    fn remove_journal(&self) -> io::Result<bool> {
         let mut journal = self.journal();
         if matches!(*journal, JournalFile::Absent) {
             return Ok(false);
@@ -316,28 +354,120 @@ impl Part {
         }
     }
 
-    /// Empties the partial file and forgets its journal. The lock stays.
-    pub(crate) fn clear(&self, why: Discard) -> Result<(), TransferError> {
-        let failed = |error| self.error("emptying the partial file of", error);
-        tracing::debug!(file = %self.destination, ?why, "partial file cleared");
-        self.remove_journal().map_err(failed)?;
-        self.file.set_size(0).map_err(failed)?;
+    /// Deletes or truncates what is here, as far as the reason demands.
+    pub(crate) fn discard(&self, why: Discard) -> Result<(), TransferError> {
+        tracing::debug!(file = %self.destination, ?why, "partial file discarded");
+        match why.extent() {
+            Extent::Files => self.remove_files().map_err(|error| self.error("removing the partial file of", error)),
+            Extent::Content => self.empty().map_err(|error| self.error("emptying the partial file of", error)),
+            Extent::Tail(end) => self.file.set_size(end).map_err(|error| self.error("cutting", error)),
+            Extent::Journal => {
+                self.remove_journal().map(drop).map_err(|error| self.error("removing the journal of", error))
+            }
+        }
+    }
+
+    fn empty(&self) -> io::Result<()> {
+        self.remove_journal()?;
+        self.file.set_size(0)?;
         self.is_own.store(true, Relaxed);
         Ok(())
     }
 
-    /// Removes both files, for good: a power cut does not bring them back.
-    pub(crate) fn discard(&self, why: Discard) -> io::Result<()> {
-        tracing::debug!(file = %self.destination, ?why, "partial file removed");
+    fn remove_files(&self) -> io::Result<()> {
         let journal = self.remove_journal();
         self.folder.remove(&self.name)?;
         self.folder.sync()?;
         journal.map(drop)
     }
+
+    /// Writes frames one after another from `offset` on.
+    pub(crate) fn write_at(&self, offset: u64, frames: &[Bytes]) -> io::Result<()> {
+        self.file.write_at(offset, frames)
+    }
+
+    /// Writes a whole block from aligned memory past the page cache. `false` where the file system cannot do so.
+    pub(crate) fn write_past_cache(&self, offset: u64, block: &Bytes) -> io::Result<bool> {
+        self.file.write_past_cache(offset, block)
+    }
+
+    /// Makes it a clone of another file, where the file system can do so.
+    pub(crate) fn clone_from(&self, other: &dyn OpenFile) -> bool {
+        match (self.file.as_file(), other.as_file()) {
+            (Some(to), Some(from)) => rustix::fs::ioctl_ficlone(to, from).is_ok(),
+            _ => false,
+        }
+    }
+
+    /// Brings content and size to the disk.
+    pub(crate) fn sync(&self) -> io::Result<()> {
+        self.file.sync()
+    }
+
+    /// See [`fs::look_past_memory`].
+    pub(crate) fn look_past_memory(&self) -> io::Result<()> {
+        fs::look_past_memory(self.file.as_ref())
+    }
+
+    /// See [`fs::read_exact_at`].
+    pub(crate) fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+        fs::read_exact_at(self.file.as_ref(), buffer, offset)
+    }
+
+    /// See [`verify::content_of`].
+    pub(crate) fn content(&self, stop: &CancellationToken) -> Result<Content, Unread> {
+        verify::content_of(self.file.as_ref(), stop)
+    }
+
+    /// See [`verify::damaged_blocks`].
+    pub(crate) fn damaged_blocks(&self, blocks: &[(usize, Block)], stop: &CancellationToken) -> Vec<usize> {
+        verify::damaged_blocks(self.file.as_ref(), blocks, stop)
+    }
+
+    /// The first bytes, to see whether they are a page.
+    pub(crate) fn first_bytes(&self) -> Vec<u8> {
+        let mut bytes = vec![0; 512];
+        let read = fs::read_up_to(self.file.as_ref(), &mut bytes, 0).unwrap_or(0);
+        bytes.truncate(read);
+        bytes
+    }
+
+    /// Reserves so many bytes on the file system of the partial file.
+    pub(crate) fn reserve(&self, space: &SpaceLedger, key: TransferKey, bytes: u64) -> Result<(), Shortage> {
+        space.reserve(key, self.folder.as_ref(), bytes)
+    }
+
+    /// Bytes that a transfer may use there; nothing where the file system does not say.
+    pub(crate) fn available(&self, space: &SpaceLedger, key: TransferKey) -> Option<u64> {
+        space.available(key, self.folder.as_ref())
+    }
+
+    /// What stands at the destination.
+    pub(crate) fn at_destination(&self) -> io::Result<Standing> {
+        self.folder.standing(self.destination.name())
+    }
+
+    /// Opens what stands at the destination for reading.
+    pub(crate) fn open_destination(&self) -> io::Result<Box<dyn OpenFile>> {
+        self.folder.open(self.destination.name(), Access::Read)
+    }
+
+    /// Gives another file of this machine the final name. `false` where that cannot be done: across file systems, because
+    /// something has that name, which a link never replaces, or because the path leads to another inode by now.
+    pub(crate) fn link_destination(&self, other: &Path, inode: u64) -> io::Result<bool> {
+        if self.folder.link(other, self.destination.name()).is_err() {
+            return Ok(false);
+        }
+        if !matches!(self.at_destination()?, Standing::File { inode: found, .. } if found == inode) {
+            self.folder.remove(self.destination.name())?;
+            return Ok(false);
+        }
+        Ok(true)
+    }
 }
 
-/// Removes the partial files of a destination without opening them, and says whether there were any.
-pub(crate) fn discard(disk: &dyn Disk, destination: &Destination, why: Discard) -> Result<bool, TransferError> {
+/// The same for the files of a destination that no transfer has open; says whether there were any.
+pub(crate) fn discard_closed(disk: &dyn Disk, destination: &Destination, why: Discard) -> Result<bool, TransferError> {
     tracing::debug!(file = %destination, ?why, "partial file removed");
     let folder = match open_folder(disk, destination, false) {
         Ok(folder) => folder,

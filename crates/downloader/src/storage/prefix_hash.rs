@@ -12,7 +12,6 @@ use tokio::task::JoinHandle;
 
 use crate::Sha256Digest;
 use crate::geometry::{BLOCK, SCALE};
-use crate::storage::fs;
 use crate::storage::part::Part;
 use crate::threads::Threads;
 
@@ -272,7 +271,7 @@ impl Run {
     fn read_back(&mut self, end: u64) -> io::Result<()> {
         self.buffer.resize(READ, 0);
         let length = READ.min(usize::try_from(end - self.position).unwrap_or(READ));
-        fs::read_exact_at(self.part.file.as_ref(), &mut self.buffer[..length], self.position)?;
+        self.part.read_exact_at(&mut self.buffer[..length], self.position)?;
         self.hasher.update(&self.buffer[..length]);
         self.position += length as u64;
         Ok(())

@@ -9,7 +9,7 @@ use crate::http::response;
 use crate::storage::journal::Record;
 use crate::storage::part::{Discard, Part};
 use crate::storage::prefix_hash::PrefixHash;
-use crate::storage::verify::{Content, content_of};
+use crate::storage::verify::Content;
 use crate::transfer::Transfer;
 use crate::transfer::part_store::Incoming;
 use crate::{
@@ -114,8 +114,9 @@ impl LastSteps {
         let one_piece = || self.incoming.hash_of_one_piece().map(|sha256| from_map(&self.incoming, sha256));
         let content = match content.or_else(one_piece) {
             Some(content) => content,
-            None => content_of(part.file.as_ref(), &self.stop)
-                .map_err(|unread| unread.halt(|error| part.error("reading back", error)))?,
+            None => {
+                part.content(&self.stop).map_err(|unread| unread.halt(|error| part.error("reading back", error)))?
+            }
         };
         if let Some(error) = wrong(&self.file, part, &content, self.expected) {
             return Ok(Last::WrongBytes(error));
@@ -133,12 +134,12 @@ pub(crate) fn sync_whole(incoming: &Incoming) -> Result<(), TransferError> {
     let size = part.size().map_err(|error| part.error("looking at", error))?;
     // Where other syncs came before this one, one that failed may have lost the length: it is said once more.
     if let Some(total) = total.filter(|total| *total < size || part.has_journal()) {
-        part.file.set_size(total).map_err(|error| part.error("cutting", error))?;
+        part.discard(Discard::BeyondEnd(total))?;
     }
     incoming.sync().map_err(|(error, covered)| {
         // Without a journal nothing says which bytes are void, so all of them go.
         if !part.has_journal() {
-            return part.clear(Discard::SyncFailed).err().unwrap_or_else(|| part.error("syncing", error));
+            return part.discard(Discard::SyncFailed).err().unwrap_or_else(|| part.error("syncing", error));
         }
         part.error("syncing", incoming.void(covered).err().unwrap_or(error))
     })
@@ -164,7 +165,7 @@ fn wrong(file: &FileJob, part: &Part, content: &Content, expected: Option<Sha256
         }
         Some(_) => None,
         // A partial file of an earlier run may begin with anything.
-        None => response::not_a_file(file.destination.name(), None, &crate::transfer::resume::first_bytes(part))
+        None => response::not_a_file(file.destination.name(), None, &part.first_bytes())
             .map(|what| TransferError::not_a_file(&host(), what, None)),
     }
 }

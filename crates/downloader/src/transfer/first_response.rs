@@ -226,7 +226,7 @@ impl Fetching<'_> {
         let key = self.transfer.key;
         let room = move || {
             let needed = missing.saturating_sub(part.allocated().saturating_sub(present));
-            space.reserve(key, part.folder.as_ref(), needed).map_err(Halt::Shortage)?;
+            part.reserve(&space, key, needed).map_err(Halt::Shortage)?;
             if total <= BLOCK {
                 return Ok(None);
             }
@@ -248,7 +248,7 @@ impl Fetching<'_> {
         self.looked_for_room_at = here;
         let (space, key) = (Arc::clone(&self.transfer.engine.space), self.transfer.key);
         let part = Arc::clone(&self.incoming.part);
-        self.transfer.blocking(move || Ok(space.reserve(key, part.folder.as_ref(), ahead)?)).await
+        self.transfer.blocking(move || Ok(part.reserve(&space, key, ahead)?)).await
     }
 
     /// Starts the connection that stores the first answer.

@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use crate::geometry::BLOCK;
 use crate::halt::Halt;
 use crate::storage::disk_budget::{SpaceLedger, TransferKey};
-use crate::storage::fs::{self, Disk, OpenFile, Standing};
+use crate::storage::fs::{self, Disk, OpenFile};
 use crate::storage::part::{Discard, Part};
 use crate::storage::verify::{Unread, content_of};
 use crate::transfer::resume::outcome_of;
@@ -82,8 +82,8 @@ fn take_one(
         return Ok(Some(outcome_of(content, file, Arrival::Linked)));
     }
     copier.fill(part, opened.as_ref(), "copying into")?;
-    part.file.sync().map_err(|error| part.error("syncing", error))?;
-    let copied = content_of(part.file.as_ref(), &copier.stop);
+    part.sync().map_err(|error| part.error("syncing", error))?;
+    let copied = part.content(&copier.stop);
     let copied = copied.map_err(|unread| unread.halt(|error| part.error("reading", error)))?;
     if copied.sha256 != expected {
         // The copy changed meanwhile. What of it is still right, the journal tells.
@@ -93,22 +93,13 @@ fn take_one(
     Ok(renamed.then(|| outcome_of(content, file, Arrival::Copied)))
 }
 
-/// Hard-links the copy to the final name. `Ok(false)` where that cannot be done: across file systems, or because
-/// something has that name, which a link never replaces.
+/// Hard-links the copy to the final name. `Ok(false)` where that cannot be done.
 fn link(part: &Part, copy: &Path, inode: u64) -> Result<bool, Halt> {
-    let failed = |error: std::io::Error| part.error("linking", error);
-    let name = part.destination().name();
-    if part.folder.link(copy, name).is_err() {
-        return Ok(false);
+    let linked = part.link_destination(copy, inode).map_err(|error| part.error("linking", error))?;
+    if linked {
+        part.discard(Discard::Superseded)?;
     }
-    let linked = part.folder.standing(name).map_err(failed)?;
-    if !matches!(linked, Standing::File { inode: found, .. } if found == inode) {
-        // The path leads elsewhere by now: that is not what was hashed.
-        part.folder.remove(name).map_err(failed)?;
-        return Ok(false);
-    }
-    part.discard(Discard::Superseded).map_err(failed)?;
-    Ok(true)
+    Ok(linked)
 }
 
 /// Fills partial files from others, for one transfer.
@@ -128,16 +119,12 @@ impl Copier {
         if self.stop.is_cancelled() {
             return Err(Halt::Stopped);
         }
-        let cloned = match (part.file.as_file(), from.as_file()) {
-            (Some(to), Some(from)) => rustix::fs::ioctl_ficlone(to, from).is_ok(),
-            _ => false,
-        };
-        if !cloned {
+        if !part.clone_from(from) {
             let needed = size.saturating_sub(part.allocated());
-            self.space.reserve(self.key, part.folder.as_ref(), needed).map_err(Halt::Shortage)?;
+            part.reserve(&self.space, self.key, needed).map_err(Halt::Shortage)?;
             self.copy(part, from, size).map_err(|unread| unread.halt(failed))?;
         }
-        Ok(part.file.set_size(size).map_err(failed)?)
+        Ok(part.discard(Discard::BeyondEnd(size))?)
     }
 
     fn copy(&self, part: &Part, from: &dyn OpenFile, size: u64) -> Result<(), Unread> {
@@ -152,7 +139,7 @@ impl Copier {
                 return Ok(());
             }
             piece.truncate(read);
-            part.file.write_at(offset, &[piece.into()])?;
+            part.write_at(offset, &[piece.into()])?;
             offset += read as u64;
             self.space.still_needs(self.key, size.saturating_sub(offset));
         }

@@ -13,7 +13,6 @@ use crate::geometry::{BLOCK, Block};
 use crate::halt::Halt;
 use crate::storage::journal::Record;
 use crate::storage::prefix_hash::PrefixHash;
-use crate::storage::verify;
 use crate::transfer::driver::{Fetching, HASHED_AT_THE_END, SMALL_FILE, SyncResult};
 use crate::{RestartReason, TransferError};
 
@@ -123,7 +122,7 @@ impl Fetching<'_> {
         }
         let (part, stop) = (Arc::clone(&self.incoming.part), self.stop_audit.clone());
         let threads = &self.transfer.engine.threads;
-        self.audit = Some(threads.spawn(move || verify::damaged_blocks(part.file.as_ref(), &blocks, &stop)));
+        self.audit = Some(threads.spawn(move || part.damaged_blocks(&blocks, &stop)));
     }
 
     /// Ends the check where it stands, and waits for that: it holds the partial file, and its lock.

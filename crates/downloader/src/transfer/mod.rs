@@ -206,7 +206,7 @@ impl Transfer {
                 Finish::WrongBytes(error) => {
                     // The bad bytes are thrown away.
                     let wrong = Arc::clone(part);
-                    self.blocking(move || wrong.clear(Discard::WrongBytes)).await?;
+                    self.blocking(move || wrong.discard(Discard::WrongBytes)).await?;
                     let left = left_to_try.get_or_insert_with(|| full_retries(&self.file.sources, &givers));
                     let Some(source) = left.pop_front() else { return Err(Halt::Failed(error)) };
                     self.file.sources = vec![source];
@@ -336,7 +336,7 @@ impl Leaving {
         // A disk that says it is full says no figures.
         let shortage = shortage.map(|shortage| Shortage {
             needed: shortage.needed.max(self.missing).max(1),
-            available: self.space.available(self.key, self.part.folder.as_ref()),
+            available: self.part.available(&self.space, self.key),
         });
         if let Some(why) = self.why_to_discard()
             && let Err(error) = self.part.discard(why)

@@ -11,9 +11,8 @@ use sha2::{Digest, Sha256};
 
 use crate::Sha256Digest;
 use crate::geometry::{BLOCK, Block};
-use crate::storage::fs::OpenFile;
 use crate::storage::journal::Record;
-use crate::storage::part::Part;
+use crate::storage::part::{Discard, Part};
 use crate::storage::prefix_hash::HashFeed;
 use crate::transfer::segments::BlockMap;
 use crate::transfer::stats::Meter;
@@ -94,7 +93,7 @@ impl Incoming {
         let frames = &without_first((have - begin) as usize, frames);
         let start = offset - begin + have;
         let length_left = begin + length as u64 - have;
-        self.write(index, length_left, |file| file.write_at(start, frames))?;
+        self.write(index, length_left, |part| part.write_at(start, frames))?;
         let mut crc = before.crc_so_far();
         frames.iter().for_each(|frame| crc.update(frame));
         let one_piece = offset + have == 0 && self.map().total() == Some(length as u64);
@@ -118,7 +117,7 @@ impl Incoming {
         let index = usize::try_from(offset / BLOCK).map_err(io::Error::other)?;
         let before = self.map().block(index);
         let is_free = before == Block::default() && !self.needs_cache.load(Relaxed);
-        if is_free && self.write(index, BLOCK, |file| file.write_past_cache(offset, block))? {
+        if is_free && self.write(index, BLOCK, |part| part.write_past_cache(offset, block))? {
             let after = Block { have: BLOCK as u32, crc: crc32fast::hash(block) };
             return self.believe(index, before, after, Some(block.clone()));
         }
@@ -146,9 +145,9 @@ impl Incoming {
         Ok(())
     }
 
-    fn write<T>(&self, index: usize, bytes: u64, how: impl FnOnce(&dyn OpenFile) -> io::Result<T>) -> io::Result<T> {
+    fn write<T>(&self, index: usize, bytes: u64, how: impl FnOnce(&Part) -> io::Result<T>) -> io::Result<T> {
         self.unsynced().writing.push(index);
-        let written = how(self.part.file.as_ref());
+        let written = how(&self.part);
         let mut unsynced = self.unsynced();
         if let Some(at) = unsynced.writing.iter().position(|writing| *writing == index) {
             unsynced.writing.swap_remove(at);
@@ -173,7 +172,7 @@ impl Incoming {
     /// system tells once that bytes were lost, and not which.
     pub(crate) fn sync(&self) -> Result<(), (io::Error, BTreeSet<usize>)> {
         let mut covered = self.unsynced().take();
-        if let Err(error) = self.part.file.sync() {
+        if let Err(error) = self.part.sync() {
             let mut unsynced = self.unsynced();
             covered.extend(unsynced.take());
             covered.extend(&unsynced.writing);
@@ -213,7 +212,11 @@ impl Incoming {
         if let Some(hash) = self.hash() {
             hash.rewind(end);
         }
-        self.part.note(&records).or_else(|error| self.part.remove_journal().and(Err(error)))
+        self.part.note(&records).inspect_err(|_| {
+            if let Err(error) = self.part.discard(Discard::VoidNotJournalled) {
+                tracing::warn!(%error, "a journal that may be wrong stays");
+            }
+        })
     }
 }
 

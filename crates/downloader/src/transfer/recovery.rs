@@ -110,7 +110,7 @@ impl Fetching<'_> {
         self.incoming.map().reset(self.transfer.file.size);
         self.incoming.meter.set_present(0);
         let part = Arc::clone(&self.incoming.part);
-        self.transfer.blocking(move || part.clear(Discard::StartOver(reason))).await?;
+        self.transfer.blocking(move || part.discard(Discard::StartOver(reason))).await?;
         (self.identity, self.hash_state, self.established) = (None, None, false);
         if lost > 0 {
             self.transfer.restarted(reason).await;

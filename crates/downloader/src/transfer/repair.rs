@@ -4,7 +4,7 @@
 use crate::content_identity::{Identity, SourceKey};
 use crate::geometry::{BLOCK, Block};
 use crate::halt::Halt;
-use crate::storage::fs::{Access, Standing};
+use crate::storage::fs::Standing;
 use crate::storage::journal::Record;
 use crate::storage::part::{Discard, Part};
 use crate::transfer::local_copy::Copier;
@@ -17,7 +17,7 @@ pub(crate) fn seed(part: &Part, file: &FileJob, copier: &Copier) -> Result<bool,
     let (Some(checksums), Some(sha256), Existing::Replace) = (&file.salvage, file.sha256, file.existing) else {
         return Ok(false);
     };
-    let standing = part.folder.standing(part.destination().name()).map_err(|error| part.error("salvaging", error))?;
+    let standing = part.at_destination().map_err(|error| part.error("salvaging", error))?;
     let Standing::File { size, .. } = standing else { return Ok(false) };
     let covers = u64::from(checksums.block_size) == BLOCK && checksums.crc32.len() as u64 == size.div_ceil(BLOCK);
     if !covers || size == 0 || file.size.is_some_and(|asked| asked != size) {
@@ -25,7 +25,7 @@ pub(crate) fn seed(part: &Part, file: &FileJob, copier: &Copier) -> Result<bool,
     }
     if let Err(halt) = fill(part, file, (size, sha256, checksums), copier) {
         // The next run would not know half of it for what it is.
-        part.clear(Discard::IncompleteCopy)?;
+        part.discard(Discard::IncompleteCopy)?;
         return Err(halt);
     }
     Ok(true)
@@ -38,7 +38,7 @@ fn fill(
     copier: &Copier,
 ) -> Result<(), Halt> {
     let failed = |error| part.error("salvaging", error);
-    let damaged = part.folder.open(part.destination().name(), Access::Read).map_err(failed)?;
+    let damaged = part.open_destination().map_err(failed)?;
     copier.fill(part, damaged.as_ref(), "salvaging")?;
     let source = file.sources.first().map(SourceKey::of).unwrap_or_default();
     let identity = Identity { total: Some(size), sha256: Some(sha256), source, ..Identity::default() };

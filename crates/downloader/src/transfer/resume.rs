@@ -6,7 +6,7 @@ use tokio_util::sync::CancellationToken;
 use crate::content_identity::{Identity, SourceKey};
 use crate::geometry::{BLOCK, Block, LARGEST_FILE};
 use crate::halt::Halt;
-use crate::storage::fs::{self, Access, Standing};
+use crate::storage::fs::Standing;
 use crate::storage::journal::Journal;
 use crate::storage::part::{Discard, Holding, Part, of_io};
 use crate::storage::verify::{Content, content_of};
@@ -45,7 +45,7 @@ pub(crate) fn begin(part: &Part, holding: Holding, file: &FileJob, copier: &Copi
         Holding::Resumable(journal) => Some(journal),
         Holding::Unjournalled => None,
     };
-    if fs::look_past_memory(part.file.as_ref()).is_err() {
+    if part.look_past_memory().is_err() {
         return fresh(part, RestartReason::SyncFailed { blocks: size.div_ceil(BLOCK) });
     }
     if let Some(journal) = journal.and_then(|journal| usable(journal, file)) {
@@ -59,7 +59,7 @@ pub(crate) fn begin(part: &Part, holding: Holding, file: &FileJob, copier: &Copi
 
 /// Nothing that is here can be used: a repair begins with the damaged file, anything else with nothing.
 fn empty(part: &Part, file: &FileJob, copier: &Copier, reason: Option<RestartReason>) -> Result<Beginning, Halt> {
-    part.clear(reason.map_or(Discard::Empty, Discard::StartOver))?;
+    part.discard(reason.map_or(Discard::Unused, Discard::StartOver))?;
     if !repair::seed(part, file, copier)? {
         return Ok(Beginning::Fresh { reason });
     }
@@ -115,13 +115,13 @@ fn resume(size: u64, journal: Journal) -> Beginning {
 /// A `.part` of just the right size whose hash is known may have been finished when the kill came. Nothing where it was not.
 fn finished_part(part: &Part, file: &FileJob, size: u64, stop: &CancellationToken) -> Result<Option<Content>, Halt> {
     let Some(expected) = file.sha256.filter(|_| file.size.is_none_or(|asked| asked == size)) else { return Ok(None) };
-    let content = content_of(part.file.as_ref(), stop);
+    let content = part.content(stop);
     let content = content.map_err(|unread| unread.halt(|error| part.error("reading the partial file of", error)))?;
     Ok((content.sha256 == expected).then_some(content))
 }
 
 fn fresh(part: &Part, reason: RestartReason) -> Result<Beginning, Halt> {
-    part.clear(Discard::StartOver(reason))?;
+    part.discard(Discard::StartOver(reason))?;
     Ok(Beginning::Fresh { reason: Some(reason) })
 }
 
@@ -133,10 +133,9 @@ pub(crate) fn look_at_destination(
     file: &FileJob,
     stop: &CancellationToken,
 ) -> Result<Option<FileOutcome>, Halt> {
-    let name = part.destination().name();
     let path = part.destination().to_string();
     let failed = |error| of_io("looking at", part.destination(), error);
-    let size = match part.folder.standing(name).map_err(failed)? {
+    let size = match part.at_destination().map_err(failed)? {
         Standing::Nothing => return Ok(None),
         Standing::Other => return Err(TransferError::NotARegularFile { path }.into()),
         Standing::File { size, .. } => size,
@@ -152,19 +151,19 @@ pub(crate) fn look_at_destination(
         Existing::Replace => fits_size && expected.is_some(),
     };
     if worth_reading {
-        let opened = part.folder.open(name, Access::Read).map_err(failed)?;
+        let opened = part.open_destination().map_err(failed)?;
         let content = content_of(opened.as_ref(), stop).map_err(|unread| unread.halt(failed))?;
         if expected.is_none_or(|expected| expected == content.sha256) {
             // Whoever put it there may not have synced it. A kill may have come between the rename and its sync: the second
             // line syncs the folder.
             opened.sync().map_err(failed)?;
-            part.discard(Discard::Superseded).map_err(failed)?;
+            part.discard(Discard::Superseded)?;
             return Ok(Some(outcome_of(content, file, Arrival::AlreadyWhole)));
         }
     }
     if matches!(holding, Holding::Renamed(_)) {
         // It was renamed, and is not there any more.
-        part.clear(Discard::Empty)?;
+        part.discard(Discard::Unused)?;
     }
     match file.existing {
         Existing::Replace => Ok(None),
@@ -185,12 +184,4 @@ pub(crate) fn outcome_of(content: Content, file: &FileJob, how: Arrival) -> File
         source: file.sources.first().map(crate::SourceUrl::public).unwrap_or_default(),
         wire_bytes: 0,
     }
-}
-
-/// The first bytes of the partial file, to see whether they are a page.
-pub(crate) fn first_bytes(part: &Part) -> Vec<u8> {
-    let mut bytes = vec![0; 512];
-    let read = fs::read_up_to(part.file.as_ref(), &mut bytes, 0).unwrap_or(0);
-    bytes.truncate(read);
-    bytes
 }

@@ -223,7 +223,7 @@ impl Scheduler {
         let removing = self.tasks.spawn(async move {
             let removed = threads.spawn(move || {
                 let remove = |destination| {
-                    part::discard(disk.as_ref(), destination, Discard::Cancelled)
+                    part::discard_closed(disk.as_ref(), destination, Discard::Cancelled)
                         .inspect_err(|error| tracing::warn!(%destination, %error, "a partial file stays"))
                         .unwrap_or(false)
                 };

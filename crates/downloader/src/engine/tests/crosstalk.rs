@@ -34,7 +34,7 @@ fn alive_tasks() -> usize {
 fn files_over_many_ranges_do_not_mix_and_leave_nothing_open() {
     if !std::env::args().any(|argument| argument == "--exact") {
         let program = std::env::current_exe().expect("a test knows its program");
-        let name = "crosstalk_tests::files_over_many_ranges_do_not_mix_and_leave_nothing_open";
+        let name = "engine::tests::crosstalk::files_over_many_ranges_do_not_mix_and_leave_nothing_open";
         let ran = Command::new(program).args(["--exact", name]).output().expect("it starts");
         let said = String::from_utf8_lossy(&ran.stdout);
         assert!(ran.status.success() && said.contains("1 passed"), "{said}");

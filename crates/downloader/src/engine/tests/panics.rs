@@ -138,7 +138,7 @@ impl Trial {
 #[tokio::test]
 async fn a_connection_that_panics_gives_its_stretch_back() {
     for (n, size) in [(0, SMALL), (1, SMALL), (0, LARGE), (40, LARGE)] {
-        let mut trial = Trial::new(Who::Task, "writer.rs", n, size);
+        let mut trial = Trial::new(Who::Task, "segment_writer.rs", n, size);
         let story = trial.fetch().await;
         assert!(trial.died() && story.failed.is_none() && story.restarts.is_empty(), "{n}: {story:?}");
         trial.end().await;
@@ -147,7 +147,7 @@ async fn a_connection_that_panics_gives_its_stretch_back() {
 
 #[tokio::test]
 async fn a_sync_that_panics_is_a_sync_that_failed() {
-    let mut trial = Trial::new(Who::Thread, "upkeep.rs", 0, LARGE);
+    let mut trial = Trial::new(Who::Thread, "maintenance.rs", 0, LARGE);
     let story = trial.fetch().await;
     assert!(trial.died() && story.failed.is_none(), "{story:?}");
     assert!(matches!(story.restarts[..], [RestartReason::SyncFailed { blocks }] if blocks > 0), "{story:?}");
@@ -158,7 +158,7 @@ async fn a_sync_that_panics_is_a_sync_that_failed() {
 async fn a_panic_anywhere_is_got_over_or_told_and_the_next_try_ends_whole() {
     let mut told = 0;
     for who in [Who::Task, Who::Thread] {
-        for file in ["writer.rs", "upkeep.rs", "transfer.rs", "prefix_hash.rs", ".rs"] {
+        for file in ["segment_writer.rs", "maintenance.rs", "transfer/mod.rs", "prefix_hash.rs", ".rs"] {
             for n in (0..).map(|n: i64| n * n * n) {
                 let mut trial = Trial::new(who, file, n, LARGE);
                 let story = trial.fetch().await;
