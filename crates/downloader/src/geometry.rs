@@ -2,16 +2,40 @@
 
 use crc32fast::Hasher;
 
-/// Sizes are so much smaller in the tests that see the inside of this crate, where the simulation runs a thousand
-/// transfers in seconds.
-pub(crate) const SCALE: u64 = if cfg!(test) { 256 } else { 1 };
+/// The sizes of one engine: all that follow from the size of a block are scaled together. The simulation runs with small
+/// ones, so that it plays a thousand transfers in seconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Geometry {
+    /// Every size is divided by two to the power of this.
+    shift: u32,
+}
 
-/// Bytes in a block. One is written, checked and journalled as a whole, so this is also what a kill can cost for each
-/// connection.
-pub(crate) const BLOCK: u64 = (1 << 20) / SCALE;
+impl Geometry {
+    pub(crate) const PRODUCTION: Self = Self { shift: 0 };
+    #[cfg(test)]
+    pub(crate) const SMALL: Self = Self { shift: 8 };
+
+    /// Bytes in a block. One is written, checked and journalled as a whole, so this is also what a kill can cost for each
+    /// connection.
+    pub(crate) const fn block(self) -> u64 {
+        self.scaled(1 << 20)
+    }
+
+    /// What so many bytes of production are here.
+    pub(crate) const fn scaled(self, bytes: u64) -> u64 {
+        bytes >> self.shift
+    }
+}
+
+/// The block of the small sizes.
+#[cfg(test)]
+pub(crate) const BLOCK: u64 = Geometry::SMALL.block();
 
 /// Files of more bytes are not taken: no disk at hand holds one, and the list of its blocks would fill the memory.
-pub const LARGEST_FILE: u64 = (16 << 40) / SCALE;
+pub const LARGEST_FILE: u64 = 16 << 40;
+
+/// Blocks that the largest file has.
+pub(crate) const MOST_BLOCKS: u64 = LARGEST_FILE / Geometry::PRODUCTION.block();
 
 /// What is here of one block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

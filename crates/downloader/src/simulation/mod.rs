@@ -2,7 +2,8 @@
 //! run of hours takes milliseconds, is killed or loses its power at any operation, and can be repeated line by line.
 //!
 //! `world` plays a seed; `plan` is what it asks for, `network_faults` and `disk_faults` what goes wrong, and `invariants` and
-//! `kept` what must hold; `regressions` are moments that a seed comes to seldom or never. Sizes are [`SCALE`](crate::geometry::SCALE) times smaller than in the product.
+//! `kept` what must hold; `regressions` are moments that a seed comes to seldom or never. Sizes are
+//! those of [`Geometry::SMALL`](crate::geometry::Geometry::SMALL).
 //!
 //! `SIMULATION_SEEDS=100000` plays more seeds than a test run does (`cargo xtask torture --only simulation` as well, built for
 //! speed), `SIMULATION_FIRST=…` from another one on; a seed that is played alone shows the whole story of its failure.

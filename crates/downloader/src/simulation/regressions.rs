@@ -13,7 +13,7 @@ use super::disk_faults::{Troubles, Work};
 use super::plan::sha256;
 use super::trace::Trace;
 use crate::content_identity::Identity;
-use crate::geometry::BLOCK;
+use crate::geometry::{BLOCK, Geometry};
 use crate::halt::Halt;
 use crate::storage::direct_buffers::{self, BlockBuffer, BlockBuffers};
 use crate::storage::fs::Disk;
@@ -45,7 +45,7 @@ impl Scene {
         let disk = MemoryDisk::new(chance.clone(), Arc::new(Trace::default()));
         let destination = destination();
         let folder = disk.open_parent(&destination, true).expect("a folder");
-        let (part, _) = Part::open(folder, &destination).expect("a partial file");
+        let (part, _) = Part::open(folder, &destination, Geometry::SMALL).expect("a partial file");
         Self { disk, part: Arc::new(part), content: chance.bytes(BLOCK).into() }
     }
 
@@ -60,7 +60,7 @@ impl Scene {
     /// With a journal, and nothing stored.
     fn begun(&self) -> Arc<Incoming> {
         self.part.begin_journal(&Identity { total: Some(BLOCK), ..Identity::default() }).expect("a journal");
-        let (meter, map) = (Arc::new(Meter::new(Some(BLOCK))), BlockMap::new(Some(BLOCK)));
+        let (meter, map) = (Arc::new(Meter::new(Some(BLOCK))), BlockMap::new(Some(BLOCK), BLOCK));
         Arc::new(Incoming::new(Arc::clone(&self.part), meter, map))
     }
 
@@ -158,7 +158,7 @@ fn a_sync_that_fails_covers_what_was_written_while_it_ran() {
 #[test]
 fn a_sync_that_fails_covers_what_an_earlier_process_left() {
     let (scene, earlier) = Scene::half_stored();
-    let mut map = BlockMap::new(Some(BLOCK));
+    let mut map = BlockMap::new(Some(BLOCK), BLOCK);
     map.set(0, earlier.map().block(0));
     let incoming = Incoming::new(Arc::clone(&scene.part), Arc::new(Meter::new(Some(BLOCK))), map);
     scene.syncs_fail();
@@ -199,7 +199,7 @@ fn a_kill_right_after_the_rename_leaves_the_word_that_the_file_is_whole() {
     // The partial file has another name now; one that is made anew holds nothing.
     let folder = scene.disk.open_parent(&destination(), true).expect("a folder");
     drop(scene.part);
-    let (_, holding) = Part::open(folder, &destination()).expect("a disk that works");
+    let (_, holding) = Part::open(folder, &destination(), Geometry::SMALL).expect("a disk that works");
     let Holding::Renamed(journal) = holding else { panic!("{holding:?}") };
     assert_eq!(journal.finished, Some(sha256(&scene.content)));
 }
@@ -209,7 +209,7 @@ fn blocks_and_hash(count: u64) -> (Scene, Arc<Incoming>, Vec<Bytes>, PrefixHash)
     let scene = Scene::set();
     let blocks = (0..count).map(|n| Bytes::from(Chance::new(n).bytes(BLOCK))).collect();
     let total = Some(count * BLOCK);
-    let (meter, map) = (Arc::new(Meter::new(total)), BlockMap::new(total));
+    let (meter, map) = (Arc::new(Meter::new(total)), BlockMap::new(total, BLOCK));
     let incoming = Arc::new(Incoming::new(Arc::clone(&scene.part), meter, map));
     let hash = PrefixHash::start(Threads::pool(), Arc::clone(&scene.part), None, 0);
     incoming.set_hash(Some(hash.feed()));
@@ -270,7 +270,7 @@ async fn only_who_stores_what_is_missing_first_may_fill_memory() {
 #[tokio::test]
 async fn a_hash_that_ends_gives_back_the_memory_that_others_wait_for() {
     let (_scene, incoming, _, hash) = blocks_and_hash(8);
-    let buffers = BlockBuffers::new(direct_buffers::passes());
+    let buffers = BlockBuffers::new(direct_buffers::passes(), BLOCK);
     let fill = |mut buffer: BlockBuffer| {
         buffer.fill(&[7; BLOCK as usize]);
         Bytes::from_owner(buffer)

@@ -19,6 +19,7 @@ use super::network_faults::Weather;
 use super::plan::Plan;
 use super::stats::Tally;
 use super::trace::Trace;
+use crate::geometry::Geometry;
 use crate::threads::Threads;
 use crate::transfer::world::World;
 use crate::{Downloader, JobEvent, JobId, Priority, Update};
@@ -120,6 +121,7 @@ impl Universe {
         World {
             disk: Arc::new(self.disk.clone()),
             network: self.internet.clone(),
+            geometry: Geometry::SMALL,
             threads: Threads::assigned_by(Delays(self.chance.clone())),
             seed: self.chance.number(0..u64::MAX),
         }

@@ -6,8 +6,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::geometry::BLOCK;
-
 /// What a disk wants of the address of memory that it reads by itself.
 const ALIGNMENT: usize = 4096;
 /// Blocks that a file has in memory: being filled, being written, waiting for the hash.
@@ -24,6 +22,7 @@ pub(crate) fn passes() -> Arc<Semaphore> {
 #[derive(Debug)]
 pub(crate) struct BlockBuffers {
     passes: Arc<Semaphore>,
+    block_size: u64,
     pass: Mutex<Option<OwnedSemaphorePermit>>,
     places: Arc<Semaphore>,
     shelf: Arc<Shelf>,
@@ -40,9 +39,9 @@ impl Shelf {
 }
 
 impl BlockBuffers {
-    pub(crate) fn new(passes: Arc<Semaphore>) -> Self {
+    pub(crate) fn new(passes: Arc<Semaphore>, block_size: u64) -> Self {
         let places = Arc::new(Semaphore::new(BLOCKS_OF_A_FILE));
-        Self { passes, pass: Mutex::default(), places, shelf: Arc::default() }
+        Self { passes, block_size, pass: Mutex::default(), places, shelf: Arc::default() }
     }
 
     /// An empty buffer, as soon as there is one. `None` when enough other files have some.
@@ -52,7 +51,7 @@ impl BlockBuffers {
         }
         let place = Arc::clone(&self.places).acquire_owned().await.ok()?;
         let kept = self.shelf.lock().pop();
-        let memory = kept.unwrap_or_else(|| vec![0; BLOCK as usize + ALIGNMENT]);
+        let memory = kept.unwrap_or_else(|| vec![0; self.block_size as usize + ALIGNMENT]);
         let begin = memory.as_ptr().align_offset(ALIGNMENT).min(ALIGNMENT);
         Some(BlockBuffer { memory, begin, filled: 0, shelf: Arc::clone(&self.shelf), _place: place })
     }

@@ -24,14 +24,14 @@
 //! | 5 | finished: the whole was verified, the rename comes next | SHA-256, 32 bytes |
 //! | 6 | named: a server that was asked later named the hash of this content | SHA-256, 32 bytes |
 //!
-//! A block is [`BLOCK`] bytes long, the last one of a file excepted. A later record of a block replaces the earlier one.
+//! A block is 1 MiB long, the last one of a file excepted. A later record of a block replaces the earlier one.
 
 use std::collections::BTreeMap;
 use std::io;
 
 use crate::Sha256Digest;
 use crate::content_identity::Identity;
-use crate::geometry::{BLOCK, Block, LARGEST_FILE};
+use crate::geometry::{Block, MOST_BLOCKS};
 use crate::storage::fs::{self, OpenFile};
 
 /// Begins every journal; the last byte is the version of the format.
@@ -189,7 +189,7 @@ impl Reading {
         match record {
             Record::Identity(_) => {}
             // No file has a block there.
-            Record::Block(index, _) if u64::from(index) >= LARGEST_FILE / BLOCK => {}
+            Record::Block(index, _) if u64::from(index) >= MOST_BLOCKS => {}
             Record::Block(index, block) => _ = journal.blocks.insert(index, block),
             Record::Void(index) => {
                 journal.blocks.remove(&index);

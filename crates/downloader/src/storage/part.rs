@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::content_identity::Identity;
 use crate::destination::{JOURNAL_SUFFIX, PART_SUFFIX};
-use crate::geometry::Block;
+use crate::geometry::{Block, Geometry};
 use crate::halt::Shortage;
 use crate::storage::disk_budget::{SpaceLedger, TransferKey};
 use crate::storage::fs::{self, Access, Disk, Folder, OpenFile, Standing};
@@ -26,6 +26,7 @@ pub(crate) struct Part {
     // Private: nothing but `discard` deletes or truncates what is here.
     folder: Box<dyn Folder>,
     file: Box<dyn OpenFile>,
+    geometry: Geometry,
     inode: u64,
     name: String,
     destination: Destination,
@@ -148,7 +149,11 @@ pub(crate) fn open_folder(
 impl Part {
     /// Opens or makes the `.part` in `folder`, locks it and reads its journal. What stands in its way and is not a file of ours
     /// (a link, an empty folder) is removed.
-    pub(crate) fn open(folder: Box<dyn Folder>, destination: &Destination) -> Result<(Self, Holding), PartError> {
+    pub(crate) fn open(
+        folder: Box<dyn Folder>,
+        destination: &Destination,
+        geometry: Geometry,
+    ) -> Result<(Self, Holding), PartError> {
         let name = format!("{}{PART_SUFFIX}", destination.name());
         let failed = |error: io::Error| PartError::Failed(of_place("opening", destination, PART_SUFFIX, error));
         for _ in 0..100 {
@@ -172,7 +177,7 @@ impl Part {
             } else if same {
                 let (destination, inode) = (destination.clone(), status.inode);
                 let (journal, is_own) = (Mutex::new(JournalFile::Stale), AtomicBool::new(false));
-                return Self { folder, file, inode, name, destination, journal, is_own }.opened(status.size);
+                return Self { folder, file, geometry, inode, name, destination, journal, is_own }.opened(status.size);
             } else if ours == Standing::Other {
                 folder.remove(&name).map_err(failed)?;
             }
@@ -210,6 +215,15 @@ impl Part {
     /// Whether all that is in it came in this run.
     pub(crate) fn is_own(&self) -> bool {
         self.is_own.load(Relaxed)
+    }
+
+    pub(crate) fn geometry(&self) -> Geometry {
+        self.geometry
+    }
+
+    /// Bytes in a block of it.
+    pub(crate) fn block_size(&self) -> u64 {
+        self.geometry.block()
     }
 
     pub(crate) fn destination(&self) -> &Destination {
@@ -416,12 +430,12 @@ impl Part {
 
     /// See [`verify::content_of`].
     pub(crate) fn content(&self, stop: &CancellationToken) -> Result<Content, Unread> {
-        verify::content_of(self.file.as_ref(), stop)
+        verify::content_of(self.file.as_ref(), self.block_size(), stop)
     }
 
     /// See [`verify::damaged_blocks`].
     pub(crate) fn damaged_blocks(&self, blocks: &[(usize, Block)], stop: &CancellationToken) -> Vec<usize> {
-        verify::damaged_blocks(self.file.as_ref(), blocks, stop)
+        verify::damaged_blocks(self.file.as_ref(), self.block_size(), blocks, stop)
     }
 
     /// The first bytes, to see whether they are a page.

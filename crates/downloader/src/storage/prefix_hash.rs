@@ -11,22 +11,22 @@ use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
 use crate::Sha256Digest;
-use crate::geometry::{BLOCK, SCALE};
+use crate::geometry::Geometry;
 use crate::storage::part::Part;
 use crate::threads::Threads;
 
 /// Bytes read back at once. They come from the page cache, where they have just been put, and stay in the processor's.
 /// (Handing the received buffers over instead was slower: the HTTP client then has to allocate new ones all the time.)
-const READ: usize = (256 << 10) / SCALE as usize;
+const READ: u64 = 256 << 10;
 
-/// A block that is this far ahead of the hash, or farther, is not kept in memory for it.
-const NEAR: u64 = 8 * BLOCK;
+/// A block that is so many blocks ahead of the hash, or more, is not kept in memory for it.
+const NEAR: u64 = 8;
 
 /// The hash is woken for so many new bytes at least.
-const WORTH_WAKING: u64 = (1 << 20) / SCALE;
+const WORTH_WAKING: u64 = 1 << 20;
 
 /// Bytes after which the state is published for the journal.
-const CHECKPOINT: u64 = (32 << 20) / SCALE;
+const CHECKPOINT: u64 = 32 << 20;
 
 /// The hash of a file that is still arriving.
 #[derive(Debug)]
@@ -41,8 +41,9 @@ struct Shared {
     wake: Notify,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Inbox {
+    geometry: Geometry,
     /// Everything before this is stored.
     end: u64,
     /// Everything before this is hashed, or being hashed.
@@ -75,8 +76,22 @@ enum Piece {
 }
 
 impl Inbox {
+    fn new(geometry: Geometry, end: u64) -> Self {
+        Self {
+            geometry,
+            end,
+            taken: 0,
+            blocks: BTreeMap::new(),
+            over: false,
+            woken_at: 0,
+            rewind: false,
+            close: None,
+            checkpoint: None,
+        }
+    }
+
     fn is_near(&self, offset: u64) -> bool {
-        !self.over && offset >= self.taken && offset - self.taken < NEAR
+        !self.over && offset >= self.taken && offset - self.taken < NEAR * self.geometry.block()
     }
 
     /// Keeps a block until it is hashed. Those that are written at the same time are stored in any order.
@@ -93,7 +108,7 @@ impl Inbox {
             return Piece::Memory(block);
         }
         let next = self.blocks.first_key_value().map_or(self.end, |(start, _)| *start);
-        self.taken = next.min(self.end).min(position + READ as u64);
+        self.taken = next.min(self.end).min(position + self.geometry.scaled(READ));
         Piece::ReadBack(self.taken)
     }
 }
@@ -121,7 +136,7 @@ impl HashFeed {
             inbox.keep(start, block);
         }
         inbox.end = inbox.end.max(end);
-        if inbox.end - inbox.woken_at < WORTH_WAKING {
+        if inbox.end - inbox.woken_at < inbox.geometry.scaled(WORTH_WAKING) {
             return;
         }
         inbox.woken_at = inbox.end;
@@ -133,7 +148,7 @@ impl HashFeed {
     pub(crate) fn rewind(&self, end: u64) {
         let mut inbox = self.0.lock();
         let (close, over) = (inbox.close, inbox.over);
-        *inbox = Inbox { end, woken_at: end, rewind: true, close, over, ..Inbox::default() };
+        *inbox = Inbox { woken_at: end, rewind: true, close, over, ..Inbox::new(inbox.geometry, end) };
         drop(inbox);
         self.0.wake.notify_one();
     }
@@ -148,7 +163,7 @@ impl PrefixHash {
     /// Starts hashing `part`, of which the bytes before `end` are there, from a journalled state if there is one.
     pub(crate) fn start(threads: Threads, part: Arc<Part>, state: Option<(u64, Vec<u8>)>, end: u64) -> Self {
         let (hasher, position) = restored(state).unwrap_or_else(|| (Sha256::new(), 0));
-        let inbox = Inbox { end, taken: position, woken_at: end, ..Inbox::default() };
+        let inbox = Inbox { taken: position, woken_at: end, ..Inbox::new(part.geometry(), end) };
         let shared = Arc::new(Shared { inbox: Mutex::new(inbox), wake: Notify::new() });
         let run = Run { part, shared: Arc::clone(&shared), hasher, position, buffer: Vec::new(), published: position };
         Self { shared, task: tokio::spawn(run.follow(threads)) }
@@ -234,7 +249,7 @@ impl Run {
                 Ok(Piece::ReadBack(end)) => self.read_back(end)?,
                 Err(rest) => return Ok(rest),
             }
-            if self.position - self.published >= CHECKPOINT {
+            if self.position - self.published >= self.part.geometry().scaled(CHECKPOINT) {
                 self.publish(&mut self.shared.lock());
                 self.published = self.position;
             }
@@ -269,8 +284,9 @@ impl Run {
 
     /// Reads and hashes what is before `end`, which is not far.
     fn read_back(&mut self, end: u64) -> io::Result<()> {
-        self.buffer.resize(READ, 0);
-        let length = READ.min(usize::try_from(end - self.position).unwrap_or(READ));
+        let most = self.part.geometry().scaled(READ);
+        self.buffer.resize(most as usize, 0);
+        let length = most.min(end - self.position) as usize;
         self.part.read_exact_at(&mut self.buffer[..length], self.position)?;
         self.hasher.update(&self.buffer[..length]);
         self.position += length as u64;

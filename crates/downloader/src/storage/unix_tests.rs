@@ -17,7 +17,8 @@ async fn a_block_is_there_whether_or_not_the_file_system_takes_it_past_the_cache
     let before = Bytes::from(vec![1; BLOCK as usize]);
     file.write_at(0, std::slice::from_ref(&before)).expect("room");
 
-    let mut aligned = BlockBuffers::new(direct_buffers::passes()).take().await.expect("no other file has buffers");
+    let mut aligned =
+        BlockBuffers::new(direct_buffers::passes(), BLOCK).take().await.expect("no other file has buffers");
     aligned.fill(&[2; BLOCK as usize]);
     // No disk has to take this one: its memory begins at an odd address.
     let odd = Bytes::from(vec![3; 2 * BLOCK as usize]);

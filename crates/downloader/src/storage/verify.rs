@@ -5,22 +5,27 @@ use std::io;
 use sha2::{Digest, Sha256};
 use tokio_util::sync::CancellationToken;
 
-use crate::geometry::{BLOCK, Block};
+use crate::geometry::Block;
 use crate::halt::Halt;
 use crate::storage::fs::{self, OpenFile};
 use crate::{BlockChecksums, Sha256Digest, TransferError};
 
 /// Compares blocks of an earlier process with their checksums and names those that differ. Ends early when `stop` is
 /// cancelled.
-pub(crate) fn damaged_blocks(file: &dyn OpenFile, blocks: &[(usize, Block)], stop: &CancellationToken) -> Vec<usize> {
-    let mut buffer = vec![0; BLOCK as usize];
+pub(crate) fn damaged_blocks(
+    file: &dyn OpenFile,
+    block_size: u64,
+    blocks: &[(usize, Block)],
+    stop: &CancellationToken,
+) -> Vec<usize> {
+    let mut buffer = vec![0; block_size as usize];
     let mut damaged = Vec::new();
     for (index, block) in blocks {
         if stop.is_cancelled() {
             break;
         }
-        let bytes = &mut buffer[..(block.have as usize).min(BLOCK as usize)];
-        let read = fs::read_exact_at(file, bytes, *index as u64 * BLOCK);
+        let bytes = &mut buffer[..(block.have as usize).min(block_size as usize)];
+        let read = fs::read_exact_at(file, bytes, *index as u64 * block_size);
         if read.is_err() || crc32fast::hash(bytes) != block.crc {
             damaged.push(*index);
         }
@@ -61,9 +66,9 @@ impl Unread {
 }
 
 /// Reads a whole file.
-pub(crate) fn content_of(file: &dyn OpenFile, stop: &CancellationToken) -> Result<Content, Unread> {
+pub(crate) fn content_of(file: &dyn OpenFile, block_size: u64, stop: &CancellationToken) -> Result<Content, Unread> {
     let (mut hasher, mut size, mut crc32) = (Sha256::new(), 0, Vec::new());
-    let mut buffer = vec![0; BLOCK.min(file.status()?.size.max(1)) as usize];
+    let mut buffer = vec![0; block_size.min(file.status()?.size.max(1)) as usize];
     loop {
         if stop.is_cancelled() {
             return Err(Unread::Stopped);
@@ -74,10 +79,10 @@ pub(crate) fn content_of(file: &dyn OpenFile, stop: &CancellationToken) -> Resul
             crc32.push(crc32fast::hash(&buffer[..read]));
         }
         size += read as u64;
-        if read < BLOCK as usize {
+        if read < block_size as usize {
             break;
         }
     }
-    let blocks = BlockChecksums { block_size: BLOCK as u32, crc32 };
+    let blocks = BlockChecksums { block_size: block_size as u32, crc32 };
     Ok(Content { size, sha256: Sha256Digest(hasher.finalize().into()), blocks })
 }

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::content_identity::Identity;
-use crate::geometry::SCALE;
+use crate::geometry::Geometry;
 use crate::halt::Halt;
 use crate::storage::direct_buffers::BlockBuffers;
 use crate::storage::prefix_hash::PrefixHash;
@@ -29,11 +29,11 @@ use crate::transfer::stragglers::Impatience;
 use crate::{Facts, RestartReason, TransferError};
 
 /// What the first connection asks for, before anything is known.
-pub(crate) const FIRST_STRETCH: u64 = (16 << 20) / SCALE;
+pub(crate) const FIRST_STRETCH: u64 = 16 << 20;
 /// Files up to this size are fetched by one connection.
-pub(crate) const SMALL_FILE: u64 = (32 << 20) / SCALE;
+pub(crate) const SMALL_FILE: u64 = 32 << 20;
 /// A thread that follows is not worth it below this; the hash is computed at the end, or as one piece is stored.
-pub(crate) const HASHED_AT_THE_END: u64 = (4 << 20) / SCALE;
+pub(crate) const HASHED_AT_THE_END: u64 = 4 << 20;
 /// How often in a row a source that delivered the file may refuse a lone connection to it.
 const LONE_REFUSALS: u32 = 3;
 pub(crate) const TICK: Duration = Duration::from_millis(50);
@@ -110,7 +110,10 @@ impl<'a> Fetching<'a> {
         let mut fetching = Self {
             transfer,
             incoming,
-            buffers: Arc::new(BlockBuffers::new(Arc::clone(&transfer.engine.block_buffers))),
+            buffers: Arc::new(BlockBuffers::new(
+                Arc::clone(&transfer.engine.block_buffers),
+                transfer.engine.geometry.block(),
+            )),
             sources,
             current: 0,
             facts: Facts::default(),
@@ -140,6 +143,10 @@ impl<'a> Fetching<'a> {
         };
         fetching.start_audit(blocks);
         fetching
+    }
+
+    pub(crate) fn geometry(&self) -> Geometry {
+        self.transfer.engine.geometry
     }
 
     /// Fetches until every byte is here. On a halt, what arrived is synced and journalled.

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use crate::content_identity::Identity;
-use crate::geometry::BLOCK;
 use crate::halt::Halt;
 use crate::http::classify::OpenError;
 use crate::http::if_range;
@@ -45,14 +44,16 @@ impl Fetching<'_> {
 
     /// The gap that will be claimed first; the beginning, while nothing is known.
     fn first_missing(&self) -> Span {
-        let beginning = Span { next: 0, end: FIRST_STRETCH };
+        let beginning = Span { next: 0, end: self.geometry().scaled(FIRST_STRETCH) };
         if self.identity.is_none() {
             return beginning;
         }
         let mut map = self.incoming.map();
-        let Some((claim, gap)) = map.claim(FIRST_STRETCH) else { return beginning };
+        let Some((claim, gap)) = map.claim(self.geometry().scaled(FIRST_STRETCH)) else {
+            return beginning;
+        };
         map.release(claim);
-        Span { end: gap.end.min(gap.next.saturating_add(FIRST_STRETCH)), ..gap }
+        Span { end: gap.end.min(gap.next.saturating_add(self.geometry().scaled(FIRST_STRETCH))), ..gap }
     }
 
     async fn unsatisfiable(&mut self, total: Option<u64>) -> Result<(), Halt> {
@@ -201,7 +202,7 @@ impl Fetching<'_> {
         self.incoming.map().reset(total);
         self.incoming.meter.set_total(total);
         self.make_room().await?;
-        if matches!(opened.body, Body::Part(_)) && total.is_some_and(|total| total > BLOCK) {
+        if matches!(opened.body, Body::Part(_)) && total.is_some_and(|total| total > self.incoming.part.block_size()) {
             let (part, noted) = (Arc::clone(&self.incoming.part), identity.clone());
             self.transfer
                 .blocking(move || {
@@ -227,7 +228,7 @@ impl Fetching<'_> {
         let room = move || {
             let needed = missing.saturating_sub(part.allocated().saturating_sub(present));
             part.reserve(&space, key, needed).map_err(Halt::Shortage)?;
-            if total <= BLOCK {
+            if total <= part.block_size() {
                 return Ok(None);
             }
             Ok(Some(part.preallocate(total).map_err(|error| part.error("making room for", error))?))
@@ -244,7 +245,7 @@ impl Fetching<'_> {
     /// Nobody says how large the file is: there has to be room for as much as came since the last look.
     pub(crate) async fn look_for_room_ahead(&mut self) -> Result<(), Halt> {
         let here = self.incoming.map().present();
-        let ahead = here.saturating_sub(self.looked_for_room_at).max(BLOCK);
+        let ahead = here.saturating_sub(self.looked_for_room_at).max(self.incoming.part.block_size());
         self.looked_for_room_at = here;
         let (space, key) = (Arc::clone(&self.transfer.engine.space), self.transfer.key);
         let part = Arc::clone(&self.incoming.part);

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::geometry::BLOCK;
 use crate::halt::Halt;
 use crate::storage::disk_budget::{SpaceLedger, TransferKey};
 use crate::storage::fs::{self, Disk, OpenFile};
@@ -69,7 +68,7 @@ fn take_one(
     if !status.is_file || file.size.is_some_and(|size| size != status.size) {
         return Ok(None);
     }
-    let content = match content_of(opened.as_ref(), &copier.stop) {
+    let content = match content_of(opened.as_ref(), part.block_size(), &copier.stop) {
         Ok(content) => content,
         Err(Unread::Stopped) => return Err(Halt::Stopped),
         Err(Unread::Failed(_)) => return Ok(None),
@@ -133,7 +132,7 @@ impl Copier {
             if self.stop.is_cancelled() {
                 return Err(Unread::Stopped);
             }
-            let mut piece = vec![0; BLOCK as usize];
+            let mut piece = vec![0; part.block_size() as usize];
             let read = fs::read_up_to(from, &mut piece, offset)?;
             if read == 0 {
                 return Ok(());
@@ -149,6 +148,7 @@ impl Copier {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::geometry::{BLOCK, Geometry};
     use crate::storage::fs::Access;
     use crate::storage::unix::UnixDisk;
     use crate::{Destination, SourceUrl};
@@ -160,7 +160,7 @@ mod tests {
         let open = || UnixDisk::default().open_parent(&destination, true).expect("a folder");
         let from = open().open("from.bin", Access::Create).expect("a file");
         from.write_at(0, &[vec![1; 3 * BLOCK as usize].into()]).expect("room");
-        let Ok((part, _)) = Part::open(open(), &destination) else { panic!("nobody holds it") };
+        let Ok((part, _)) = Part::open(open(), &destination, Geometry::SMALL) else { panic!("nobody holds it") };
         let copier = |min_free| Copier { space: Arc::new(SpaceLedger::new(min_free)), ..Copier::default() };
         let size = || part.size().expect("a size");
 

@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use tokio::task::{JoinError, JoinHandle};
 use tokio::time::Instant;
 
-use crate::geometry::{BLOCK, Block};
+use crate::geometry::Block;
 use crate::halt::Halt;
 use crate::storage::journal::Record;
 use crate::storage::prefix_hash::PrefixHash;
@@ -26,7 +26,9 @@ impl Fetching<'_> {
         let receiving = self.fetchers.values().filter(|running| running.received() > 0).count();
         self.connections.observe(now, meter.wire(), meter.storing(), receiving);
         let total = self.incoming.map().total().or(self.transfer.file.size);
-        let large = total.is_some_and(|total| total > SMALL_FILE) && self.ranges && !self.validators_lie;
+        let large = total.is_some_and(|total| total > self.geometry().scaled(SMALL_FILE))
+            && self.ranges
+            && !self.validators_lie;
         let more_to_give = self.incoming.map().has_unclaimed() || !self.established;
         // Whoever asks for patience now wants no connection soon.
         let waits = self.running.is_empty() && self.sources[self.current].waits();
@@ -143,7 +145,8 @@ impl Fetching<'_> {
     pub(crate) async fn audited(&mut self, damaged: Result<Vec<usize>, JoinError>) -> Result<(), Halt> {
         let damaged = damaged.map_err(|panic| self.incoming.part.error("checking", io::Error::other(panic)))?;
         let state = self.hash_state.take();
-        let sound = state.filter(|(position, _)| damaged.iter().all(|index| *index as u64 * BLOCK >= *position));
+        let block_size = self.incoming.part.block_size();
+        let sound = state.filter(|(position, _)| damaged.iter().all(|index| *index as u64 * block_size >= *position));
         if !damaged.is_empty() {
             let blocks = damaged.len() as u64;
             self.void(damaged).await?;
@@ -159,7 +162,7 @@ impl Fetching<'_> {
             let map = self.incoming.map();
             (map.total(), map.contiguous_end())
         };
-        if total.is_some_and(|total| total <= HASHED_AT_THE_END) {
+        if total.is_some_and(|total| total <= self.geometry().scaled(HASHED_AT_THE_END)) {
             return;
         }
         let hash = PrefixHash::start(self.transfer.engine.threads.clone(), Arc::clone(&self.incoming.part), state, end);

@@ -39,7 +39,6 @@ use tokio_util::sync::CancellationToken;
 
 use crate::Existing;
 use crate::content_identity::NamedHash;
-use crate::geometry::BLOCK;
 use crate::halt::Halt;
 use crate::halt::Shortage;
 use crate::storage::disk_budget::{SpaceLedger, TransferKey};
@@ -169,7 +168,7 @@ impl Transfer {
             // Bytes without a journal are believed where they are all here and their hash proves it. Where there is no room
             // they stay, so that the room is not taken for free.
             unprovable: !is_proven && !matches!(halt, Halt::Shortage(_)),
-            missing: here.total_bytes.map_or(BLOCK, |total| total - here.downloaded_bytes),
+            missing: here.total_bytes.map_or(self.engine.geometry.block(), |total| total - here.downloaded_bytes),
             key: self.key,
             space: Arc::clone(&self.engine.space),
             part,
@@ -241,7 +240,7 @@ impl Transfer {
         let incoming = |map| Arc::new(Incoming::new(Arc::clone(part), Arc::clone(&self.meter), map));
         let (incoming, resume) = match beginning {
             Beginning::Whole(content) => {
-                let incoming = incoming(BlockMap::new(Some(content.size)));
+                let incoming = incoming(BlockMap::new(Some(content.size), part.block_size()));
                 return Ok((incoming, Arrived::from_content(content, &self.file)));
             }
             Beginning::Resume { map, resume } => (incoming(map), Some(*resume)),
@@ -249,7 +248,7 @@ impl Transfer {
                 if let Some(reason) = reason {
                     self.restarted(reason).await;
                 }
-                (incoming(BlockMap::new(self.file.size)), None)
+                (incoming(BlockMap::new(self.file.size, part.block_size())), None)
             }
         };
         let permit = match slot.take() {
@@ -290,12 +289,12 @@ impl Transfer {
     async fn open_part(&self, search: &Arc<Search>) -> Result<(Arc<Part>, FoundResult), Halt> {
         let deadline = tokio::time::Instant::now() + self.engine.settings.lock_wait;
         loop {
-            let search = Arc::clone(search);
+            let (search, geometry) = (Arc::clone(search), self.engine.geometry);
             let opened = self
                 .stoppable(move || {
                     let destination = &search.file.destination;
                     let folder = part::open_folder(search.disk.as_ref(), destination, true)?;
-                    match Part::open(folder, destination) {
+                    match Part::open(folder, destination, geometry) {
                         Ok((part, holding)) => {
                             let found = search.all(&part, holding);
                             Ok(Some((Arc::new(part), found)))

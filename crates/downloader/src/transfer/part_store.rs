@@ -10,7 +10,7 @@ use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
 use crate::Sha256Digest;
-use crate::geometry::{BLOCK, Block};
+use crate::geometry::Block;
 use crate::storage::journal::Record;
 use crate::storage::part::{Discard, Part};
 use crate::storage::prefix_hash::HashFeed;
@@ -83,9 +83,9 @@ impl Incoming {
 
     /// Stores bytes that lie within one block and follow what is there of it. Blocks.
     pub(crate) fn store(&self, offset: u64, frames: &[Bytes], length: usize) -> io::Result<()> {
-        let index = usize::try_from(offset / BLOCK).map_err(io::Error::other)?;
+        let index = usize::try_from(offset / self.part.block_size()).map_err(io::Error::other)?;
         let before = self.map().block(index);
-        let (have, begin) = (u64::from(before.have), offset % BLOCK);
+        let (have, begin) = (u64::from(before.have), offset % self.part.block_size());
         if have < begin || have >= begin + length as u64 {
             return Ok(()); // Another connection was here first, with the same bytes.
         }
@@ -114,11 +114,11 @@ impl Incoming {
 
     /// Stores a whole block past the page cache, where the file system can do that. Blocks.
     pub(crate) fn store_block(&self, offset: u64, block: &Bytes) -> io::Result<()> {
-        let index = usize::try_from(offset / BLOCK).map_err(io::Error::other)?;
+        let index = usize::try_from(offset / self.part.block_size()).map_err(io::Error::other)?;
         let before = self.map().block(index);
         let is_free = before == Block::default() && !self.needs_cache.load(Relaxed);
-        if is_free && self.write(index, BLOCK, |part| part.write_past_cache(offset, block))? {
-            let after = Block { have: BLOCK as u32, crc: crc32fast::hash(block) };
+        if is_free && self.write(index, self.part.block_size(), |part| part.write_past_cache(offset, block))? {
+            let after = Block { have: self.part.block_size() as u32, crc: crc32fast::hash(block) };
             return self.believe(index, before, after, Some(block.clone()));
         }
         self.needs_cache.fetch_or(is_free, Relaxed);
@@ -140,7 +140,7 @@ impl Incoming {
             self.part.note(&[Record::Block(index as u32, after)])?;
         }
         if let Some(hash) = self.hash() {
-            hash.reached(end, whole.map(|block| (index as u64 * BLOCK, block)));
+            hash.reached(end, whole.map(|block| (index as u64 * self.part.block_size(), block)));
         }
         Ok(())
     }

@@ -2,7 +2,7 @@
 //! partial file, so that only the others are fetched. Blocks.
 
 use crate::content_identity::{Identity, SourceKey};
-use crate::geometry::{BLOCK, Block};
+use crate::geometry::Block;
 use crate::halt::Halt;
 use crate::storage::fs::Standing;
 use crate::storage::journal::Record;
@@ -19,7 +19,8 @@ pub(crate) fn seed(part: &Part, file: &FileJob, copier: &Copier) -> Result<bool,
     };
     let standing = part.at_destination().map_err(|error| part.error("salvaging", error))?;
     let Standing::File { size, .. } = standing else { return Ok(false) };
-    let covers = u64::from(checksums.block_size) == BLOCK && checksums.crc32.len() as u64 == size.div_ceil(BLOCK);
+    let covers = u64::from(checksums.block_size) == part.block_size()
+        && checksums.crc32.len() as u64 == size.div_ceil(part.block_size());
     if !covers || size == 0 || file.size.is_some_and(|asked| asked != size) {
         return Ok(false);
     }
@@ -44,7 +45,7 @@ fn fill(
     let identity = Identity { total: Some(size), sha256: Some(sha256), source, ..Identity::default() };
     part.begin_journal(&identity).map_err(failed)?;
     let block = |(index, crc): (usize, &u32)| {
-        let have = BLOCK.min(size - index as u64 * BLOCK) as u32;
+        let have = part.block_size().min(size - index as u64 * part.block_size()) as u32;
         Record::Block(index as u32, Block { have, crc: *crc })
     };
     let records: Vec<Record> = checksums.crc32.iter().enumerate().map(block).collect();

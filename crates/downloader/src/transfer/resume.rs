@@ -4,7 +4,7 @@
 use tokio_util::sync::CancellationToken;
 
 use crate::content_identity::{Identity, SourceKey};
-use crate::geometry::{BLOCK, Block, LARGEST_FILE};
+use crate::geometry::{Block, LARGEST_FILE};
 use crate::halt::Halt;
 use crate::storage::fs::Standing;
 use crate::storage::journal::Journal;
@@ -46,10 +46,10 @@ pub(crate) fn begin(part: &Part, holding: Holding, file: &FileJob, copier: &Copi
         Holding::Unjournalled => None,
     };
     if part.look_past_memory().is_err() {
-        return fresh(part, RestartReason::SyncFailed { blocks: size.div_ceil(BLOCK) });
+        return fresh(part, RestartReason::SyncFailed { blocks: size.div_ceil(part.block_size()) });
     }
     if let Some(journal) = journal.and_then(|journal| usable(journal, file)) {
-        return Ok(resume(size, journal));
+        return Ok(resume(part, size, journal));
     }
     match finished_part(part, file, size, &copier.stop)? {
         Some(content) => Ok(Beginning::Whole(content)),
@@ -65,7 +65,7 @@ fn empty(part: &Part, file: &FileJob, copier: &Copier, reason: Option<RestartRea
     }
     match part.look().map_err(|error| part.error("reading the partial file of", error))? {
         Holding::Resumable(journal) => {
-            Ok(resume(part.size().map_err(|error| part.error("salvaging", error))?, journal))
+            Ok(resume(part, part.size().map_err(|error| part.error("salvaging", error))?, journal))
         }
         _ => Ok(Beginning::Fresh { reason }),
     }
@@ -96,13 +96,13 @@ fn usable(journal: Journal, file: &FileJob) -> Option<Journal> {
     })
 }
 
-fn resume(size: u64, journal: Journal) -> Beginning {
-    let mut map = BlockMap::new(journal.identity.total);
+fn resume(part: &Part, size: u64, journal: Journal) -> Beginning {
+    let mut map = BlockMap::new(journal.identity.total, part.block_size());
     let mut blocks = Vec::new();
     for (index, block) in journal.blocks {
         let index = index as usize;
         // What the file does not reach is not there, whatever the journal says.
-        if index as u64 * BLOCK + u64::from(block.have) <= size {
+        if index as u64 * part.block_size() + u64::from(block.have) <= size {
             map.set(index, block);
             blocks.push((index, block));
         }
@@ -152,7 +152,7 @@ pub(crate) fn look_at_destination(
     };
     if worth_reading {
         let opened = part.open_destination().map_err(failed)?;
-        let content = content_of(opened.as_ref(), stop).map_err(|unread| unread.halt(failed))?;
+        let content = content_of(opened.as_ref(), part.block_size(), stop).map_err(|unread| unread.halt(failed))?;
         if expected.is_none_or(|expected| expected == content.sha256) {
             // Whoever put it there may not have synced it. A kill may have come between the rename and its sync: the second
             // line syncs the folder.

@@ -9,7 +9,7 @@ use tokio::task;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::geometry::{BLOCK, SCALE};
+use crate::geometry::Geometry;
 use crate::http::source::Source;
 use crate::transfer::concurrency::FAR;
 use crate::transfer::connection::{FetchEnd, Fetcher};
@@ -24,13 +24,13 @@ use crate::{Backoff, SourceUrl, TransferError};
 /// A connection gets as much as it fetches in this time, so that the hash never waits long for a gap to fill.
 const STRETCH: Duration = Duration::from_secs(4);
 /// What a connection gets while it is not known how much that is.
-const UNMEASURED: u64 = (32 << 20) / SCALE;
+const UNMEASURED: u64 = 32 << 20;
 /// What it gets at most: a faster one needs no more, since the next request is made ahead of time, and what comes so fast
 /// should come in order.
-const MOST_STRETCH: u64 = (96 << 20) / SCALE;
+const MOST_STRETCH: u64 = 96 << 20;
 /// Least that a connection is asked to fetch while there is more.
-const LEAST_STRETCH: u64 = (4 << 20) / SCALE;
-const MOST_OF_LEAST: u64 = (32 << 20) / SCALE;
+const LEAST_STRETCH: u64 = 4 << 20;
+const MOST_OF_LEAST: u64 = 32 << 20;
 /// A stretch takes at least so many times as long as the silence before it, which is a round trip or more.
 const TIMES_THE_SILENCE: f64 = 4.0;
 /// A connection's rate is what it brought in so long.
@@ -103,9 +103,9 @@ impl SourceState {
     }
 
     /// Least that is worth a request.
-    fn least_stretch(&self) -> u64 {
+    fn least_stretch(&self, geometry: Geometry) -> u64 {
         let in_silence = self.rate.unwrap_or(0.0) * self.source.silence().as_secs_f64();
-        ((in_silence * TIMES_THE_SILENCE) as u64).clamp(LEAST_STRETCH, MOST_OF_LEAST)
+        ((in_silence * TIMES_THE_SILENCE) as u64).clamp(geometry.scaled(LEAST_STRETCH), geometry.scaled(MOST_OF_LEAST))
     }
 }
 
@@ -197,7 +197,7 @@ impl Fetching<'_> {
         if !self.ranges || self.validators_lie {
             return 1;
         }
-        let small = self.incoming.map().total().is_none_or(|total| total <= SMALL_FILE);
+        let small = self.incoming.map().total().is_none_or(|total| total <= self.geometry().scaled(SMALL_FILE));
         let wanted = if small { 1 } else { self.connections.target() };
         if wanted == 1 && self.another_source_may_help() { 2 } else { wanted }
     }
@@ -218,14 +218,19 @@ impl Fetching<'_> {
             return u64::MAX;
         }
         let source = &self.sources[source];
-        let by_time = source.rate.map_or(UNMEASURED, |rate| (rate * STRETCH.as_secs_f64()) as u64);
+        let by_time =
+            source.rate.map_or(self.geometry().scaled(UNMEASURED), |rate| (rate * STRETCH.as_secs_f64()) as u64);
         let fair = self.incoming.map().missing() / (2 * wanted);
-        by_time.min(fair).clamp(source.least_stretch(), MOST_STRETCH)
+        by_time.min(fair).clamp(source.least_stretch(self.geometry()), self.geometry().scaled(MOST_STRETCH))
     }
 
     /// Least that is worth taking from another connection.
     fn least_stolen(&self, source: usize) -> u64 {
-        if self.another_source_may_help() { BLOCK } else { self.sources[source].least_stretch() / 2 }
+        if self.another_source_may_help() {
+            self.geometry().block()
+        } else {
+            self.sources[source].least_stretch(self.geometry()) / 2
+        }
     }
 
     fn start_fetcher(&mut self, index: usize, claim: ClaimId, span: Span, ahead: bool) {
@@ -294,7 +299,7 @@ impl Fetching<'_> {
     /// A connection has ended: its rate counts where nothing longer was measured.
     pub(crate) fn measure_ended(&mut self, running: &Running) {
         let (elapsed, source) = (running.since.elapsed(), &mut self.sources[running.source]);
-        if source.rate.is_none() && running.received() >= BLOCK {
+        if source.rate.is_none() && running.received() >= self.transfer.engine.geometry.block() {
             source.measured(running.received() as f64 / elapsed.as_secs_f64());
         }
     }

@@ -14,7 +14,7 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use crate::TransferError;
-use crate::geometry::{BLOCK, SCALE};
+use crate::geometry::Geometry;
 use crate::http::response;
 use crate::storage::direct_buffers::BlockBuffer;
 use crate::transfer::connection::{FetchEnd, Fetcher, bad_answer};
@@ -22,7 +22,7 @@ use crate::transfer::segments::ClaimId;
 
 /// Bytes that are written at once. A fast connection brings that much in one frame, which is then given back before the
 /// next is read, so that its buffer is used again while it is in the processor's cache.
-const WORTH_WRITING: usize = (256 << 10) / SCALE as usize;
+const WORTH_WRITING: u64 = 256 << 10;
 
 /// Frames that are collected before they are copied together: a server that drips would fill memory with them.
 const MOST_FRAMES: usize = 256;
@@ -32,10 +32,10 @@ const AT_ONCE: usize = 2;
 
 /// Bytes a second of one connection from which on blocks go past the page cache. A disk that keeps up with that also
 /// gives the file back quickly.
-const FAST: f64 = 256e6 / SCALE as f64;
+const FAST: u64 = 256_000_000;
 
 /// The rate is judged after so many bytes each time.
-const JUDGED_AFTER: u64 = (8 << 20) / SCALE;
+const JUDGED_AFTER: u64 = 8 << 20;
 
 /// Collects what is received and stores it, never across the end of a block.
 pub(crate) struct Writer<'a> {
@@ -68,7 +68,7 @@ impl<'a> Writer<'a> {
         host: &'a str,
         offset: u64,
     ) -> Self {
-        let (pace, collected) = (Pace::new(offset), Collected::Frames(Vec::new()));
+        let (pace, collected) = (Pace::new(offset, fetcher.incoming.part.geometry()), Collected::Frames(Vec::new()));
         Self {
             fetcher,
             claim,
@@ -88,6 +88,10 @@ impl<'a> Writer<'a> {
         self.offset + self.length as u64
     }
 
+    fn geometry(&self) -> Geometry {
+        self.fetcher.incoming.part.geometry()
+    }
+
     /// Everything before this that the connection has received is stored.
     pub(crate) fn stored(&self) -> u64 {
         self.offset - self.storing.iter().map(|(bytes, _)| bytes).sum::<u64>()
@@ -101,15 +105,18 @@ impl<'a> Writer<'a> {
     /// Takes a frame, of which what lies beyond `end` is not wanted.
     pub(crate) async fn take(&mut self, mut frame: Bytes, end: u64) -> Result<(), FetchEnd> {
         while !frame.is_empty() && self.position() < end {
-            let block_end = (self.position() / BLOCK + 1) * BLOCK;
-            if self.length == 0 && self.offset.is_multiple_of(BLOCK) {
+            let block = self.geometry().block();
+            let block_end = (self.position() / block + 1) * block;
+            if self.length == 0 && self.offset.is_multiple_of(block) {
                 self.begin_block(block_end <= end).await;
             }
             let room = block_end.min(end) - self.position();
             let piece = frame.split_to(frame.len().min(usize::try_from(room).unwrap_or(usize::MAX)));
             self.collect(piece);
             let is_block = matches!(self.collected, Collected::Block(_));
-            if self.position() == block_end || (!is_block && self.length >= WORTH_WRITING) {
+            if self.position() == block_end
+                || (!is_block && self.length as u64 >= self.geometry().scaled(WORTH_WRITING))
+            {
                 self.flush().await?;
             }
         }
@@ -161,7 +168,7 @@ impl<'a> Writer<'a> {
         }
         let (offset, length) = (self.offset, std::mem::take(&mut self.length));
         let incoming = Arc::clone(&self.fetcher.incoming);
-        let whole = length as u64 == BLOCK;
+        let whole = length as u64 == self.geometry().block();
         let threads = &self.fetcher.threads;
         let (storing, may_go_on) = match std::mem::replace(&mut self.collected, Collected::Frames(Vec::new())) {
             Collected::Block(block) if whole => {
@@ -248,6 +255,7 @@ impl<'a> Writer<'a> {
 
 /// How fast a connection brings bytes and has them stored.
 struct Pace {
+    geometry: Geometry,
     /// Where it was judged last, and when.
     since: (u64, Instant),
     fast: bool,
@@ -256,16 +264,17 @@ struct Pace {
 }
 
 impl Pace {
-    fn new(offset: u64) -> Self {
-        Self { since: (offset, Instant::now()), fast: false, given_up: false }
+    fn new(offset: u64, geometry: Geometry) -> Self {
+        Self { geometry, since: (offset, Instant::now()), fast: false, given_up: false }
     }
 
     fn is_fast(&mut self, offset: u64) -> bool {
         let (then, began) = self.since;
-        if offset - then >= JUDGED_AFTER {
+        if offset - then >= self.geometry.scaled(JUDGED_AFTER) {
             let rate = (offset - then) as f64 / began.elapsed().as_secs_f64();
-            self.given_up |= self.fast && rate < FAST / 4.0;
-            (self.since, self.fast) = ((offset, Instant::now()), rate >= FAST && !self.given_up);
+            let fast = self.geometry.scaled(FAST) as f64;
+            self.given_up |= self.fast && rate < fast / 4.0;
+            (self.since, self.fast) = ((offset, Instant::now()), rate >= fast && !self.given_up);
         }
         self.fast
     }

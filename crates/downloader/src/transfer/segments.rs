@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use crate::BlockChecksums;
-use crate::geometry::{BLOCK, Block};
+use crate::geometry::Block;
 
 /// A stretch of the file that one connection fetches: what is stored ends at `next`, and it goes on up to `end`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,6 +27,7 @@ pub(crate) type ClaimId = u64;
 /// The state of all blocks and the claims on those that are missing.
 #[derive(Debug)]
 pub(crate) struct BlockMap {
+    block_size: u64,
     total: Option<u64>,
     /// As far as there is anything: memory is taken by what has arrived, not by what a server says.
     blocks: Vec<Block>,
@@ -39,13 +40,13 @@ pub(crate) struct BlockMap {
 
 impl BlockMap {
     /// Nothing is here. Without a total the file grows until [`end_here`](Self::end_here).
-    pub(crate) fn new(total: Option<u64>) -> Self {
-        Self { total, blocks: Vec::new(), first_gap: 0, present: 0, claims: BTreeMap::new(), last_claim: 0 }
+    pub(crate) fn new(total: Option<u64>, block_size: u64) -> Self {
+        Self { block_size, total, blocks: Vec::new(), first_gap: 0, present: 0, claims: BTreeMap::new(), last_claim: 0 }
     }
 
     /// How many blocks the file has, where its length is known.
     fn count(&self) -> usize {
-        self.total.map_or(0, |total| usize::try_from(total.div_ceil(BLOCK)).unwrap_or(usize::MAX))
+        self.total.map_or(0, |total| usize::try_from(total.div_ceil(self.block_size)).unwrap_or(usize::MAX))
     }
 
     pub(crate) fn total(&self) -> Option<u64> {
@@ -59,7 +60,7 @@ impl BlockMap {
     /// Everything before this byte is here.
     pub(crate) fn contiguous_end(&self) -> u64 {
         let have = self.blocks.get(self.first_gap).map_or(0, |block| u64::from(block.have));
-        (self.first_gap as u64 * BLOCK + have).min(self.total.unwrap_or(u64::MAX))
+        (self.first_gap as u64 * self.block_size + have).min(self.total.unwrap_or(u64::MAX))
     }
 
     pub(crate) fn is_complete(&self) -> bool {
@@ -72,8 +73,8 @@ impl BlockMap {
 
     /// How long a block is when full.
     fn length(&self, index: usize) -> u64 {
-        let start = (index as u64).saturating_mul(BLOCK);
-        self.total.map_or(BLOCK, |total| BLOCK.min(total.saturating_sub(start)))
+        let start = (index as u64).saturating_mul(self.block_size);
+        self.total.map_or(self.block_size, |total| self.block_size.min(total.saturating_sub(start)))
     }
 
     pub(crate) fn is_full(&self, index: usize) -> bool {
@@ -109,13 +110,13 @@ impl BlockMap {
     /// Forgets everything, claims included.
     pub(crate) fn reset(&mut self, total: Option<u64>) {
         let last_claim = self.last_claim;
-        *self = Self { last_claim, ..Self::new(total) };
+        *self = Self { last_claim, ..Self::new(total, self.block_size) };
     }
 
     /// The file of unknown length ends where it stands. What lies behind a gap that was voided meanwhile is no part of it.
     pub(crate) fn end_here(&mut self) {
         let end = self.contiguous_end();
-        self.blocks.truncate(usize::try_from(end.div_ceil(BLOCK)).unwrap_or(usize::MAX));
+        self.blocks.truncate(usize::try_from(end.div_ceil(self.block_size)).unwrap_or(usize::MAX));
         (self.total, self.present) = (Some(end), end);
     }
 
@@ -126,7 +127,7 @@ impl BlockMap {
 
     pub(crate) fn checksums(&self) -> BlockChecksums {
         let crc32 = (0..self.count()).map(|index| self.block(index).crc).collect();
-        BlockChecksums { block_size: BLOCK as u32, crc32 }
+        BlockChecksums { block_size: self.block_size as u32, crc32 }
     }
 
     /// Claims the first missing bytes that nobody fetches, at most about `want` of them.
@@ -140,11 +141,11 @@ impl BlockMap {
         let holder = |byte: u64| taken.iter().find(|span| span.next <= byte && byte < span.end);
         let mut index = self.first_gap;
         while index < self.count() {
-            let start = index as u64 * BLOCK + u64::from(self.block(index).have);
+            let start = index as u64 * self.block_size + u64::from(self.block(index).have);
             if self.is_full(index) {
                 index += 1;
             } else if let Some(span) = holder(start) {
-                index = usize::try_from(span.end.div_ceil(BLOCK)).unwrap_or(usize::MAX).max(index + 1);
+                index = usize::try_from(span.end.div_ceil(self.block_size)).unwrap_or(usize::MAX).max(index + 1);
             } else {
                 let end = self.free_until(index, &taken, start, start.saturating_add(want)).min(total);
                 return Some(self.insert(Span { next: start, end }));
@@ -157,13 +158,13 @@ impl BlockMap {
     /// begins.
     fn free_until(&self, first: usize, taken: &[Span], start: u64, wanted_end: u64) -> u64 {
         let next_claim = taken.iter().map(|span| span.next).find(|next| *next > start).unwrap_or(u64::MAX);
-        let mut end = (first as u64 + 1) * BLOCK;
+        let mut end = (first as u64 + 1) * self.block_size;
         while end < wanted_end.min(next_claim) {
-            let index = usize::try_from(end / BLOCK).unwrap_or(usize::MAX);
+            let index = usize::try_from(end / self.block_size).unwrap_or(usize::MAX);
             if index >= self.count() || self.block(index).have > 0 {
                 break;
             }
-            end += BLOCK;
+            end += self.block_size;
         }
         end.min(next_claim)
     }
@@ -173,8 +174,8 @@ impl BlockMap {
     pub(crate) fn steal(&mut self, least: u64, most: u64) -> Option<(ClaimId, Span)> {
         self.total?;
         let victim = self.claims.values_mut().max_by_key(|span| span.left())?;
-        let most = (most / BLOCK).max(1) * BLOCK;
-        let middle = (victim.next + (victim.left() / 2).min(most)).next_multiple_of(BLOCK);
+        let most = (most / self.block_size).max(1) * self.block_size;
+        let middle = (victim.next + (victim.left() / 2).min(most)).next_multiple_of(self.block_size);
         let stolen = Span { next: middle, end: victim.end.min(middle.saturating_add(most)) };
         if stolen.left() < least.max(1) || middle - victim.next < least {
             return None;

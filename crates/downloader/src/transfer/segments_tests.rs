@@ -4,6 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::LARGEST_FILE;
+use crate::geometry::BLOCK;
 
 fn full(map: &mut BlockMap, index: usize) {
     let have = map.length(index) as u32;
@@ -12,7 +13,7 @@ fn full(map: &mut BlockMap, index: usize) {
 
 #[test]
 fn the_contiguous_prefix_grows_over_blocks_that_came_early() {
-    let mut map = BlockMap::new(Some(3 * BLOCK + 10));
+    let mut map = BlockMap::new(Some(3 * BLOCK + 10), BLOCK);
     full(&mut map, 1);
     assert_eq!(map.contiguous_end(), 0);
     map.set(0, Block { have: 100, crc: 7 });
@@ -28,7 +29,7 @@ fn the_contiguous_prefix_grows_over_blocks_that_came_early() {
 
 #[test]
 fn a_block_beyond_the_end_takes_no_memory_and_no_place_among_the_checksums() {
-    let mut map = BlockMap::new(Some(3 * BLOCK));
+    let mut map = BlockMap::new(Some(3 * BLOCK), BLOCK);
     map.set(usize::MAX, Block { have: 1, crc: 1 });
     map.set(3, Block { have: BLOCK as u32, crc: 1 });
     assert_eq!((map.present(), map.checksums().crc32.len()), (0, 3));
@@ -36,7 +37,7 @@ fn a_block_beyond_the_end_takes_no_memory_and_no_place_among_the_checksums() {
 
 #[test]
 fn claims_are_taken_from_the_front_and_do_not_overlap() {
-    let mut map = BlockMap::new(Some(10 * BLOCK));
+    let mut map = BlockMap::new(Some(10 * BLOCK), BLOCK);
     let (_, first) = map.claim(4 * BLOCK).expect("bytes are missing");
     let (_, second) = map.claim(BLOCK / 2).expect("bytes are missing");
     assert_eq!((first.next, first.end), (0, 4 * BLOCK));
@@ -48,7 +49,7 @@ fn claims_are_taken_from_the_front_and_do_not_overlap() {
 
 #[test]
 fn a_released_claim_is_given_out_again_from_where_it_stood() {
-    let mut map = BlockMap::new(Some(2 * BLOCK));
+    let mut map = BlockMap::new(Some(2 * BLOCK), BLOCK);
     let (id, _) = map.claim(u64::MAX).expect("bytes are missing");
     map.set(0, Block { have: 5, crc: 1 });
     assert_eq!(map.advance(id, 5), Some(2 * BLOCK));
@@ -59,7 +60,7 @@ fn a_released_claim_is_given_out_again_from_where_it_stood() {
 
 #[test]
 fn the_largest_claim_loses_its_second_half_to_a_thief() {
-    let mut map = BlockMap::new(Some(8 * BLOCK));
+    let mut map = BlockMap::new(Some(8 * BLOCK), BLOCK);
     let (victim, _) = map.claim(u64::MAX).expect("bytes are missing");
     let (_, stolen) = map.steal(BLOCK, u64::MAX).expect("there is enough to share");
     assert_eq!((stolen.next, stolen.end), (4 * BLOCK, 8 * BLOCK));
@@ -69,7 +70,7 @@ fn the_largest_claim_loses_its_second_half_to_a_thief() {
 
 #[test]
 fn a_thief_begins_with_a_block_also_where_its_victim_is_in_the_middle_of_one() {
-    let mut map = BlockMap::new(Some(9 * BLOCK + 5));
+    let mut map = BlockMap::new(Some(9 * BLOCK + 5), BLOCK);
     let (victim, _) = map.claim(u64::MAX).expect("bytes are missing");
     map.advance(victim, BLOCK / 2);
     let (_, stolen) = map.steal(BLOCK, u64::MAX).expect("there is enough to share");
@@ -79,7 +80,7 @@ fn a_thief_begins_with_a_block_also_where_its_victim_is_in_the_middle_of_one() {
 
 #[test]
 fn of_a_long_claim_a_thief_takes_what_comes_soon_and_frees_the_rest() {
-    let mut map = BlockMap::new(Some(100 * BLOCK));
+    let mut map = BlockMap::new(Some(100 * BLOCK), BLOCK);
     let (victim, _) = map.claim(u64::MAX).expect("bytes are missing");
     let (_, stolen) = map.steal(BLOCK, 3 * BLOCK).expect("there is enough to share");
     assert_eq!((stolen.next, stolen.end), (3 * BLOCK, 6 * BLOCK));
@@ -90,7 +91,7 @@ fn of_a_long_claim_a_thief_takes_what_comes_soon_and_frees_the_rest() {
 
 #[test]
 fn a_file_of_unknown_length_ends_where_it_is_told_to() {
-    let mut map = BlockMap::new(None);
+    let mut map = BlockMap::new(None, BLOCK);
     assert!(map.claim(1).is_some());
     assert!(map.claim(1).is_none());
     map.set(0, Block { have: BLOCK as u32, crc: 1 });
@@ -104,7 +105,7 @@ fn a_file_of_unknown_length_ends_where_it_is_told_to() {
 /// A sync failed before the end came: the end is where the gap begins, and what lies behind it is dropped.
 #[test]
 fn an_unknown_length_ends_at_a_voided_gap() {
-    let mut map = BlockMap::new(None);
+    let mut map = BlockMap::new(None, BLOCK);
     map.set(0, Block { have: BLOCK as u32, crc: 1 });
     map.set(1, Block { have: BLOCK as u32, crc: 2 });
     map.set(2, Block { have: 7, crc: 3 });
@@ -117,7 +118,7 @@ fn an_unknown_length_ends_at_a_voided_gap() {
 
 #[test]
 fn memory_is_taken_by_bytes_and_not_by_sizes() {
-    let mut map = BlockMap::new(Some(LARGEST_FILE));
+    let mut map = BlockMap::new(Some(LARGEST_FILE), BLOCK);
     let (_, span) = map.claim(BLOCK).expect("bytes are missing");
     assert_eq!((span.next, span.end), (0, BLOCK));
     map.set(0, Block { have: BLOCK as u32, crc: 1 });
@@ -130,7 +131,7 @@ proptest! {
         total in 1..40 * BLOCK,
         steps in proptest::collection::vec((0..5_u8, any::<u16>()), 1..200),
     ) {
-        let mut map = BlockMap::new(Some(total));
+        let mut map = BlockMap::new(Some(total), BLOCK);
         let mut open = Vec::new();
         for (kind, number) in steps {
             match kind {

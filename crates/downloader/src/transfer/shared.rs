@@ -7,6 +7,7 @@ use rand::{Rng, SeedableRng};
 use tokio::sync::Semaphore;
 
 use crate::Settings;
+use crate::geometry::Geometry;
 use crate::http::source::Web;
 use crate::storage::direct_buffers;
 use crate::storage::disk_budget::SpaceLedger;
@@ -25,6 +26,7 @@ pub(crate) struct Engine {
     pub(crate) destinations: Destinations,
     pub(crate) disk: Arc<dyn Disk>,
     pub(crate) threads: Threads,
+    pub(crate) geometry: Geometry,
     /// For the files that have block buffers at present.
     pub(crate) block_buffers: Arc<Semaphore>,
     chance: Mutex<SmallRng>,
@@ -39,6 +41,7 @@ impl Engine {
             destinations: Destinations::default(),
             disk: world.disk,
             threads: world.threads,
+            geometry: world.geometry,
             block_buffers: direct_buffers::passes(),
             chance: Mutex::new(SmallRng::seed_from_u64(world.seed)),
             settings,

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use crate::geometry::Geometry;
 use crate::http::client;
 use crate::http::network::Network;
 use crate::storage::fs::Disk;
@@ -16,6 +17,7 @@ pub(crate) struct World {
     pub(crate) disk: Arc<dyn Disk>,
     pub(crate) network: Arc<dyn Network>,
     pub(crate) threads: Threads,
+    pub(crate) geometry: Geometry,
     /// From which every chance follows.
     pub(crate) seed: u64,
 }
@@ -24,6 +26,12 @@ impl World {
     /// This machine.
     pub(crate) fn real(settings: &Settings) -> Result<Self, StartError> {
         let network = Arc::new(client::build(settings).map_err(StartError::Client)?);
-        Ok(Self { disk: Arc::new(UnixDisk::default()), network, threads: Threads::pool(), seed: rand::random() })
+        Ok(Self {
+            disk: Arc::new(UnixDisk::default()),
+            network,
+            threads: Threads::pool(),
+            geometry: Geometry::PRODUCTION,
+            seed: rand::random(),
+        })
     }
 }

@@ -1,4 +1,4 @@
-//! What many files share: connections, and the table of open files. That their bytes do not mix is shown in `src/crosstalk_tests.rs`.
+//! What many files share: connections, and the table of open files. That their bytes do not mix is shown in `src/engine/tests/crosstalk.rs`.
 
 use downloader::{Backoff, Settings};
 use rustix::process::{Resource, Rlimit, setrlimit};

@@ -143,7 +143,8 @@ impl JobRun {
         let index = self.next;
         self.next += 1;
         let file = self.files[index].clone();
-        let growing = Arc::new(AtomicBool::new(file.size.is_some_and(|size| size > SMALL_FILE)));
+        let growing =
+            Arc::new(AtomicBool::new(file.size.is_some_and(|size| size > self.engine.geometry.scaled(SMALL_FILE))));
         let transfer = Transfer {
             engine: Arc::clone(&self.engine),
             index,

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use test_support::file_server::{Content, FileServer};
 
-use crate::geometry::BLOCK;
+use crate::geometry::{BLOCK, Geometry};
 use crate::storage::fs::{Access, Disk, Folder, OpenFile, Room, Standing};
 use crate::storage::unix::UnixDisk;
 use crate::transfer::world::World;
@@ -105,6 +105,7 @@ async fn no_task_waits_for_a_file_system() {
             ..Settings::default()
         };
         let mut world = World::real(&settings).expect("the settings are sound");
+        world.geometry = Geometry::SMALL;
         let (tasks, asked) = (std::thread::current().id(), Arc::<AtomicUsize>::default());
         world.disk = Arc::new(Elsewhere { disk: UnixDisk::default(), tasks, is_full, asked: Arc::clone(&asked) });
         let (downloader, mut updates, engine) = Downloader::in_world(settings, world);

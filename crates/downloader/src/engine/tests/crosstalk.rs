@@ -10,12 +10,15 @@ use test_support::file_server::{Content, FileServer, Route};
 use test_support::tls_front::{Authority, TlsFront};
 use tokio::sync::mpsc::Receiver;
 
-use crate::transfer::driver::SMALL_FILE;
+use crate::geometry::Geometry;
+use crate::transfer::driver;
+use crate::transfer::world::World;
 use crate::{
     Destination, Downloader, FileJob, Job, JobEvent, JobId, JobState, PauseReason, Priority, PrivateSources, Settings,
     SourceUrl, Update,
 };
 
+const SMALL_FILE: u64 = Geometry::SMALL.scaled(driver::SMALL_FILE);
 const FILES: u64 = 64;
 const JOBS: usize = 16;
 const RANGES: usize = 8;
@@ -115,7 +118,8 @@ struct Engine {
 impl Engine {
     fn start(settings: Settings) -> Self {
         let folder = tempfile::tempdir().expect("a folder can be made");
-        let (downloader, updates, engine) = Downloader::new(settings).expect("the settings are sound");
+        let world = World { geometry: Geometry::SMALL, ..World::real(&settings).expect("the settings are sound") };
+        let (downloader, updates, engine) = Downloader::in_world(settings, world);
         Self { downloader, updates, task: tokio::spawn(engine), folder }
     }
 

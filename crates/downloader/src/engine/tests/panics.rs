@@ -11,15 +11,16 @@ use test_support::file_server::{Content, FileServer, Route};
 use tokio::sync::mpsc::Receiver;
 use tokio::task::JoinHandle;
 
-use crate::geometry::BLOCK;
+use crate::geometry::{BLOCK, Geometry};
 use crate::threads::{Dispatch, Dispatcher, Threads};
-use crate::transfer::driver::SMALL_FILE;
+use crate::transfer::driver;
 use crate::transfer::world::World;
 use crate::{
     Backoff, Destination, Downloader, FileJob, Job, JobEvent, JobId, PrivateSources, RestartReason, Settings,
     Sha256Digest, SourceUrl, TransferError, Update,
 };
 
+const SMALL_FILE: u64 = Geometry::SMALL.scaled(driver::SMALL_FILE);
 const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Who panics.
@@ -85,6 +86,7 @@ impl Trial {
             ..Settings::default()
         };
         let mut world = World::real(&settings).expect("the settings are sound");
+        world.geometry = Geometry::SMALL;
         world.threads = Threads::assigned_by(Arc::clone(&deaths));
         let (downloader, updates, engine) = Downloader::in_world(settings, world);
         let server = FileServer::start();
