@@ -94,8 +94,12 @@ impl Kept {
     pub(crate) fn holds(&self, plan: &Plan, disk: &MemoryDisk) -> Result<(), String> {
         let now = seen(plan, disk);
         let nothing = Safe { blocks: BTreeMap::new(), whole: false };
+        let files = disk.files();
+        // A file that was renamed and whose folder could not be synced has failed, and nothing of it is lost.
+        let has_arrived = |path: &String| files.get(path).is_some_and(|bytes| plan.files[path].is_right(bytes));
         let lost = |(path, before): &(&String, &Safe)| {
-            !may_have_lost(disk, path) && !now.get(*path).unwrap_or(&nothing).holds(before)
+            let is_kept = now.get(*path).unwrap_or(&nothing).holds(before) || has_arrived(path);
+            !may_have_lost(disk, path) && !is_kept
         };
         match self.0.iter().find(lost) {
             Some((path, before)) => {

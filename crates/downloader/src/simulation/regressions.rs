@@ -1,7 +1,7 @@
 //! Moments that chance brings about seldom, or never because the simulation has one thread: each as a test of its own, on the
 //! simulated disk.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ use crate::storage::prefix_hash::PrefixHash;
 use crate::threads::Threads;
 use crate::transfer::commit;
 use crate::transfer::local_copy::Copier;
-use crate::transfer::part_store::Incoming;
+use crate::transfer::part_store::{Incoming, SyncError};
 use crate::transfer::resume::{self, Beginning};
 use crate::transfer::segments::BlockMap;
 use crate::transfer::stats::Meter;
@@ -75,6 +75,14 @@ impl Scene {
 
     fn syncs_fail(&self) {
         self.disk.begin_life(Troubles { failing_syncs: 1.0, ..Troubles::default() });
+    }
+}
+
+/// The blocks that a failing sync covered.
+fn lost_by_sync(incoming: &Incoming) -> BTreeSet<usize> {
+    match incoming.sync().expect_err("a sync that fails") {
+        SyncError::Blocks(_, covered) => covered,
+        SyncError::Journal(error) => panic!("the journal alone: {error}"),
     }
 }
 
@@ -137,8 +145,7 @@ fn a_sync_that_fails_covers_what_is_being_written_meanwhile() {
     scene.syncs_fail();
     let (syncing, (covered, heard)) = (Arc::clone(&incoming), std::sync::mpsc::channel());
     scene.disk.meanwhile.during_the_next(Work::Write, move || {
-        let (_, blocks) = syncing.sync().expect_err("a sync that fails");
-        covered.send(blocks).expect("a listener");
+        covered.send(lost_by_sync(&syncing)).expect("a listener");
     });
     scene.store_the_rest(&incoming);
     assert!(heard.recv().expect("the covered blocks").contains(&0), "a block is lost and nobody knows");
@@ -151,8 +158,7 @@ fn a_sync_that_fails_covers_what_was_written_while_it_ran() {
     scene.syncs_fail();
     let (disk, storing) = (scene.disk.clone(), Arc::clone(&incoming));
     disk.meanwhile.during_the_next(Work::Sync, move || scene.store_the_rest(&storing));
-    let (_, covered) = incoming.sync().expect_err("a sync that fails");
-    assert!(covered.contains(&0), "a block is lost and nobody knows");
+    assert!(lost_by_sync(&incoming).contains(&0), "a block is lost and nobody knows");
 }
 
 #[test]
@@ -162,8 +168,26 @@ fn a_sync_that_fails_covers_what_an_earlier_process_left() {
     map.set(0, earlier.map().block(0));
     let incoming = Incoming::new(Arc::clone(&scene.part), Arc::new(Meter::new(Some(BLOCK))), map);
     scene.syncs_fail();
-    let (_, covered) = incoming.sync().expect_err("a sync that fails");
-    assert!(covered.contains(&0), "nobody knows whether it was ever on the disk");
+    assert!(lost_by_sync(&incoming).contains(&0), "nobody knows whether it was ever on the disk");
+}
+
+#[test]
+fn journal_records_dropped_by_a_failed_sync_are_written_again() {
+    // Whether the disk drops them is chance.
+    for seed in 0..8 {
+        let scene = Scene::by(seed);
+        let incoming = scene.begun();
+        scene.store(&incoming, 0..scene.content.len());
+        scene.part.sync().expect("a disk that works");
+        scene.disk.open_parent(&destination(), true).expect("a folder").sync().expect("a disk that works");
+        scene.syncs_fail();
+        scene.part.sync_journal().expect_err("a sync that fails");
+        scene.disk.recover();
+        scene.part.sync_journal().expect("a disk that works");
+        scene.disk.power_cut();
+        let journal = scene.part.look().expect("a disk that works").journal().cloned();
+        assert_eq!(journal.map(|journal| journal.blocks.len()), Some(1), "seed {seed}");
+    }
 }
 
 #[test]

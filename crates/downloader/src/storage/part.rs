@@ -81,8 +81,6 @@ pub(crate) enum Discard {
     StartOver(RestartReason),
     /// What lies beyond the end of the file, which has so many bytes.
     BeyondEnd(u64),
-    /// Blocks are void, and the journal could not be told so.
-    VoidNotJournalled,
 }
 
 /// How much is thrown away.
@@ -93,8 +91,6 @@ enum Extent {
     Content,
     /// The bytes after these.
     Tail(u64),
-    /// The journal: no byte is believed any more.
-    Journal,
 }
 
 impl Discard {
@@ -105,7 +101,6 @@ impl Discard {
                 Extent::Content
             }
             Self::BeyondEnd(end) => Extent::Tail(end),
-            Self::VoidNotJournalled => Extent::Journal,
         }
     }
 }
@@ -120,6 +115,8 @@ enum JournalFile {
     Open {
         file: Arc<dyn OpenFile>,
         end: u64,
+        /// The records before `end` that no sync has covered: a failed one may have dropped them.
+        unsynced: Vec<u8>,
     },
 }
 
@@ -275,7 +272,7 @@ impl Part {
         *self.journal() = match &journal {
             Some(_) => {
                 file.set_size(good_bytes)?;
-                JournalFile::Open { file, end: good_bytes }
+                JournalFile::Open { file, end: good_bytes, unsynced: Vec::new() }
             }
             None => JournalFile::Stale,
         };
@@ -288,9 +285,8 @@ impl Part {
         file.set_size(0)?;
         let mut bytes = journal::head();
         Record::Identity(identity.clone()).write_to(&mut bytes);
-        let end = bytes.len() as u64;
-        file.write_at(0, &[bytes.into()])?;
-        *self.journal() = JournalFile::Open { file, end };
+        file.write_at(0, &[Bytes::copy_from_slice(&bytes)])?;
+        *self.journal() = JournalFile::Open { file, end: bytes.len() as u64, unsynced: bytes };
         Ok(())
     }
 
@@ -316,22 +312,38 @@ impl Part {
         }
         let mut bytes = Vec::new();
         records.iter().for_each(|record| record.write_to(&mut bytes));
-        if let JournalFile::Open { file, end } = &mut *self.journal() {
-            let bytes = Bytes::from(bytes);
-            let length = bytes.len() as u64;
-            file.write_at(*end, &[bytes])?;
-            *end += length;
+        if let JournalFile::Open { file, end, unsynced } = &mut *self.journal() {
+            file.write_at(*end, &[Bytes::copy_from_slice(&bytes)])?;
+            *end += bytes.len() as u64;
+            unsynced.extend(bytes);
         }
         Ok(())
     }
 
+    /// Syncs the journal. After a failure the records that it covered are written again, since a failed fsync may have
+    /// dropped them: the next call can succeed.
     pub(crate) fn sync_journal(&self) -> io::Result<()> {
         // A handle of its own, so that blocks can be noted meanwhile.
-        let file = match &*self.journal() {
-            JournalFile::Open { file, .. } => Arc::clone(file),
+        let (file, covered) = match &mut *self.journal() {
+            JournalFile::Open { file, end, unsynced } => {
+                (Arc::clone(file), (*end - unsynced.len() as u64, std::mem::take(unsynced)))
+            }
             JournalFile::Stale | JournalFile::Absent => return Ok(()),
         };
-        file.sync()
+        file.sync().inspect_err(|_| self.rewrite_records(&file, covered))
+    }
+
+    /// Writes records again at their place in `file`, unless the journal is another one by now.
+    fn rewrite_records(&self, file: &Arc<dyn OpenFile>, (start, mut records): (u64, Vec<u8>)) {
+        let mut journal = self.journal();
+        let JournalFile::Open { file: current, end, unsynced } = &mut *journal else { return };
+        if !Arc::ptr_eq(current, file) || *end != start + (records.len() + unsynced.len()) as u64 {
+            return;
+        }
+        records.append(unsynced);
+        // Where this fails too, the next sync does not cover them, and the next start reads up to the first that is lost.
+        let _ = file.write_at(start, &[Bytes::copy_from_slice(&records)]);
+        *unsynced = records;
     }
 
     /// Sets room aside. File systems that cannot do so are fine; a full one is an error.
@@ -375,9 +387,6 @@ impl Part {
             Extent::Files => self.remove_files().map_err(|error| self.error("removing the partial file of", error)),
             Extent::Content => self.empty().map_err(|error| self.error("emptying the partial file of", error)),
             Extent::Tail(end) => self.file.set_size(end).map_err(|error| self.error("cutting", error)),
-            Extent::Journal => {
-                self.remove_journal().map(drop).map_err(|error| self.error("removing the journal of", error))
-            }
         }
     }
 

@@ -11,7 +11,7 @@ use crate::storage::part::{Discard, Part};
 use crate::storage::prefix_hash::PrefixHash;
 use crate::storage::verify::Content;
 use crate::transfer::Transfer;
-use crate::transfer::part_store::Incoming;
+use crate::transfer::part_store::{Incoming, SyncError};
 use crate::{
     Arrival, Existing, Facts, FileJob, FileOutcome, FileState, JobEvent, Sha256Digest, SourceUrl, TransferError,
 };
@@ -136,12 +136,12 @@ pub(crate) fn sync_whole(incoming: &Incoming) -> Result<(), TransferError> {
     if let Some(total) = total.filter(|total| *total < size || part.has_journal()) {
         part.discard(Discard::BeyondEnd(total))?;
     }
-    incoming.sync().map_err(|(error, covered)| {
+    incoming.sync().map_err(|failed| match failed {
         // Without a journal nothing says which bytes are void, so all of them go.
-        if !part.has_journal() {
-            return part.discard(Discard::SyncFailed).err().unwrap_or_else(|| part.error("syncing", error));
+        SyncError::Blocks(error, _) if !part.has_journal() => {
+            part.discard(Discard::SyncFailed).err().unwrap_or_else(|| part.error("syncing", error))
         }
-        part.error("syncing", incoming.void(covered).err().unwrap_or(error))
+        failed => part.error("syncing", incoming.void_unsynced(failed)),
     })
 }
 

@@ -1,7 +1,7 @@
 //! The bytes of one file: which source, how many connections, what to do when one of them ends. It stores nothing
 //! itself and renames nothing.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -21,7 +21,7 @@ use crate::transfer::Transfer;
 use crate::transfer::commit::Arrived;
 use crate::transfer::concurrency::Connections;
 use crate::transfer::connection::{FetchEnd, Fetcher};
-use crate::transfer::part_store::Incoming;
+use crate::transfer::part_store::{Incoming, SyncError};
 use crate::transfer::resume::Resume;
 use crate::transfer::segment_scheduler::{Running, SourceState};
 use crate::transfer::segments::ClaimId;
@@ -81,7 +81,7 @@ pub(crate) struct Fetching<'a> {
     pub(crate) looked_for_room_at: u64,
 }
 
-pub(crate) type SyncResult = Result<(), (io::Error, BTreeSet<usize>)>;
+pub(crate) type SyncResult = Result<(), SyncError>;
 
 /// A connection that has ended.
 #[derive(Debug)]
@@ -168,7 +168,7 @@ impl<'a> Fetching<'a> {
                     facts: self.facts,
                 })
             }
-            Err(halt) => Err(self.park(halt).await),
+            Err(halt) => Err(self.suspend(halt).await),
         }
     }
 
@@ -298,7 +298,7 @@ impl<'a> Fetching<'a> {
     }
 
     /// Makes what has arrived safe before the transfer stands still.
-    async fn park(&mut self, halt: Halt) -> Halt {
+    async fn suspend(&mut self, halt: Halt) -> Halt {
         if let Some(hash) = self.hash.take() {
             hash.stop().await;
         }
@@ -307,13 +307,12 @@ impl<'a> Fetching<'a> {
             None => Ok(()),
         };
         let incoming = Arc::clone(&self.incoming);
-        let parked = self.transfer.engine.threads.spawn(move || {
+        let suspended = self.transfer.engine.threads.spawn(move || {
             // What a failed sync covered is void, whichever sync it was.
-            let void = |(error, covered)| incoming.void(covered).and(Err(error));
-            running_sync.or_else(void)?;
-            incoming.park().or_else(void)
+            let ended = running_sync.map_err(|failed| incoming.void_unsynced(failed));
+            incoming.suspend().map_err(|failed| incoming.void_unsynced(failed)).and(ended)
         });
-        if let Err(error) = parked.await.unwrap_or_else(|panic| Err(io::Error::other(panic))) {
+        if let Err(error) = suspended.await.unwrap_or_else(|panic| Err(io::Error::other(panic))) {
             tracing::warn!(file = %self.transfer.file.destination, %error, "what arrived last could not be synced");
         }
         halt

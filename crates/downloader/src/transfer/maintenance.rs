@@ -14,6 +14,7 @@ use crate::halt::Halt;
 use crate::storage::journal::Record;
 use crate::storage::prefix_hash::PrefixHash;
 use crate::transfer::driver::{Fetching, HASHED_AT_THE_END, SMALL_FILE, SyncResult};
+use crate::transfer::part_store::SyncError;
 use crate::{RestartReason, TransferError};
 
 /// Failed syncs after which the disk is given up.
@@ -78,7 +79,11 @@ impl Fetching<'_> {
         let Some(sync) = self.sync.take() else { return Ok(true) };
         match self.result_of(sync).await {
             Ok(()) => Ok(true),
-            Err((error, covered)) => self.sync_failed(error, covered).await.map(|()| false),
+            Err(SyncError::Blocks(error, covered)) => self.blocks_unsynced(error, covered).await.map(|()| false),
+            Err(SyncError::Journal(error)) => {
+                tracing::warn!(file = %self.transfer.file.destination, %error, "journal not synced");
+                self.count_sync_failure(error).map(|()| true)
+            }
         }
     }
 
@@ -86,21 +91,27 @@ impl Fetching<'_> {
     pub(crate) async fn result_of(&self, sync: JoinHandle<SyncResult>) -> SyncResult {
         sync.await.unwrap_or_else(|panic| {
             let all = self.incoming.map().blocks().map(|(index, _)| index).collect();
-            Err((io::Error::other(panic), all))
+            Err(SyncError::Blocks(io::Error::other(panic), all))
         })
     }
 
     /// What a failed sync covered may be anything by now. It is fetched again, never synced again into success.
-    pub(crate) async fn sync_failed(&mut self, error: io::Error, covered: BTreeSet<usize>) -> Result<(), Halt> {
+    async fn blocks_unsynced(&mut self, error: io::Error, covered: BTreeSet<usize>) -> Result<(), Halt> {
         self.stop_all().await;
-        let error = self.incoming.part.error("syncing", error);
-        self.sync_failures += 1;
         let blocks = covered.len() as u64;
         self.void(covered).await?;
+        self.count_sync_failure(error)?;
+        self.transfer.restarted(RestartReason::SyncFailed { blocks }).await;
+        Ok(())
+    }
+
+    /// A disk that is full, or on which sync after sync fails, ends the transfer.
+    fn count_sync_failure(&mut self, error: io::Error) -> Result<(), Halt> {
+        let error = self.incoming.part.error("syncing", error);
+        self.sync_failures += 1;
         if self.sync_failures >= MOST_SYNC_FAILURES || matches!(error, TransferError::InsufficientStorage { .. }) {
             return Err(error.into());
         }
-        self.transfer.restarted(RestartReason::SyncFailed { blocks }).await;
         Ok(())
     }
 

@@ -12,10 +12,19 @@ use sha2::{Digest, Sha256};
 use crate::Sha256Digest;
 use crate::geometry::Block;
 use crate::storage::journal::Record;
-use crate::storage::part::{Discard, Part};
+use crate::storage::part::Part;
 use crate::storage::prefix_hash::HashFeed;
 use crate::transfer::segments::BlockMap;
 use crate::transfer::stats::Meter;
+
+/// Why a sync failed, and what that costs.
+#[derive(Debug)]
+pub(crate) enum SyncError {
+    /// The bytes of these blocks may be anything now.
+    Blocks(io::Error, BTreeSet<usize>),
+    /// Every block is on the disk. The journal's last records may not be: a kill now loses what they tell of.
+    Journal(io::Error),
+}
 
 /// Shared by the connections of one file and the transfer that watches them.
 #[derive(Debug)]
@@ -167,37 +176,50 @@ impl Incoming {
         self.unsynced().bytes
     }
 
-    /// Brings what was written to the disk, then the journal. Blocks. A sync that fails is never tried again: `Err`
-    /// holds the blocks that it covered, which may be anything now. What was written while it ran belongs to them: the
-    /// system tells once that bytes were lost, and not which.
-    pub(crate) fn sync(&self) -> Result<(), (io::Error, BTreeSet<usize>)> {
+    /// Brings what was written to the disk, then the journal. Blocks. A sync of the bytes that fails is never tried again.
+    /// What was written while it ran belongs to what it covered: the system tells once that bytes were lost, and not which.
+    pub(crate) fn sync(&self) -> Result<(), SyncError> {
         let mut covered = self.unsynced().take();
         if let Err(error) = self.part.sync() {
             let mut unsynced = self.unsynced();
             covered.extend(unsynced.take());
             covered.extend(&unsynced.writing);
-            return Err((error, covered));
+            return Err(SyncError::Blocks(error, covered));
         }
         if !self.part.has_journal() {
             return Ok(());
         }
-        let state = self.hash().and_then(|hash| hash.checkpoint());
-        let noted = state.map_or(Ok(()), |(position, state)| self.part.note(&[Record::HashState(position, state)]));
-        noted.and_then(|()| self.part.sync_journal()).map_err(|error| (error, covered))
+        if let Some((position, state)) = self.hash().and_then(|hash| hash.checkpoint())
+            && let Err(error) = self.part.note(&[Record::HashState(position, state)])
+        {
+            // Without it the next run hashes from the beginning, no more.
+            tracing::debug!(%error, "hash state not journalled");
+        }
+        self.part.sync_journal().map_err(SyncError::Journal)
     }
 
     /// Notes the blocks that are there in part, then syncs: nothing that arrived is lost. Blocks.
-    pub(crate) fn park(&self) -> Result<(), (io::Error, BTreeSet<usize>)> {
+    pub(crate) fn suspend(&self) -> Result<(), SyncError> {
         let partial: Vec<Record> = {
             let map = self.map();
             let open = map.blocks().filter(|(index, _)| !map.is_full(*index));
             open.map(|(index, block)| Record::Block(index as u32, block)).collect()
         };
-        self.part.note(&partial).map_err(|error| (error, BTreeSet::new()))?;
-        self.sync()
+        let noted = self.part.note(&partial);
+        self.sync()?;
+        noted.map_err(SyncError::Journal)
     }
 
-    /// Believes these blocks no longer, and where that cannot be noted, none of the file. Blocks.
+    /// Invalidates the blocks that a failed sync covered, and returns its error. Blocks.
+    pub(crate) fn void_unsynced(&self, failed: SyncError) -> io::Error {
+        match failed {
+            SyncError::Blocks(error, covered) => self.void(covered).err().unwrap_or(error),
+            SyncError::Journal(error) => error,
+        }
+    }
+
+    /// Invalidates these blocks. Where that cannot be journalled their old records stay: the next run compares them with the
+    /// disk, as it does with all, and finds them out. Blocks.
     pub(crate) fn void(&self, blocks: impl IntoIterator<Item = usize>) -> io::Result<()> {
         let mut records = Vec::new();
         let end = {
@@ -212,11 +234,7 @@ impl Incoming {
         if let Some(hash) = self.hash() {
             hash.rewind(end);
         }
-        self.part.note(&records).inspect_err(|_| {
-            if let Err(error) = self.part.discard(Discard::VoidNotJournalled) {
-                tracing::warn!(%error, "a journal that may be wrong stays");
-            }
-        })
+        self.part.note(&records)
     }
 }
 
