@@ -42,7 +42,7 @@ enum Task {
         #[arg(long, value_name = "STEP")]
         only: Option<String>,
     },
-    /// Check the rules of the house: layers, sizes, file heads, licences, migrations. Takes a second.
+    /// Check the rules of the repository: layers, sizes, file heads, licences, migrations. Takes a second.
     Tidy,
     /// Write openapi/openapi.json as the product serves it.
     Openapi {

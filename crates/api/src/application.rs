@@ -63,7 +63,7 @@ pub enum ApplicationError {
     /// The service cannot start.
     #[error(transparent)]
     Service(Box<service::Error>),
-    /// A task of the service ended uninvited.
+    /// A task of the service exited unexpectedly.
     #[error("a part of the server failed: {0}")]
     TaskEnded(String),
     /// The server itself failed.

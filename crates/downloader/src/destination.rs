@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 /// Ending of the file that holds the bytes until they are whole.
 pub(crate) const PART_SUFFIX: &str = ".part";
-/// Ending of the file that says which of those bytes are believed.
+/// Ending of the file that says which of those bytes are trusted.
 pub(crate) const JOURNAL_SUFFIX: &str = ".part.journal";
 
 /// Longest name on the file systems in use, less the longest ending that is added.

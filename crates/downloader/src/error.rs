@@ -142,7 +142,7 @@ pub enum TransferError {
         status: u16,
     },
     /// The answer contradicts the request or itself.
-    #[error("{host} gave an answer that cannot be used: {problem}")]
+    #[error("{host} sent an invalid response: {problem}")]
     BadAnswer {
         /// Who.
         host: String,
@@ -150,7 +150,7 @@ pub enum TransferError {
         problem: String,
     },
     /// The whole file has another hash, twice.
-    #[error("the file has the SHA-256 {actual}, expected was {expected}")]
+    #[error("SHA-256 mismatch: expected {expected}, got {actual}")]
     HashMismatch {
         /// What was asked for.
         expected: Sha256Digest,
@@ -158,7 +158,7 @@ pub enum TransferError {
         actual: Sha256Digest,
     },
     /// The server's file has another size than the one asked for.
-    #[error("the file on {host} has {actual} bytes, expected were {expected}")]
+    #[error("expected {expected} bytes from {host}, got {actual}")]
     SizeMismatch {
         /// Who.
         host: String,
@@ -168,13 +168,13 @@ pub enum TransferError {
         actual: u64,
     },
     /// The file on the server changes so often that it never became whole.
-    #[error("the file on {host} changed while it was fetched, more than once")]
+    #[error("the file on {host} kept changing during the download")]
     KeepsChanging {
         /// Who.
         host: String,
     },
     /// The disk or a quota is full. A job with this is paused, not failed.
-    #[error("there is not enough room: {needed_bytes} bytes are needed, {available_bytes} are available")]
+    #[error("not enough disk space: {needed_bytes} bytes needed, {available_bytes} available")]
     InsufficientStorage {
         /// Bytes that still have to be stored.
         needed_bytes: u64,
@@ -182,7 +182,7 @@ pub enum TransferError {
         available_bytes: u64,
     },
     /// The folder cannot be written to.
-    #[error("the folder of {path} cannot be written to: {source}")]
+    #[error("cannot write to the folder of {path}: {source}")]
     ReadOnly {
         /// Of the file, below the root.
         path: String,
@@ -224,15 +224,15 @@ pub enum TransferError {
     /// A page link of Civitai that names no file.
     #[error(transparent)]
     Source(#[from] SourceUrlError),
-    /// Connections fell silent, again and again.
-    #[error("{host} sent nothing for {} s, again and again", silence.as_secs_f32())]
+    /// Connections stalled repeatedly.
+    #[error("{host} stalled repeatedly (no data for {} s)", idle.as_secs_f32())]
     Stalled {
         /// Who.
         host: String,
-        /// How long each silence was.
-        silence: Duration,
+        /// How long each stall was.
+        idle: Duration,
     },
-    /// The network failed, again and again.
+    /// The network failed repeatedly.
     #[error("{host} could not be reached or the connection broke: {problem}")]
     Network {
         /// Who.
@@ -240,8 +240,8 @@ pub enum TransferError {
         /// What the network said, last.
         problem: String,
     },
-    /// The server is busy, again and again (408, 429, 5xx).
-    #[error("{host} is busy or broken: it answered with status {status}, again and again")]
+    /// The server stayed busy (408, 429, 5xx).
+    #[error("{host} keeps answering with status {status}")]
     Busy {
         /// Who.
         host: String,
@@ -263,7 +263,7 @@ pub enum TransferError {
         path: String,
     },
     /// A component of the path is a link that leads out of the root, or no folder.
-    #[error("the path {path} leaves its root folder or crosses something that is no folder")]
+    #[error("the path {path} escapes the models folder or passes through a non-directory")]
     OutsideRoot {
         /// Below the root.
         path: String,

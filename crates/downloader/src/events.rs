@@ -120,7 +120,7 @@ pub enum RestartReason {
         /// How many.
         blocks: u64,
     },
-    /// The partial file has no journal that can be believed.
+    /// The partial file has no journal that can be trusted.
     #[error("the journal of the partial file is missing or unreadable")]
     JournalUnreadable,
     /// The server does not give parts of the file.

@@ -48,7 +48,7 @@ pub fn judge_answer(status: u16, headers: &[(&str, &[u8])], start: u64, end: Opt
 pub enum JournalRecord {
     Identity { total: Option<u64>, sha256: Option<[u8; 32]>, etag: Option<String> },
     Block { index: u32, have: u32, crc: u32 },
-    Void(u32),
+    Invalid(u32),
     HashState(u64, Vec<u8>),
     Finished([u8; 32]),
     Named([u8; 32]),
@@ -77,7 +77,7 @@ pub fn journal_of(records: &[JournalRecord]) -> Vec<u8> {
                 Record::Identity(Identity { total, sha256, etag, ..Identity::default() })
             }
             JournalRecord::Block { index, have, crc } => Record::Block(index, Block { have, crc }),
-            JournalRecord::Void(index) => Record::Void(index),
+            JournalRecord::Invalid(index) => Record::Invalid(index),
             JournalRecord::HashState(position, state) => Record::HashState(position, state),
             JournalRecord::Finished(digest) => Record::Finished(Sha256Digest(digest)),
             JournalRecord::Named(digest) => Record::Named(Sha256Digest(digest)),
@@ -87,7 +87,7 @@ pub fn journal_of(records: &[JournalRecord]) -> Vec<u8> {
     bytes
 }
 
-/// What a journal says of one content, if it names one, and how many of its bytes can be believed.
+/// What a journal says of one content, if it names one, and how many of its bytes can be trusted.
 #[must_use]
 pub fn read_journal(bytes: &[u8]) -> (Option<JournalContents>, u64) {
     let Reading { journal, good_bytes } = Reading::of_bytes(bytes);

@@ -100,7 +100,7 @@ pub struct FileJob {
     pub size: Option<u64>,
     /// What to do when the destination is taken.
     pub existing: Existing,
-    /// Files on this machine believed to have the same SHA-256: checked by hash, then hard-linked, cloned or copied.
+    /// Files on this machine trusted to have the same SHA-256: checked by hash, then hard-linked, cloned or copied.
     /// They are used only where the SHA-256 is known, else where a server names it.
     pub local_copies: Vec<PathBuf>,
     /// Repair: the checksums that the blocks of the file at the destination should have

@@ -26,22 +26,22 @@
 //! # Ok(()) }
 //! ```
 //!
-//! # What it promises, and where a reader finds it
+//! # Invariants, and where a reader finds it
 //!
 //! | promise | file |
 //! |---|---|
 //! | A file under its final name is whole, synced and hashed, and equals the hash where one is known | `transfer::commit`, `storage::part` |
-//! | Before that its bytes live in `NAME.part`, and `NAME.part.journal` says which are believed; nothing else is written | `storage::part`, `storage::journal` |
-//! | A block is believed only if the bytes on disk have the CRC-32 that the journal holds; a kill costs about a block for each connection | `transfer::part_store`, `transfer::resume` |
+//! | Before that its bytes live in `NAME.part`, and `NAME.part.journal` says which are trusted; nothing else is written | `storage::part`, `storage::journal` |
+//! | A block is trusted only if the bytes on disk have the CRC-32 that the journal holds; a kill costs about a block for each connection | `transfer::part_store`, `transfer::resume` |
 //! | A resumed file is checked block by block while the rest arrives; damaged blocks alone are fetched again | `transfer::maintenance`, `storage::verify` |
 //! | The SHA-256 runs behind the contiguous prefix, and its state is kept in the journal | `storage::prefix_hash` |
 //! | What comes faster than memory is copied goes to the disk as it is, and is hashed before it leaves memory | `transfer::segment_writer`, `storage::direct_buffers` |
 //! | A sync that failed voids what it covered | `transfer::part_store`, `transfer::maintenance` |
 //! | Start, end and total of every answer are compared with what was asked | `http::response` |
 //! | Two versions of a file are never mixed | `content_identity`, `transfer::first_response` |
-//! | Connections grow and shrink with what helps; the tail is shared out, and nobody who falls silent holds it | `transfer::concurrency`, `transfer::segment_scheduler`, `transfer::segments`, `transfer::stragglers` |
+//! | Connections grow and shrink with what helps; the tail is shared out, and no stalled connection holds it up | `transfer::concurrency`, `transfer::segment_scheduler`, `transfer::segments`, `transfer::stragglers` |
 //! | Ranges come from all sources that are proven to hold the same; one that is far slower than another is left | `transfer::sources`, `transfer::segment_scheduler` |
-//! | Patience is counted by progress, not by tries | `transfer::retry`, `transfer::recovery` |
+//! | The retry budget is counted by progress, not by tries | `transfer::retry`, `transfer::recovery` |
 //! | Every address is judged before it is connected to, at each hop; a token goes to its own host only | `http::address_policy`, `http::client`, `http::source` |
 //! | A full disk pauses the job, which goes on by itself when there is room | `storage::disk_budget`, `engine::scheduler` |
 //! | A path never leaves its root, whatever is swapped meanwhile | `storage::beneath`, `destination` |

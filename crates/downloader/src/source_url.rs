@@ -30,7 +30,7 @@ pub enum SourceUrlError {
     #[error("links of the kind {0}: are refused; give https, http, hf:// or urn:air:")]
     Scheme(String),
     /// User name or password inside the URL.
-    #[error("the link carries a user name or a password; tokens belong into the settings")]
+    #[error("the link carries a user name or a password; put tokens in the settings")]
     Credentials,
     /// An `hf://` link without organisation, repository or file.
     #[error("an hf:// link has the form hf://org/repo/path@revision")]

@@ -57,7 +57,7 @@ fn record(input: &mut Input<'_>) -> JournalRecord {
             etag: Some(input.text()).filter(|text| !text.is_empty()),
         },
         1 => JournalRecord::Block { index: input.u32() >> (input.byte() % 32), have: input.u32(), crc: input.u32() },
-        2 => JournalRecord::Void(input.byte().into()),
+        2 => JournalRecord::Invalid(input.byte().into()),
         3 => {
             let length = input.byte();
             JournalRecord::HashState(input.u64(), input.bytes(length.into()).to_vec())
@@ -78,7 +78,7 @@ fn expected(records: &[JournalRecord]) -> Option<JournalContents> {
             JournalRecord::Block { index, have, crc } => {
                 blocks.insert(index, (index, have, crc));
             }
-            JournalRecord::Void(index) => {
+            JournalRecord::Invalid(index) => {
                 blocks.remove(&index);
                 contents.hash_state = None;
             }

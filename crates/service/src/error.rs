@@ -85,7 +85,7 @@ pub enum Error {
         paths: Vec<String>,
     },
     /// Somebody else changed it since it was read.
-    #[error("It was changed since it was read; read it again, then change it")]
+    #[error("The resource changed; fetch it again and retry")]
     ChangedMeanwhile {
         /// The tag of what is there now.
         etag: String,
@@ -121,7 +121,7 @@ pub enum Error {
     #[error("{}", workflow_sentence(&.0.faults))]
     InvalidWorkflow(Box<RefusedWorkflow>),
     /// No more prompts are taken.
-    #[error("{waiting} prompts wait or run already, and {limit} are taken")]
+    #[error("The queue is full ({waiting} of {limit})")]
     QueueFull {
         /// Prompts that wait or run.
         waiting: u64,

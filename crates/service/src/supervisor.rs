@@ -91,7 +91,7 @@ impl Notice {
 impl Drop for Notice {
     fn drop(&mut self) {
         if !self.stop.is_cancelled() {
-            tracing::error!(task = self.name, outcome = %self.outcome, "a task of the service ended uninvited");
+            tracing::error!(task = self.name, outcome = %self.outcome, "a task of the service exited unexpectedly");
             let _ = self.ending.try_send(format!("the task '{}' ended: {}", self.name, self.outcome));
         }
     }

@@ -1,4 +1,4 @@
-//! The rules of the house that the compiler cannot know. One file a rule; each says why it exists. This file owns the list and
+//! The rules of the repository that the compiler cannot know. One file a rule; each says why it exists. This file owns the list and
 //! the report, and must not know what any rule looks for.
 
 mod clock;

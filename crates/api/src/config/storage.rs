@@ -23,7 +23,7 @@ pub struct StorageSettings {
     /// The database, as sqlite:// and a path [default: data/dashboard.db in the workspace]
     #[arg(long, env, global = true, value_name = "URL", value_parser = database, hide_env_values = true)]
     pub database_url: Option<PathBuf>,
-    /// Space that stays free on the disk
+    /// Minimum free disk space
     #[arg(long, env, global = true, value_name = "SIZE", value_parser = size, default_value = "1GiB", hide_env_values = true)]
     pub min_free_space: u64,
     /// How long ended downloads and prompts stay in the history; 0 keeps them for ever

@@ -57,7 +57,7 @@ async fn open(
     dashboard: &Dashboard,
 ) -> Result<HttpResponse, Error> {
     let asker = request.extensions().get::<Asker>().cloned();
-    let asker = asker.ok_or_else(|| ApiError::internal("nobody judged who opens the socket"))?;
+    let asker = asker.ok_or_else(|| ApiError::internal("socket request was not authenticated"))?;
     let hub: Arc<Hub> = hub.into_inner();
     let seat = hub.join(asker.client())?;
     // The library's own reader keeps a frame of any length before it compares that with its limit: it gets nothing to read.

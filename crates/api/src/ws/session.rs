@@ -196,7 +196,7 @@ impl Client {
         let client = self.clone();
         let done = actix_web::rt::spawn(async move { client.act(&asked).await });
         if let Err(ended) = done.await {
-            tracing::error!(request_id = self.request_id, error = %ended, "an action of the socket ended uninvited");
+            tracing::error!(request_id = self.request_id, error = %ended, "an action of the socket exited unexpectedly");
         }
     }
 

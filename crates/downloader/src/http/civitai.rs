@@ -20,7 +20,7 @@ impl Web {
         let mut text = Vec::new();
         loop {
             let piece =
-                tokio::time::timeout(self.stall_timeout, response.chunk()).await.map_err(|_| self.silent(page))?;
+                tokio::time::timeout(self.stall_timeout, response.chunk()).await.map_err(|_| self.stalled(page))?;
             let Some(piece) = piece.map_err(|error| classify::of_network(&error, host_of(page)))? else { break };
             text.extend(piece);
             if text.len() > LONGEST {

@@ -44,7 +44,7 @@ pub(crate) fn of_status(response: &Response, listed: &SourceUrl, signed: bool, t
         404 | 410 => OpenError::Final(TransferError::NotFound { host, status }),
         416 => OpenError::Unsatisfiable { total: unsatisfied_total(response.headers()) },
         408 | 425 | 429 | 500 | 502 | 503 | 504 | 507 | 509 | 520..=530 => {
-            let retry_after = patience(response);
+            let retry_after = retry_after_of(response);
             OpenError::Transient { error: TransferError::Busy { host, status }, retry_after }
         }
         _ => OpenError::Final(TransferError::UnexpectedStatus { host, status }),
@@ -66,7 +66,7 @@ fn of_login(response: &Response, listed: &SourceUrl, token: TokenHint) -> Transf
 }
 
 /// `Retry-After`; a date is compared with the answer's own `Date`, so that a wrong clock here does not matter.
-fn patience(response: &Response) -> Option<Duration> {
+fn retry_after_of(response: &Response) -> Option<Duration> {
     let value = text(response.headers(), RETRY_AFTER)?;
     let their_now = text(response.headers(), DATE).and_then(|date| httpdate::parse_http_date(date).ok());
     match their_now {

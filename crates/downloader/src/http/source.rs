@@ -36,7 +36,7 @@ pub(crate) struct Source {
     /// It has answered with bytes of a file.
     has_given: AtomicBool,
     /// Microseconds that its quickest answer took, from the request to the head.
-    silence: AtomicU64,
+    ttfb: AtomicU64,
     /// Its last answer was encoded, although it was asked for as it is.
     encodes: AtomicBool,
     /// It gives the whole file where it sees a condition.
@@ -70,9 +70,9 @@ pub(crate) struct Wanted<'a> {
 impl Opened {
     /// What came, where an answer that does not fit the file is plainly something else: a page, a message, a pointer.
     /// `name` is that of the destination.
-    pub(crate) async fn no_file(mut self, name: &str, host: &str, patience: Duration) -> Option<TransferError> {
+    pub(crate) async fn no_file(mut self, name: &str, host: &str, retry_after: Duration) -> Option<TransferError> {
         let kind = response::text(self.response.headers(), CONTENT_TYPE).map(str::to_owned);
-        let first = match tokio::time::timeout(patience, self.response.chunk()).await {
+        let first = match tokio::time::timeout(retry_after, self.response.chunk()).await {
             Ok(Ok(first)) => first.unwrap_or_default(),
             _ => return None,
         };
@@ -91,7 +91,7 @@ impl Source {
             doubted: AtomicBool::new(false),
             renewing: tokio::sync::Mutex::new(()),
             has_given: AtomicBool::new(false),
-            silence: AtomicU64::new(u64::MAX),
+            ttfb: AtomicU64::new(u64::MAX),
             encodes: AtomicBool::new(false),
             refuses_conditions: AtomicBool::new(false),
         }
@@ -115,8 +115,8 @@ impl Source {
     }
 
     /// How long nothing comes between a request and its answer; nothing while there was none.
-    pub(crate) fn silence(&self) -> Duration {
-        match self.silence.load(Relaxed) {
+    pub(crate) fn ttfb(&self) -> Duration {
+        match self.ttfb.load(Relaxed) {
             u64::MAX => Duration::ZERO,
             micros => Duration::from_micros(micros),
         }
@@ -223,7 +223,7 @@ impl Web {
             if redirects::is_redirect(status) {
                 url = redirects::next_hop(&first, &url, response.headers())?;
             } else if matches!(status, StatusCode::OK | StatusCode::PARTIAL_CONTENT) {
-                source.silence.fetch_min(asked_at.elapsed().as_micros() as u64, Relaxed);
+                source.ttfb.fetch_min(asked_at.elapsed().as_micros() as u64, Relaxed);
                 return self.accept(source, &first, url, facts, response, wanted);
             } else {
                 let signed = url != listed;
@@ -280,11 +280,11 @@ impl Web {
         {
             headers.insert(AUTHORIZATION, token);
         }
-        tokio::time::timeout(self.stall_timeout, self.network.send(request)).await.map_err(|_| self.silent(url))?
+        tokio::time::timeout(self.stall_timeout, self.network.send(request)).await.map_err(|_| self.stalled(url))?
     }
 
-    pub(super) fn silent(&self, url: &Url) -> OpenError {
-        OpenError::transient(TransferError::Stalled { host: host_of(url), silence: self.stall_timeout })
+    pub(super) fn stalled(&self, url: &Url) -> OpenError {
+        OpenError::transient(TransferError::Stalled { host: host_of(url), idle: self.stall_timeout })
     }
 
     /// Whose token a URL takes, if anybody's.

@@ -10,7 +10,7 @@ use rustix::io::Errno;
 use tokio::sync::Notify;
 
 use super::chance::Chance;
-use super::disk_faults::{Meanwhile, Troubles};
+use super::disk_faults::{DiskFaults, Meanwhile};
 use super::storage::{Content, Directory, Spared};
 use super::trace::Trace;
 use crate::Destination;
@@ -34,7 +34,7 @@ pub(crate) struct MemoryDisk {
 struct State {
     contents: Vec<Content>,
     folders: BTreeMap<String, Directory>,
-    troubles: Troubles,
+    disk_faults: DiskFaults,
     dead: bool,
     /// Blocks that were written past the page cache.
     past_cache: u64,
@@ -58,15 +58,15 @@ impl MemoryDisk {
     }
 
     /// A new process finds the disk; the locks of the old one are gone with it.
-    pub(crate) fn begin_life(&self, troubles: Troubles) {
+    pub(crate) fn begin_life(&self, disk_faults: DiskFaults) {
         let mut state = self.state();
-        (state.troubles, state.dead) = (troubles, false);
+        (state.disk_faults, state.dead) = (disk_faults, false);
         state.contents.iter_mut().for_each(|content| content.locked = false);
     }
 
     /// Room is made, and everything works from now on.
     pub(crate) fn recover(&self) {
-        self.state().troubles = Troubles::default();
+        self.state().disk_faults = DiskFaults::default();
     }
 
     /// Returns when the process has been killed.
@@ -154,9 +154,9 @@ impl MemoryDisk {
         if state.dead {
             return Err(Errno::IO.into());
         }
-        if let Some(left) = &mut state.troubles.operations_left {
+        if let Some(left) = &mut state.disk_faults.operations_left {
             if *left == 0 {
-                (state.dead, state.troubles.operations_left) = (true, None);
+                (state.dead, state.disk_faults.operations_left) = (true, None);
                 self.trace.line(format!("killed before: {}", what()));
                 self.died.notify_one();
                 return Err(Errno::IO.into());
@@ -168,7 +168,7 @@ impl MemoryDisk {
     }
 
     fn sync_fails(&self, state: &mut State) -> bool {
-        let fails = state.troubles.failing_syncs > 0.0 && self.chance.happens(state.troubles.failing_syncs);
+        let fails = state.disk_faults.failing_syncs > 0.0 && self.chance.happens(state.disk_faults.failing_syncs);
         if fails {
             self.trace.line("  fails".to_owned());
         }
@@ -183,7 +183,7 @@ impl State {
     }
 
     fn free(&self) -> u64 {
-        self.troubles.capacity.map_or(1 << 40, |capacity| capacity.saturating_sub(self.used()))
+        self.disk_faults.capacity.map_or(1 << 40, |capacity| capacity.saturating_sub(self.used()))
     }
 
     fn folder(&mut self, path: &str) -> &mut Directory {

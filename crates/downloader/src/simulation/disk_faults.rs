@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 /// Nothing, unless it is told to.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Troubles {
+pub(crate) struct DiskFaults {
     /// Operations after which the process is no more.
     pub(crate) operations_left: Option<u64>,
     pub(crate) capacity: Option<u64>,

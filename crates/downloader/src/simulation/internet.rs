@@ -1,4 +1,4 @@
-//! The network as the engine sees it: a request goes in, an answer comes out, as the weather will have it. Pages and
+//! The network as the engine sees it: a request goes in, an answer comes out, with the faults that it is given. Pages and
 //! their versions are in `page`.
 
 use std::collections::BTreeMap;
@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
 use super::chance::Chance;
-use super::network_faults::Weather;
+use super::network_faults::NetworkFaults;
 use super::page::Page;
 use super::trace::Trace;
 use crate::TransferError;
@@ -24,7 +24,7 @@ use crate::http::network::{Network, Sending};
 pub(crate) struct Internet {
     chance: Chance,
     trace: Arc<Trace>,
-    weather: Mutex<Weather>,
+    network_faults: Mutex<NetworkFaults>,
     /// By URL without its query.
     pages: Mutex<BTreeMap<String, Page>>,
 }
@@ -54,11 +54,11 @@ impl Network for Internet {
 
 impl Internet {
     pub(crate) fn new(chance: Chance, trace: Arc<Trace>) -> Self {
-        Self { chance, trace, weather: Mutex::new(Weather::fair()), pages: Mutex::default() }
+        Self { chance, trace, network_faults: Mutex::new(NetworkFaults::fair()), pages: Mutex::default() }
     }
 
-    pub(crate) fn turn(&self, weather: Weather) {
-        *self.weather.lock().unwrap_or_else(PoisonError::into_inner) = weather;
+    pub(crate) fn turn(&self, network_faults: NetworkFaults) {
+        *self.network_faults.lock().unwrap_or_else(PoisonError::into_inner) = network_faults;
     }
 
     pub(crate) fn publish(&self, url: &str, page: Page) {
@@ -71,25 +71,25 @@ impl Internet {
 
     /// Answers a request.
     async fn respond(&self, request: Request) -> Result<Response, OpenError> {
-        let weather = self.weather.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        tokio::time::sleep(self.chance.milliseconds(weather.delay.clone())).await;
+        let network_faults = self.network_faults.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        tokio::time::sleep(self.chance.milliseconds(network_faults.delay.clone())).await;
         let url = request.url().clone();
         let asked = request.headers().get(RANGE).and_then(|range| range.to_str().ok()).unwrap_or("all").to_owned();
         let line = |what: &str| self.trace.line(format!("{url} {asked}: {what}"));
-        if self.chance.happens(weather.unreachable) {
+        if self.chance.happens(network_faults.unreachable) {
             line("unreachable");
             let problem = "the simulation does not let it through".to_owned();
             let host = url.host_str().unwrap_or_default().to_owned();
             return Err(OpenError::transient(TransferError::Network { host, problem }));
         }
-        if self.chance.happens(weather.silent_head) {
-            line("silence");
+        if self.chance.happens(network_faults.stalled_head) {
+            line("stall");
             std::future::pending::<()>().await;
         }
-        if self.chance.happens(weather.busy) {
+        if self.chance.happens(network_faults.busy) {
             line("busy");
-            let patience = self.chance.happens(0.5).then(|| self.chance.number(1..5));
-            return Ok(busy(&url, self.chance.one_of(&[429, 503]), patience));
+            let retry_after = self.chance.happens(0.5).then(|| self.chance.number(1..5));
+            return Ok(busy(&url, self.chance.one_of(&[429, 503]), retry_after));
         }
         let mut plain = url.clone();
         plain.set_query(None);
@@ -104,21 +104,21 @@ impl Internet {
             let answer = page.linked(head(&url, 302).header(LOCATION, signed.as_str()));
             return Ok(answer.body(Body::default()).expect("a response").into());
         }
-        if url.query().is_some() && self.chance.happens(weather.expired) {
+        if url.query().is_some() && self.chance.happens(network_faults.expired) {
             line("expired");
             return Ok(head(&url, 403).body(Body::default()).expect("a response").into());
         }
-        Ok(self.serve(&request, &url, &page, &weather))
+        Ok(self.serve(&request, &url, &page, &network_faults))
     }
 
     /// 200, 206 or 416, told truly or not.
-    fn serve(&self, request: &Request, url: &reqwest::Url, page: &Page, weather: &Weather) -> Response {
+    fn serve(&self, request: &Request, url: &reqwest::Url, page: &Page, network_faults: &NetworkFaults) -> Response {
         let text = |name| request.headers().get(name).and_then(|value| value.to_str().ok());
         let total = page.content.len() as u64;
         let tag = page.tag(&self.chance);
         let fresh = text(IF_RANGE).is_none_or(|validator| tag.as_deref() == Some(validator));
         let range = text(RANGE).and_then(range_of).filter(|_| page.gives_ranges && fresh);
-        let range = range.filter(|_| !self.chance.happens(weather.whole_for_part));
+        let range = range.filter(|_| !self.chance.happens(network_faults.whole_for_part));
         let answer = |status| page.described(head(url, status), tag.as_deref());
         let (builder, bytes) = match range {
             Some((start, _)) if start >= total => {
@@ -128,7 +128,7 @@ impl Internet {
             }
             Some((start, end)) => {
                 let (start, end) = (start, end.min(total));
-                let shift = u64::from(self.chance.happens(weather.wrong_range));
+                let shift = u64::from(self.chance.happens(network_faults.wrong_range));
                 let stated = format!("bytes {}-{}/{total}", start + shift, end - 1 + shift);
                 let bytes = page.content.slice(start as usize..end as usize);
                 (answer(206).header(CONTENT_RANGE, stated).header(CONTENT_LENGTH, end - start), bytes)
@@ -136,32 +136,32 @@ impl Internet {
             None if page.states_length => (answer(200).header(CONTENT_LENGTH, total), page.content.clone()),
             None => (answer(200), page.content.clone()),
         };
-        let sent = self.spoil(bytes, page, weather, range.is_some() || page.states_length);
+        let sent = self.spoil(bytes, page, network_faults, range.is_some() || page.states_length);
         let status = if range.is_some() { 206 } else { 200 };
         self.trace.line(format!("{url} {}: {status} {} bytes, {:?}", range_text(range), sent.bytes.len(), sent.end));
         builder.body(self.arrive(sent)).expect("a response").into()
     }
 
-    fn spoil(&self, bytes: Bytes, page: &Page, weather: &Weather, length_stated: bool) -> Sent {
+    fn spoil(&self, bytes: Bytes, page: &Page, network_faults: &NetworkFaults, length_stated: bool) -> Sent {
         let mut bytes = bytes;
-        if page.hash_is_known && !bytes.is_empty() && self.chance.happens(weather.garbled) {
+        if page.hash_is_known && !bytes.is_empty() && self.chance.happens(network_faults.garbled) {
             let mut garbled = bytes.to_vec();
             garbled[self.chance.index(bytes.len())] ^= 1;
             bytes = garbled.into();
         }
         let within = || self.chance.index(bytes.len().max(1));
-        let end = if self.chance.happens(weather.cut) {
+        let end = if self.chance.happens(network_faults.cut) {
             End::Cut(within())
-        } else if self.chance.happens(weather.silent_body) {
+        } else if self.chance.happens(network_faults.stalled_body) {
             End::Silent(within())
-        } else if length_stated && self.chance.happens(weather.short) {
+        } else if length_stated && self.chance.happens(network_faults.short) {
             End::Short(within())
-        } else if length_stated && self.chance.happens(weather.long) {
+        } else if length_stated && self.chance.happens(network_faults.long) {
             End::Long
         } else {
             End::Whole
         };
-        Sent { bytes, rate: self.chance.number(weather.rate.clone()), end }
+        Sent { bytes, rate: self.chance.number(network_faults.rate.clone()), end }
     }
 
     /// The bytes as they come, one frame at a time.
@@ -196,9 +196,9 @@ fn head(url: &reqwest::Url, status: u16) -> http::response::Builder {
     http::Response::builder().url(url.clone()).status(status)
 }
 
-fn busy(url: &reqwest::Url, status: u16, patience: Option<u64>) -> Response {
+fn busy(url: &reqwest::Url, status: u16, retry_after: Option<u64>) -> Response {
     let builder = head(url, status);
-    let builder = match patience {
+    let builder = match retry_after {
         Some(seconds) => builder.header(RETRY_AFTER, seconds),
         None => builder,
     };

@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::disk::MemoryDisk;
 use super::plan::{Plan, sha256};
-use super::stats::Tally;
+use super::stats::Stats;
 use crate::{Job, JobEvent, JobId, PauseReason, Update};
 
 /// What a caller's database would hold.
 #[derive(Debug, Default)]
-pub(crate) struct Promises {
+pub(crate) struct Invariants {
     /// Paths that were said to be whole.
     whole: BTreeSet<String>,
     /// The files of which a job said so.
@@ -31,7 +31,7 @@ pub(crate) enum Standing {
     Failed,
 }
 
-impl Promises {
+impl Invariants {
     /// The jobs as a caller asks for them after a restart.
     pub(crate) fn unfinished(&self, plan: &Plan) -> Vec<Job> {
         let mut jobs: Vec<Job> = plan.jobs.iter().filter(|job| !self.ended.contains(&job.id)).cloned().collect();
@@ -50,7 +50,7 @@ impl Promises {
         heard: &mut Heard,
         plan: &Plan,
         disk: &MemoryDisk,
-        tally: &mut Tally,
+        stats: &mut Stats,
     ) -> Result<(), String> {
         let standing = match update.event {
             JobEvent::FileCompleted { file, outcome } => {
@@ -77,11 +77,11 @@ impl Promises {
                 return Ok(());
             }
             JobEvent::FileRestarted { .. } => {
-                tally.restarts += 1;
+                stats.restarts += 1;
                 return Ok(());
             }
             JobEvent::Failed { .. } => {
-                tally.failures += 1;
+                stats.failures += 1;
                 Standing::Failed
             }
             JobEvent::Paused(PauseReason::Requested) => Standing::Paused,

@@ -125,7 +125,7 @@ fn seen(plan: &Plan, disk: &MemoryDisk) -> BTreeMap<String, Safe> {
     safe.collect()
 }
 
-/// A sync of the partial file or of its journal has failed: then what it covered is void.
+/// A sync of the partial file or of its journal has failed: then what it covered is invalid.
 fn may_have_lost(disk: &MemoryDisk, path: &str) -> bool {
     [".part", ".part.journal"].iter().any(|suffix| disk.has_lost_bytes(&format!("{path}{suffix}")))
 }

@@ -6,11 +6,11 @@ use super::chance::Chance;
 
 /// Probabilities are for one request, or for one body.
 #[derive(Debug, Clone)]
-pub(crate) struct Weather {
+pub(crate) struct NetworkFaults {
     /// The connection does not stand.
     pub(crate) unreachable: f64,
     /// No head ever comes.
-    pub(crate) silent_head: f64,
+    pub(crate) stalled_head: f64,
     /// 429 or 503, with or without `Retry-After`.
     pub(crate) busy: f64,
     /// A signed link has expired.
@@ -22,7 +22,7 @@ pub(crate) struct Weather {
     /// The body breaks off.
     pub(crate) cut: f64,
     /// It stops, and the connection stays open.
-    pub(crate) silent_body: f64,
+    pub(crate) stalled_body: f64,
     /// It ends too early as if that were its end.
     pub(crate) short: f64,
     /// It goes on after its end.
@@ -35,18 +35,18 @@ pub(crate) struct Weather {
     pub(crate) delay: Range<u64>,
 }
 
-impl Weather {
+impl NetworkFaults {
     /// Nothing goes wrong.
     pub(crate) fn fair() -> Self {
         Self {
             unreachable: 0.0,
-            silent_head: 0.0,
+            stalled_head: 0.0,
             busy: 0.0,
             expired: 0.0,
             wrong_range: 0.0,
             whole_for_part: 0.0,
             cut: 0.0,
-            silent_body: 0.0,
+            stalled_body: 0.0,
             short: 0.0,
             long: 0.0,
             garbled: 0.0,
@@ -60,13 +60,13 @@ impl Weather {
         let often = || if chance.happens(0.3) { chance.one_of(&[0.02, 0.1, 0.3]) } else { 0.0 };
         Self {
             unreachable: often(),
-            silent_head: often() / 4.0,
+            stalled_head: often() / 4.0,
             busy: often(),
             expired: often(),
             wrong_range: often() / 4.0,
             whole_for_part: often() / 4.0,
             cut: often(),
-            silent_body: often() / 4.0,
+            stalled_body: often() / 4.0,
             short: often(),
             long: often() / 4.0,
             garbled: often() / 8.0,

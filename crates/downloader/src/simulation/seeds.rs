@@ -1,6 +1,6 @@
 //! The seeds that are played, as tests. How many, and from which on, may be asked for through the environment.
 
-use super::stats::Tally;
+use super::stats::Stats;
 use super::world::{self, Failure};
 
 /// Seeds that a test run plays.
@@ -14,16 +14,16 @@ fn number(variable: &str, otherwise: u64) -> u64 {
 }
 
 /// Plays them all: what one of them breaks hides nothing of what the others do. Only the first tells its story.
-fn play(seeds: impl Iterator<Item = u64>) -> (Tally, Vec<(u64, Failure)>) {
-    let (mut tally, mut failures) = (Tally::default(), Vec::<(u64, Failure)>::new());
+fn play(seeds: impl Iterator<Item = u64>) -> (Stats, Vec<(u64, Failure)>) {
+    let (mut stats, mut failures) = (Stats::default(), Vec::<(u64, Failure)>::new());
     for seed in seeds {
         match world::run(seed) {
-            Ok(run) => tally.add(&run.tally),
+            Ok(run) => stats.add(&run.stats),
             Err(failure) if failures.is_empty() => failures.push((seed, failure)),
             Err(failure) => failures.push((seed, Failure { story: Vec::new(), ..failure })),
         }
     }
-    (tally, failures)
+    (stats, failures)
 }
 
 #[test]
@@ -31,18 +31,18 @@ fn whatever_happens_every_file_ends_whole_or_its_place_clean() {
     let (first, count) = (number("SIMULATION_FIRST", 0), number("SIMULATION_SEEDS", SEEDS));
     let seeds = first..first + count;
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let (mut tally, mut failures) = (Tally::default(), Vec::new());
+    let (mut stats, mut failures) = (Stats::default(), Vec::new());
     std::thread::scope(|scope| {
         let every_nth = |from| seeds.clone().skip(from).step_by(threads);
         let playing: Vec<_> = (0..threads).map(|from| scope.spawn(move || play(every_nth(from)))).collect();
         for thread in playing {
             let (played, failed) = thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-            tally.add(&played);
+            stats.add(&played);
             failures.extend(failed);
         }
     });
-    println!("{tally}");
-    assert!(count < SEEDS || tally.past_cache > 0, "nothing is fast enough to go past the cache");
+    println!("{stats}");
+    assert!(count < SEEDS || stats.past_cache > 0, "nothing is fast enough to go past the cache");
     failures.sort_by_key(|(seed, _)| *seed);
     if let Some((_, Failure { story, .. })) = failures.first() {
         let problem = |(seed, failure): &(u64, Failure)| format!("seed {seed}: {}", failure.problem);

@@ -3,7 +3,7 @@
 use std::fmt;
 
 #[derive(Debug, Default, Clone)]
-pub(crate) struct Tally {
+pub(crate) struct Stats {
     pub(crate) seeds: u64,
     pub(crate) files: u64,
     pub(crate) kills: u64,
@@ -16,7 +16,7 @@ pub(crate) struct Tally {
     pub(crate) past_cache: u64,
 }
 
-impl Tally {
+impl Stats {
     pub(crate) fn add(&mut self, other: &Self) {
         self.seeds += other.seeds;
         self.files += other.files;
@@ -30,7 +30,7 @@ impl Tally {
     }
 }
 
-impl fmt::Display for Tally {
+impl fmt::Display for Stats {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { seeds, files, kills, power_cuts, shutdowns, commands, failures, restarts, past_cache } = self;
         write!(

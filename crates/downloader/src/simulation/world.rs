@@ -1,5 +1,5 @@
 //! One seed from its first process to its last: processes begin, are steered, killed, begin again; in the last one the
-//! weather turns fair and everything has to come to its end.
+//! faults end and everything has to come to its end.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,30 +11,30 @@ use tokio::time::Instant;
 use super::chance::Chance;
 use super::delays::Delays;
 use super::disk::MemoryDisk;
-use super::disk_faults::Troubles;
+use super::disk_faults::DiskFaults;
 use super::internet::Internet;
-use super::invariants::{Heard, Promises, Standing};
+use super::invariants::{Heard, Invariants, Standing};
 use super::kept::Kept;
-use super::network_faults::Weather;
+use super::network_faults::NetworkFaults;
 use super::plan::Plan;
-use super::stats::Tally;
+use super::stats::Stats;
 use super::trace::Trace;
 use crate::geometry::Geometry;
 use crate::threads::Threads;
 use crate::transfer::world::World;
 use crate::{Downloader, JobEvent, JobId, Priority, Update};
 
-/// When the weather turns fair in the last life.
+/// When the faults end in the last life.
 const STORM: Duration = Duration::from_secs(60);
 /// Until when everything has to have ended.
 const TIMEOUT: Duration = Duration::from_secs(2 * 3600);
-/// Failures in fair weather that are forgiven: what is left of the storm.
+/// Failures after the end of the faults that are forgiven: their last effects.
 const FORGIVEN: u32 = 3;
 
 /// A run that went as it should.
 pub(crate) struct Run {
     pub(crate) trace: Arc<Trace>,
-    pub(crate) tally: Tally,
+    pub(crate) stats: Stats,
 }
 
 /// A run that did not.
@@ -44,10 +44,10 @@ pub(crate) struct Failure {
 }
 
 pub(crate) fn run(seed: u64) -> Result<Run, Failure> {
-    let mut universe = Universe::new(seed);
-    match universe.run() {
-        Ok(()) => Ok(Run { trace: universe.trace, tally: universe.tally }),
-        Err(problem) => Err(Failure { problem, story: universe.trace.lines() }),
+    let mut simulation = Simulation::new(seed);
+    match simulation.run() {
+        Ok(()) => Ok(Run { trace: simulation.trace, stats: simulation.stats }),
+        Err(problem) => Err(Failure { problem, story: simulation.trace.lines() }),
     }
 }
 
@@ -59,15 +59,15 @@ fn pause_soon(downloader: Downloader, id: JobId, after: Duration) {
     });
 }
 
-struct Universe {
+struct Simulation {
     chance: Chance,
     trace: Arc<Trace>,
     disk: MemoryDisk,
     internet: Arc<Internet>,
     plan: Plan,
-    promises: Promises,
+    invariants: Invariants,
     kept: Kept,
-    tally: Tally,
+    stats: Stats,
 }
 
 /// How a process ended.
@@ -77,15 +77,15 @@ enum LifeEnd {
     Stopped,
 }
 
-impl Universe {
+impl Simulation {
     fn new(seed: u64) -> Self {
         let chance = Chance::new(seed);
         let trace = Arc::new(Trace::default());
         let disk = MemoryDisk::new(chance.clone(), Arc::clone(&trace));
         let internet = Arc::new(Internet::new(chance.clone(), Arc::clone(&trace)));
         let plan = Plan::by(&chance, &disk, &internet);
-        let tally = Tally { seeds: 1, files: plan.files.len() as u64, ..Tally::default() };
-        Self { chance, trace, disk, internet, plan, promises: Promises::default(), kept: Kept::default(), tally }
+        let stats = Stats { seeds: 1, files: plan.files.len() as u64, ..Stats::default() };
+        Self { chance, trace, disk, internet, plan, invariants: Invariants::default(), kept: Kept::default(), stats }
     }
 
     fn run(&mut self) -> Result<(), String> {
@@ -98,23 +98,23 @@ impl Universe {
             drop(runtime);
             self.trace.end_life();
             match end {
-                LifeEnd::Killed => self.tally.kills += 1,
-                LifeEnd::Stopped => self.tally.shutdowns += 1,
+                LifeEnd::Killed => self.stats.kills += 1,
+                LifeEnd::Stopped => self.stats.shutdowns += 1,
             }
             if !last && self.chance.happens(0.5) {
                 self.disk.power_cut();
-                self.tally.power_cuts += 1;
+                self.stats.power_cuts += 1;
             }
-            self.promises.hold(&self.plan, &self.disk)?;
+            self.invariants.hold(&self.plan, &self.disk)?;
             if !last {
-                self.meddle();
+                self.tamper();
             }
         }
-        self.tally.past_cache = self.disk.past_cache();
-        self.promises.are_fulfilled(&self.plan, &self.disk)?;
+        self.stats.past_cache = self.disk.past_cache();
+        self.invariants.are_fulfilled(&self.plan, &self.disk)?;
         // All of it also if the power fails now.
         self.disk.power_cut();
-        self.promises.hold(&self.plan, &self.disk)
+        self.invariants.hold(&self.plan, &self.disk)
     }
 
     fn world(&self) -> World {
@@ -130,14 +130,14 @@ impl Universe {
     /// One process from its start to its end.
     async fn live(&mut self, life: usize, last: bool) -> Result<LifeEnd, String> {
         self.trace.begin_life(life);
-        self.disk.begin_life(self.troubles(last));
-        self.internet.turn(Weather::by(&self.chance));
+        self.disk.begin_life(self.disk_faults(last));
+        self.internet.turn(NetworkFaults::by(&self.chance));
         self.kept.forget();
         self.kept.look(&self.plan, &self.disk);
         let (downloader, mut updates, engine) = Downloader::in_world(self.plan.settings.clone(), self.world());
         let engine = tokio::spawn(engine);
         let mut heard = Heard::new();
-        for job in self.promises.unfinished(&self.plan) {
+        for job in self.invariants.unfinished(&self.plan) {
             heard.insert(job.id.clone(), Standing::Moving);
             let id = job.id.clone();
             downloader.enqueue(job).await.map_err(|error| error.to_string())?;
@@ -154,10 +154,10 @@ impl Universe {
         while !heard.is_empty() {
             let now = Instant::now();
             if last && !fair && now >= fair_from {
-                self.trace.line("the weather turns fair".to_owned());
-                (fair, self.tally.failures) = (true, 0);
+                self.trace.line("the faults end".to_owned());
+                (fair, self.stats.failures) = (true, 0);
                 self.disk.recover();
-                self.internet.turn(Weather::fair());
+                self.internet.turn(NetworkFaults::fair());
             }
             if now >= stops_at {
                 if last {
@@ -216,11 +216,11 @@ impl Universe {
         Ok(LifeEnd::Stopped)
     }
 
-    fn troubles(&self, last: bool) -> Troubles {
+    fn disk_faults(&self, last: bool) -> DiskFaults {
         let most = self.chance.one_of(&[20, 100, 400, 2000]);
         let killed = !last && self.chance.happens(0.8);
         let total = self.plan.total();
-        Troubles {
+        DiskFaults {
             operations_left: killed.then(|| self.chance.number(1..most)),
             capacity: self.chance.happens(0.2).then(|| self.chance.number(0..total + 1)),
             failing_syncs: if self.chance.happens(0.2) { self.chance.one_of(&[0.02, 0.2]) } else { 0.0 },
@@ -233,12 +233,12 @@ impl Universe {
             self.trace.line(format!("{}: {:?}", update.job, update.event));
         }
         self.kept.hear(&update, &self.plan, &self.disk);
-        self.promises.hear(update, heard, &self.plan, &self.disk, &mut self.tally)
+        self.invariants.hear(update, heard, &self.plan, &self.disk, &mut self.stats)
     }
 
     /// Somebody does something to a job, or publishes another version of a file.
     fn command(&mut self, downloader: &Downloader, heard: &Heard) {
-        self.tally.commands += 1;
+        self.stats.commands += 1;
         let Some(id) = heard.keys().nth(self.chance.index(heard.len().max(1))).cloned() else { return };
         let downloader = downloader.clone();
         let what = self.chance.index(12);
@@ -247,7 +247,7 @@ impl Universe {
         self.trace.line(format!("{id}: command {what}"));
         match what {
             0 => self.plan.publish_another(&self.chance, &self.internet),
-            1 => self.internet.turn(Weather::by(&self.chance)),
+            1 => self.internet.turn(NetworkFaults::by(&self.chance)),
             2 => self.disk.recover(),
             _ => drop(tokio::spawn(async move {
                 match what {
@@ -267,9 +267,9 @@ impl Universe {
         }
     }
 
-    /// In fair weather whoever stands is sent on, and nothing fails for long. What waits for room goes on by itself.
+    /// Without faults a job that is paused is resumed, and nothing fails for long. A job that waits for space resumes by itself.
     async fn help(&mut self, downloader: &Downloader, heard: &mut Heard) -> Result<(), String> {
-        if self.tally.failures > u64::from(FORGIVEN) * self.plan.jobs.len() as u64 {
+        if self.stats.failures > u64::from(FORGIVEN) * self.plan.jobs.len() as u64 {
             return Err("jobs fail although nothing goes wrong".to_owned());
         }
         for (id, state) in heard.iter_mut().filter(|(_, state)| matches!(state, Standing::Paused | Standing::Failed)) {
@@ -280,7 +280,7 @@ impl Universe {
     }
 
     /// Between two processes somebody else may have touched what is not finished.
-    fn meddle(&self) {
+    fn tamper(&self) {
         if self.chance.happens(0.8) {
             return;
         }

@@ -11,7 +11,7 @@ pub(crate) type TransferKey = u64;
 
 /// Who still needs how much on which file system.
 #[derive(Debug, Default)]
-pub(crate) struct SpaceLedger {
+pub(crate) struct DiskBudget {
     min_free: u64,
     needs: Mutex<HashMap<TransferKey, Need>>,
 }
@@ -25,7 +25,7 @@ struct Need {
 /// Takes a transfer out of the ledger when it is dropped, however it ended.
 #[derive(Debug)]
 pub(crate) struct Entered<'a> {
-    ledger: &'a SpaceLedger,
+    ledger: &'a DiskBudget,
     key: TransferKey,
 }
 
@@ -35,7 +35,7 @@ impl Drop for Entered<'_> {
     }
 }
 
-impl SpaceLedger {
+impl DiskBudget {
     pub(crate) fn new(min_free: u64) -> Self {
         Self { min_free, needs: Mutex::default() }
     }
@@ -92,7 +92,7 @@ mod tests {
         let destination = Destination::new(std::env::temp_dir(), "f.bin").expect("a name");
         let folder = UnixDisk::default().open_parent(&destination, false).expect("the temporary folder");
         let folder = folder.as_ref();
-        let ledger = SpaceLedger::new(0);
+        let ledger = DiskBudget::new(0);
         let Room { free, .. } = folder.room().expect("a file system");
         assert_eq!(ledger.reserve(1, folder, free / 2), Ok(()));
         let refused = ledger.reserve(2, folder, free * 3 / 4).expect_err("it does not fit beside the first");

@@ -6,7 +6,7 @@ use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
 
 /// The syncs of one thing.
 #[derive(Debug, Default)]
-pub(crate) struct SharedSync {
+pub(crate) struct GroupFsync {
     state: Mutex<State>,
 }
 
@@ -28,7 +28,7 @@ struct Round {
 /// An error that more than one can be given.
 type Failure = Arc<io::Error>;
 
-impl SharedSync {
+impl GroupFsync {
     /// Returns after a sync that began after this call, with its result. `sync` is called by one of those who wait.
     pub(crate) fn run(&self, sync: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
@@ -53,7 +53,7 @@ impl SharedSync {
 
 /// A sync that runs. When it is over, also by a panic, all whom it served are told, and the next is begun.
 struct Running<'a> {
-    shared: &'a SharedSync,
+    shared: &'a GroupFsync,
     round: &'a Round,
 }
 
@@ -92,7 +92,7 @@ mod tests {
 
     /// While a first sync runs, others come; `second` is then called by one of them. What each got.
     fn crowd(second: impl Fn() -> io::Result<()> + Sync) -> (io::Result<()>, Vec<io::Result<()>>) {
-        let shared = SharedSync::default();
+        let shared = GroupFsync::default();
         let (begun, wait_for_begin) = channel();
         let (end, wait_for_end) = channel();
         thread::scope(|scope| {
@@ -149,7 +149,7 @@ mod tests {
 
     #[test]
     fn a_sync_after_another_is_a_sync_of_its_own() {
-        let (shared, syncs) = (SharedSync::default(), AtomicUsize::new(0));
+        let (shared, syncs) = (GroupFsync::default(), AtomicUsize::new(0));
         for _ in 0..3 {
             let sync = || {
                 syncs.fetch_add(1, SeqCst);

@@ -1,7 +1,7 @@
 //! The control file beside a `.part`: an append-only list of records, each with its own checksum. Only the format is
 //! here; `part` writes it.
 //!
-//! It is believed only as far as its records read back unbroken, and a block only if the bytes on disk have the CRC-32
+//! It is trusted only as far as its records read back unbroken, and a block only if the bytes on disk have the CRC-32
 //! that the record holds. So a torn, zeroed, old or foreign journal costs at most the file's bytes, never its truth.
 //!
 //! # Layout
@@ -17,9 +17,9 @@
 //!
 //! | kind | record | fields of the body |
 //! |---|---|---|
-//! | 1 | identity: what the blocks after it belong to; all before it is void | total `u64` (all ones: unknown), 1 byte (1: a SHA-256 is known), SHA-256 32 bytes, then ETag, `Last-Modified` and source URL without query, each `u32` length and UTF-8 of at most 8,192 bytes (empty: unknown), then the SHA-256 of the source URL with its query, 32 bytes (journals of old lack it) |
+//! | 1 | identity: what the blocks after it belong to; all before it is invalid | total `u64` (all ones: unknown), 1 byte (1: a SHA-256 is known), SHA-256 32 bytes, then ETag, `Last-Modified` and source URL without query, each `u32` length and UTF-8 of at most 8,192 bytes (empty: unknown), then the SHA-256 of the source URL with its query, 32 bytes (journals of old lack it) |
 //! | 2 | block: so much of it is on disk | index `u32`, bytes from its beginning `u32`, their CRC-32 `u32` |
-//! | 3 | void: the block is believed no longer, nor is the hash state | index `u32` |
+//! | 3 | invalid: the block is trusted no longer, nor is the hash state | index `u32` |
 //! | 4 | hash state | bytes hashed from the beginning of the file `u64`, then the state as [`sha2`] serializes it |
 //! | 5 | finished: the whole was verified, the rename comes next | SHA-256, 32 bytes |
 //! | 6 | named: a server that was asked later named the hash of this content | SHA-256, 32 bytes |
@@ -46,12 +46,12 @@ const PIECE: usize = 1 << 20;
 /// One line of the journal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Record {
-    /// Which content the blocks after this record belong to. Blocks before it are void.
+    /// Which content the blocks after this record belong to. Blocks before it are invalid.
     Identity(Identity),
     /// So much of a block is on disk, with this checksum.
     Block(u32, Block),
-    /// A block is no longer believed.
-    Void(u32),
+    /// A block is no longer trusted.
+    Invalid(u32),
     /// SHA-256 state after so many bytes from the beginning.
     HashState(u64, Vec<u8>),
     /// The whole was verified and has this hash; the rename comes next.
@@ -74,7 +74,7 @@ pub(crate) struct Journal {
 pub(crate) struct Reading {
     /// Nothing where no record names a content.
     pub(crate) journal: Option<Journal>,
-    /// Bytes that can be believed; what follows is cut off.
+    /// Bytes that can be trusted; what follows is cut off.
     pub(crate) good_bytes: u64,
 }
 
@@ -98,7 +98,7 @@ impl Record {
                 body.extend(block.have.to_le_bytes());
                 body.extend(block.crc.to_le_bytes());
             }
-            Self::Void(index) => {
+            Self::Invalid(index) => {
                 body.push(3);
                 body.extend(index.to_le_bytes());
             }
@@ -127,7 +127,7 @@ impl Record {
         match kind {
             1 => Identity::read(rest).map(Self::Identity),
             2 => Some(Self::Block(number(0)?, Block { have: number(4)?, crc: number(8)? })),
-            3 => Some(Self::Void(number(0)?)),
+            3 => Some(Self::Invalid(number(0)?)),
             4 => {
                 let (position, state) = rest.split_first_chunk::<8>()?;
                 Some(Self::HashState(u64::from_le_bytes(*position), state.to_vec()))
@@ -191,7 +191,7 @@ impl Reading {
             // No file has a block there.
             Record::Block(index, _) if u64::from(index) >= MOST_BLOCKS => {}
             Record::Block(index, block) => _ = journal.blocks.insert(index, block),
-            Record::Void(index) => {
+            Record::Invalid(index) => {
                 journal.blocks.remove(&index);
                 journal.hash_state = None;
             }
@@ -321,7 +321,7 @@ mod tests {
     #[test]
     fn a_block_that_is_void_takes_the_state_of_the_hash_with_it_also_when_it_is_fetched_again() {
         let (mut bytes, records) = sample();
-        Record::Void(0).write_to(&mut bytes);
+        Record::Invalid(0).write_to(&mut bytes);
         records[1].write_to(&mut bytes);
         let journal = Reading::of_bytes(&bytes).journal.expect("it names a content");
         assert_eq!((journal.blocks.len(), journal.hash_state), (2, None));

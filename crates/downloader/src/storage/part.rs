@@ -1,5 +1,5 @@
 //! The two files that hold a download until it is whole: `NAME.part` with the bytes and `NAME.part.journal` with what is
-//! believed of them. Every call here blocks. It decides nothing; `transfer` does.
+//! trusted of them. Every call here blocks. It decides nothing; `transfer` does.
 
 use std::io;
 use std::path::Path;
@@ -14,7 +14,7 @@ use crate::content_identity::Identity;
 use crate::destination::{JOURNAL_SUFFIX, PART_SUFFIX};
 use crate::geometry::{Block, Geometry};
 use crate::halt::Shortage;
-use crate::storage::disk_budget::{SpaceLedger, TransferKey};
+use crate::storage::disk_budget::{DiskBudget, TransferKey};
 use crate::storage::fs::{self, Access, Disk, Folder, OpenFile, Standing};
 use crate::storage::journal::{self, Journal, Reading, Record};
 use crate::storage::verify::{self, Content, Unread};
@@ -108,7 +108,7 @@ impl Discard {
 /// Where the journal stands.
 #[derive(Debug)]
 enum JournalFile {
-    /// A file may be there, of which nothing is believed.
+    /// A file may be there, of which nothing is trusted.
     Stale,
     Absent,
     /// Records are appended at `end`.
@@ -279,7 +279,7 @@ impl Part {
         Ok(journal)
     }
 
-    /// Begins the journal anew for this content. Blocks that were believed before are no longer.
+    /// Begins the journal anew for this content. Blocks that were trusted before are no longer.
     pub(crate) fn begin_journal(&self, identity: &Identity) -> io::Result<()> {
         let file = self.open_journal(Access::Create)?.ok_or(io::ErrorKind::NotFound)?;
         file.set_size(0)?;
@@ -456,12 +456,12 @@ impl Part {
     }
 
     /// Reserves so many bytes on the file system of the partial file.
-    pub(crate) fn reserve(&self, space: &SpaceLedger, key: TransferKey, bytes: u64) -> Result<(), Shortage> {
+    pub(crate) fn reserve(&self, space: &DiskBudget, key: TransferKey, bytes: u64) -> Result<(), Shortage> {
         space.reserve(key, self.folder.as_ref(), bytes)
     }
 
     /// Bytes that a transfer may use there; nothing where the file system does not say.
-    pub(crate) fn available(&self, space: &SpaceLedger, key: TransferKey) -> Option<u64> {
+    pub(crate) fn available(&self, space: &DiskBudget, key: TransferKey) -> Option<u64> {
         space.available(key, self.folder.as_ref())
     }
 

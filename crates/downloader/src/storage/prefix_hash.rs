@@ -54,7 +54,7 @@ struct Inbox {
     over: bool,
     /// The end at which the hash was woken last.
     woken_at: u64,
-    /// Bytes that were hashed are no longer believed: begin again.
+    /// Bytes that were hashed are no longer trusted: begin again.
     rewind: bool,
     close: Option<Close>,
     checkpoint: Option<(u64, Vec<u8>)>,
@@ -144,7 +144,7 @@ impl HashFeed {
         self.0.wake.notify_one();
     }
 
-    /// The prefix is shorter than it was: what was hashed is void.
+    /// The prefix is shorter than it was: what was hashed is invalid.
     pub(crate) fn rewind(&self, end: u64) {
         let mut inbox = self.0.lock();
         let (close, over) = (inbox.close, inbox.over);

@@ -16,7 +16,7 @@ use rustix::io::Errno;
 use crate::Destination;
 use crate::storage::beneath;
 use crate::storage::fs::{Access, Disk, Folder, OpenFile, Room, Standing, Status};
-use crate::storage::group_fsync::SharedSync;
+use crate::storage::group_fsync::GroupFsync;
 
 /// Most frames that one system call takes.
 const MOST_SLICES: usize = 512;
@@ -38,7 +38,7 @@ struct UnixFolder {
 #[derive(Debug, Default)]
 struct Shared {
     /// Many files end in it at once.
-    syncs: SharedSync,
+    syncs: GroupFsync,
     /// The kernel makes one file at a time in a folder, and whoever waits for that burns a processor.
     making: Mutex<()>,
 }

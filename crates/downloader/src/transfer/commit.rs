@@ -11,7 +11,7 @@ use crate::storage::part::{Discard, Part};
 use crate::storage::prefix_hash::PrefixHash;
 use crate::storage::verify::Content;
 use crate::transfer::Transfer;
-use crate::transfer::part_store::{Incoming, SyncError};
+use crate::transfer::part_store::{PartStore, SyncError};
 use crate::{
     Arrival, Existing, Facts, FileJob, FileOutcome, FileState, JobEvent, Sha256Digest, SourceUrl, TransferError,
 };
@@ -25,7 +25,7 @@ pub(crate) struct Arrived {
     pub(crate) expected: Option<Sha256Digest>,
     pub(crate) source: SourceUrl,
     /// Every source that has given bytes.
-    pub(crate) givers: Vec<SourceUrl>,
+    pub(crate) contributors: Vec<SourceUrl>,
     pub(crate) facts: Facts,
 }
 
@@ -45,29 +45,29 @@ impl Arrived {
             content: Some(content),
             expected: file.sha256,
             source: file.sources[0].clone(),
-            givers: Vec::new(),
+            contributors: Vec::new(),
             facts: Facts::default(),
         }
     }
 }
 
 /// Brings an arrived file under its final name.
-pub(crate) async fn finish(transfer: &Transfer, incoming: &Arc<Incoming>, arrived: Arrived) -> Result<Finish, Halt> {
-    transfer.meter.set_state(FileState::Verifying);
+pub(crate) async fn finish(transfer: &Transfer, part_store: &Arc<PartStore>, arrived: Arrived) -> Result<Finish, Halt> {
+    transfer.stats.set_state(FileState::Verifying);
     transfer.outbox.send(JobEvent::Verifying { file: transfer.index }).await;
     let Arrived { hash, mut content, expected, source, facts, .. } = arrived;
     let synced = hash.is_some();
     if let Some(hash) = hash {
         // The hash is not far behind, the sync takes long: both at once.
-        let incoming_of_sync = Arc::clone(incoming);
+        let incoming_of_sync = Arc::clone(part_store);
         let synced = transfer.blocking(move || sync_whole(&incoming_of_sync));
         let (synced, hashed) = tokio::join!(synced, hash.finish());
         synced?;
-        let hashed = hashed.map_err(|error| incoming.part.error("reading back", error))?;
-        content = content.or(hashed.map(|sha256| from_map(incoming, sha256)));
+        let hashed = hashed.map_err(|error| part_store.part.error("reading back", error))?;
+        content = content.or(hashed.map(|sha256| from_map(part_store, sha256)));
     }
     let last_steps = LastSteps {
-        incoming: Arc::clone(incoming),
+        part_store: Arc::clone(part_store),
         file: transfer.file.clone(),
         expected,
         stop: transfer.stop.clone(),
@@ -86,13 +86,13 @@ pub(crate) async fn finish(transfer: &Transfer, incoming: &Arc<Incoming>, arrive
         how: Arrival::Fetched,
         blocks: content.blocks,
         source: source.public(),
-        wire_bytes: transfer.meter.wire(),
+        wire_bytes: transfer.stats.wire(),
     }))
 }
 
 /// What blocks of it, in one go: each change of thread costs a small file as much as a write.
 struct LastSteps {
-    incoming: Arc<Incoming>,
+    part_store: Arc<PartStore>,
     file: FileJob,
     expected: Option<Sha256Digest>,
     stop: CancellationToken,
@@ -107,11 +107,11 @@ enum Last {
 impl LastSteps {
     /// Does what is left of them.
     fn take(&self, synced: bool, content: Option<Content>) -> Result<Last, Halt> {
-        let part = &self.incoming.part;
+        let part = &self.part_store.part;
         if !synced {
-            sync_whole(&self.incoming)?;
+            sync_whole(&self.part_store)?;
         }
-        let one_piece = || self.incoming.hash_of_one_piece().map(|sha256| from_map(&self.incoming, sha256));
+        let one_piece = || self.part_store.hash_of_one_piece().map(|sha256| from_map(&self.part_store, sha256));
         let content = match content.or_else(one_piece) {
             Some(content) => content,
             None => {
@@ -128,25 +128,25 @@ impl LastSteps {
 
 /// Cuts off what lies beyond the end, then brings everything to the disk. A failure here is final for what was written:
 /// the next run begins without it.
-pub(crate) fn sync_whole(incoming: &Incoming) -> Result<(), TransferError> {
-    let part = &incoming.part;
-    let total = incoming.map().total();
+pub(crate) fn sync_whole(part_store: &PartStore) -> Result<(), TransferError> {
+    let part = &part_store.part;
+    let total = part_store.map().total();
     let size = part.size().map_err(|error| part.error("looking at", error))?;
     // Where other syncs came before this one, one that failed may have lost the length: it is said once more.
     if let Some(total) = total.filter(|total| *total < size || part.has_journal()) {
         part.discard(Discard::BeyondEnd(total))?;
     }
-    incoming.sync().map_err(|failed| match failed {
-        // Without a journal nothing says which bytes are void, so all of them go.
+    part_store.sync().map_err(|failed| match failed {
+        // Without a journal nothing says which bytes are invalid, so all of them go.
         SyncError::Blocks(error, _) if !part.has_journal() => {
             part.discard(Discard::SyncFailed).err().unwrap_or_else(|| part.error("syncing", error))
         }
-        failed => part.error("syncing", incoming.void_unsynced(failed)),
+        failed => part.error("syncing", part_store.invalidate_unsynced(failed)),
     })
 }
 
-fn from_map(incoming: &Incoming, sha256: Sha256Digest) -> Content {
-    let map = incoming.map();
+fn from_map(part_store: &PartStore, sha256: Sha256Digest) -> Content {
+    let map = part_store.map();
     Content { size: map.present(), sha256, blocks: map.checksums() }
 }
 

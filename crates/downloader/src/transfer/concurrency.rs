@@ -11,12 +11,12 @@ use tokio::time::Instant;
 /// How long all connections have to run before they are judged.
 const JUDGED_AFTER: Duration = Duration::from_millis(100);
 /// A server whose answer took this long is far away: connections to it start slowly, and all of them together no slower.
-pub(crate) const FAR: Duration = Duration::from_millis(10);
+pub(crate) const HIGH_RTT: Duration = Duration::from_millis(10);
 /// A line on which one connection brings less than this has room for all (bytes a second).
-const LITTLE: f64 = 64e6;
+const LOW_THROUGHPUT: f64 = 64e6;
 /// A connection to a server that is not far away and brings so much is held by this machine, not by the network. Another one
 /// beside it costs: the bytes no longer come in order, so they have to be read back for the hash.
-const ENOUGH: f64 = 256e6;
+const HOST_BOUND_THROUGHPUT: f64 = 256e6;
 /// Connections that spend more of their time than this on storing wait for the disk, not for the network.
 const BUSY: f64 = 0.4;
 /// The part of what more connections could bring that they have to bring to be kept, and the most that is asked of them.
@@ -55,8 +55,8 @@ impl Connections {
     }
 
     /// The first answer took so long.
-    pub(crate) fn answered(&mut self, now: Instant, silence: Duration) {
-        if silence >= FAR && self.window.is_none() && self.content_until.is_none() {
+    pub(crate) fn answered(&mut self, now: Instant, ttfb: Duration) {
+        if ttfb >= HIGH_RTT && self.window.is_none() && self.content_until.is_none() {
             self.target = self.limit;
             self.settle(now);
         }
@@ -99,12 +99,15 @@ impl Connections {
                 self.target = if self.target > count * 2 { self.target / 2 } else { count };
                 self.settle(now);
             }
-            _ if self.busy >= BUSY || self.target >= self.limit || self.rate >= ENOUGH * self.target as f64 => {
+            _ if self.busy >= BUSY
+                || self.target >= self.limit
+                || self.rate >= HOST_BOUND_THROUGHPUT * self.target as f64 =>
+            {
                 self.settle(now);
             }
             _ => {
                 self.before = Some((self.target, self.rate));
-                let all = self.rate / (self.target as f64) < LITTLE && self.content_until.is_none();
+                let all = self.rate / (self.target as f64) < LOW_THROUGHPUT && self.content_until.is_none();
                 self.target = if all { self.limit } else { (self.target + 1).min(self.limit) };
                 self.content_until = None;
                 self.window = None;
@@ -173,9 +176,9 @@ mod tests {
 
     #[test]
     fn a_server_that_is_far_away_gets_all_of_them_at_once() {
-        for (silence, expected) in [(Duration::from_millis(50), 8), (Duration::from_millis(1), 1)] {
+        for (ttfb, expected) in [(Duration::from_millis(50), 8), (Duration::from_millis(1), 1)] {
             let mut connections = Connections::new(8);
-            connections.answered(Instant::now(), silence);
+            connections.answered(Instant::now(), ttfb);
             assert_eq!(connections.target(), expected);
         }
     }

@@ -1,4 +1,4 @@
-//! One connection's work: ask for a stretch of the file, check the answer, store its bytes. It retries nothing.
+//! One connection's work: ask for a range of the file, check the answer, store its bytes. It retries nothing.
 
 use std::io;
 use std::sync::Arc;
@@ -16,17 +16,17 @@ use crate::http::source::{Opened, Source, Web};
 use crate::storage::direct_buffers::BlockBuffers;
 use crate::threads::Threads;
 use crate::transfer::connection_stats::Intake;
-use crate::transfer::part_store::Incoming;
+use crate::transfer::part_store::PartStore;
 use crate::transfer::rate_limit::Bandwidth;
 use crate::transfer::segment_writer::Writer;
-use crate::transfer::segments::{ClaimId, Span};
+use crate::transfer::segments::{SegmentId, Span};
 
 /// What a connection needs.
 #[derive(Debug, Clone)]
 pub(crate) struct Fetcher {
     pub(crate) web: Arc<Web>,
     pub(crate) threads: Threads,
-    pub(crate) incoming: Arc<Incoming>,
+    pub(crate) part_store: Arc<PartStore>,
     pub(crate) buffers: Arc<BlockBuffers>,
     pub(crate) limits: [Arc<Bandwidth>; 2],
     pub(crate) stall_timeout: Duration,
@@ -38,7 +38,7 @@ pub(crate) struct Fetcher {
 /// How a connection's work ended.
 #[derive(Debug)]
 pub(crate) enum FetchEnd {
-    /// Its stretch is stored, or was taken over by others.
+    /// Its range is stored, or was taken over by others.
     Done,
     /// It was told to stop.
     Stopped,
@@ -73,7 +73,7 @@ impl Fetcher {
         source: &Source,
         identity: &Identity,
         trusted: bool,
-        claim: ClaimId,
+        segment: SegmentId,
         span: Span,
     ) -> FetchEnd {
         let known = trusted.then_some(identity);
@@ -94,7 +94,7 @@ impl Fetcher {
             false => identity.total == facts.size,
         };
         if !agrees {
-            let (name, host) = (self.incoming.part.destination().name(), source.host());
+            let (name, host) = (self.part_store.part.destination().name(), source.host());
             return tokio::select! {
                 biased;
                 () = self.stop.cancelled() => FetchEnd::Stopped,
@@ -107,32 +107,32 @@ impl Fetcher {
         match opened.body {
             Body::Whole(_) if refused => FetchEnd::Changed,
             Body::Whole(_) => FetchEnd::RangesRefused,
-            Body::Part(_) => self.store(opened, claim, span.next, &source.host()).await,
+            Body::Part(_) => self.store(opened, segment, span.next, &source.host()).await,
         }
     }
 
     /// A file of unknown length ends where the server has no more of it.
     fn ends_at(&self, end: u64) -> bool {
-        let mut map = self.incoming.map();
+        let mut map = self.part_store.map();
         let here = map.total().is_none() && map.contiguous_end() == end;
         if here {
             map.end_here();
-            self.incoming.meter.set_total(map.total());
+            self.part_store.stats.set_total(map.total());
         }
         here
     }
 
-    /// Stores the body of an answer from `start` on, as far as the claim reaches by then.
-    pub(crate) async fn store(&self, opened: Opened, claim: ClaimId, start: u64, host: &str) -> FetchEnd {
+    /// Stores the body of an answer from `start` on, as far as the segment reaches by then.
+    pub(crate) async fn store(&self, opened: Opened, segment: SegmentId, start: u64, host: &str) -> FetchEnd {
         let body_end = opened.body.end();
         let content_type = response::text(opened.response.headers(), reqwest::header::CONTENT_TYPE).map(str::to_owned);
-        let mut writer = Writer::new(self, claim, content_type, host, start);
+        let mut writer = Writer::new(self, segment, content_type, host, start);
         let mut response = opened.response;
         let is_framed = response.version() > Version::HTTP_11
             || response.headers().contains_key(reqwest::header::TRANSFER_ENCODING);
         loop {
-            // What is stored counts, not what is collected: the claim has to cover the latter.
-            let claimed_end = self.incoming.map().advance(claim, writer.stored());
+            // What is stored counts, not what is collected: the segment has to cover the latter.
+            let claimed_end = self.part_store.map().advance(segment, writer.stored());
             let end = match claimed_end {
                 Some(end) => body_end.map_or(end, |body_end| end.min(body_end)),
                 None => return writer.leave(FetchEnd::Done).await,
@@ -165,9 +165,9 @@ impl Fetcher {
         }
     }
 
-    /// Waits until both limits permit so many bytes. That silence is ours.
+    /// Waits until both limits permit so many bytes. That wait is ours.
     async fn hold_back(&self, bytes: usize) {
-        self.incoming.meter.hold();
+        self.part_store.stats.hold();
         for limit in &self.limits {
             tokio::select! {
                 biased;
@@ -175,7 +175,7 @@ impl Fetcher {
                 () = limit.take(bytes) => {}
             }
         }
-        self.incoming.meter.let_go();
+        self.part_store.stats.let_go();
     }
 
     /// Reading a body to its very end gives the connection back for the next request, and shows whether it really is the
@@ -199,7 +199,7 @@ impl Fetcher {
     }
 
     fn stalled(&self, host: &str) -> FetchEnd {
-        let error = TransferError::Stalled { host: host.to_owned(), silence: self.stall_timeout };
+        let error = TransferError::Stalled { host: host.to_owned(), idle: self.stall_timeout };
         FetchEnd::Failed { error, retry_after: None }
     }
 }

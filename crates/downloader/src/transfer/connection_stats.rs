@@ -20,7 +20,7 @@ impl Intake {
         self.received.fetch_add(bytes as u64, Relaxed);
     }
 
-    /// A silence from now on is not the server's.
+    /// A wait from now on is not the server's.
     pub(crate) fn set_busy(&self, busy: bool) {
         self.is_busy.store(busy, Relaxed);
     }

@@ -21,11 +21,11 @@ use crate::transfer::Transfer;
 use crate::transfer::commit::Arrived;
 use crate::transfer::concurrency::Connections;
 use crate::transfer::connection::{FetchEnd, Fetcher};
-use crate::transfer::part_store::{Incoming, SyncError};
+use crate::transfer::part_store::{PartStore, SyncError};
 use crate::transfer::resume::Resume;
 use crate::transfer::segment_scheduler::{Running, SourceState};
-use crate::transfer::segments::ClaimId;
-use crate::transfer::stragglers::Impatience;
+use crate::transfer::segments::SegmentId;
+use crate::transfer::stragglers::StallBackoff;
 use crate::{Facts, RestartReason, TransferError};
 
 /// What the first connection asks for, before anything is known.
@@ -40,7 +40,7 @@ pub(crate) const TICK: Duration = Duration::from_millis(50);
 
 pub(crate) struct Fetching<'a> {
     pub(crate) transfer: &'a Transfer,
-    pub(crate) incoming: Arc<Incoming>,
+    pub(crate) part_store: Arc<PartStore>,
     pub(crate) buffers: Arc<BlockBuffers>,
     pub(crate) sources: Vec<SourceState>,
     /// Index of the source in use.
@@ -49,7 +49,7 @@ pub(crate) struct Fetching<'a> {
     pub(crate) identity: Option<Identity>,
     pub(crate) facts: Facts,
     /// A server has answered in this run.
-    pub(crate) established: bool,
+    pub(crate) has_first_response: bool,
     /// As far as is known, the source gives parts.
     pub(crate) ranges: bool,
     /// Validators that contradict each other without a hash to decide: only the size is compared from then on.
@@ -63,15 +63,15 @@ pub(crate) struct Fetching<'a> {
     /// Nobody has minded so far.
     pub(crate) may_ask_ahead: bool,
     pub(crate) running: JoinSet<Ended>,
-    pub(crate) fetchers: BTreeMap<ClaimId, Running>,
+    pub(crate) fetchers: BTreeMap<SegmentId, Running>,
     pub(crate) stop_fetchers: CancellationToken,
     /// When a connection last ended that had brought bytes.
     pub(crate) last_end: Option<Instant>,
-    pub(crate) impatience: Impatience,
+    pub(crate) stall_backoff: StallBackoff,
     pub(crate) hash: Option<PrefixHash>,
     pub(crate) hash_state: Option<(u64, Vec<u8>)>,
-    pub(crate) audit: Option<JoinHandle<Vec<usize>>>,
-    pub(crate) stop_audit: CancellationToken,
+    pub(crate) block_verification: Option<JoinHandle<Vec<usize>>>,
+    pub(crate) stop_verification: CancellationToken,
     pub(crate) sync: Option<JoinHandle<SyncResult>>,
     pub(crate) last_sync: Instant,
     pub(crate) sync_failures: u32,
@@ -86,7 +86,7 @@ pub(crate) type SyncResult = Result<(), SyncError>;
 /// A connection that has ended.
 #[derive(Debug)]
 pub(crate) struct Ended {
-    pub(crate) claim: ClaimId,
+    pub(crate) segment: SegmentId,
     pub(crate) source: usize,
     pub(crate) end: FetchEnd,
 }
@@ -94,7 +94,7 @@ pub(crate) struct Ended {
 impl<'a> Fetching<'a> {
     pub(crate) fn new(
         transfer: &'a Transfer,
-        incoming: Arc<Incoming>,
+        part_store: Arc<PartStore>,
         resume: Option<Resume>,
         permit: OwnedSemaphorePermit,
     ) -> Self {
@@ -104,12 +104,12 @@ impl<'a> Fetching<'a> {
             None => (None, Vec::new(), None),
         };
         transfer.named.learn(identity.as_ref().and_then(|identity: &Identity| identity.sha256));
-        incoming.meter.set_total(incoming.map().total().or(transfer.file.size));
+        part_store.stats.set_total(part_store.map().total().or(transfer.file.size));
         let listed = transfer.file.sources.iter().cloned();
         let sources = listed.map(|listed| SourceState::new(listed, settings.backoff)).collect();
         let mut fetching = Self {
             transfer,
-            incoming,
+            part_store,
             buffers: Arc::new(BlockBuffers::new(
                 Arc::clone(&transfer.engine.block_buffers),
                 transfer.engine.geometry.block(),
@@ -117,7 +117,7 @@ impl<'a> Fetching<'a> {
             sources,
             current: 0,
             facts: Facts::default(),
-            established: false,
+            has_first_response: false,
             ranges: true,
             identity,
             validators_lie: false,
@@ -130,18 +130,18 @@ impl<'a> Fetching<'a> {
             fetchers: BTreeMap::new(),
             stop_fetchers: CancellationToken::new(),
             last_end: None,
-            impatience: Impatience::default(),
+            stall_backoff: StallBackoff::default(),
             hash: None,
             hash_state,
-            audit: None,
-            stop_audit: transfer.stop.child_token(),
+            block_verification: None,
+            stop_verification: transfer.stop.child_token(),
             sync: None,
             last_sync: Instant::now(),
             sync_failures: 0,
             preallocated: false,
             looked_for_room_at: 0,
         };
-        fetching.start_audit(blocks);
+        fetching.start_block_verification(blocks);
         fetching
     }
 
@@ -154,13 +154,13 @@ impl<'a> Fetching<'a> {
         let result = self.fetch_all().await;
         self.transfer.growing.store(false, Relaxed);
         self.stop_all().await;
-        self.end_audit().await;
+        self.end_block_verification().await;
         match result {
             Ok(()) => {
                 self.permits.clear();
                 let given = self.sources.iter().filter(|state| state.source.has_given());
                 Ok(Arrived {
-                    givers: given.map(|state| state.source.listed.clone()).collect(),
+                    contributors: given.map(|state| state.source.listed.clone()).collect(),
                     hash: self.hash.take(),
                     content: None,
                     expected: self.transfer.expected(),
@@ -179,16 +179,16 @@ impl<'a> Fetching<'a> {
             if self.transfer.stop.is_cancelled() {
                 return Err(Halt::Stopped);
             }
-            let complete = self.incoming.map().is_complete();
+            let complete = self.part_store.map().is_complete();
             // Where no server said the size, a body that goes on shows that it is another one.
             let certain = self.facts.size.is_some() || self.running.is_empty();
-            if complete && certain && self.audit.is_none() && self.sync_is_over().await? {
+            if complete && certain && self.block_verification.is_none() && self.sync_is_over().await? {
                 return Ok(());
             }
-            if !complete && self.established {
+            if !complete && self.has_first_response {
                 self.start_fetchers();
             } else if !complete && self.running.is_empty() && self.somebody_may_be_asked()? {
-                self.establish().await?;
+                self.first_response().await?;
                 continue;
             }
             let stop = self.transfer.stop.clone();
@@ -200,7 +200,7 @@ impl<'a> Fetching<'a> {
                         self.ended(ended).await?;
                     }
                 }
-                damaged = finished(&mut self.audit), if self.audit.is_some() => self.audited(damaged).await?,
+                damaged = finished(&mut self.block_verification), if self.block_verification.is_some() => self.blocks_verified(damaged).await?,
                 _ = tick.tick() => self.tick().await?,
             }
         }
@@ -211,7 +211,7 @@ impl<'a> Fetching<'a> {
         Fetcher {
             web: Arc::clone(&engine.web),
             threads: engine.threads.clone(),
-            incoming: Arc::clone(&self.incoming),
+            part_store: Arc::clone(&self.part_store),
             buffers: Arc::clone(&self.buffers),
             limits: [Arc::clone(&self.transfer.bandwidth), Arc::clone(&engine.bandwidth)],
             stall_timeout: engine.settings.stall_timeout,
@@ -222,9 +222,9 @@ impl<'a> Fetching<'a> {
     }
 
     async fn ended(&mut self, mut ended: Ended) -> Result<(), Halt> {
-        self.incoming.map().release(ended.claim);
-        ended.end = self.unless_one_too_many(ended.claim, ended.source, ended.end);
-        if let Some(running) = self.fetchers.remove(&ended.claim) {
+        self.part_store.map().release(ended.segment);
+        ended.end = self.unless_one_too_many(ended.segment, ended.source, ended.end);
+        if let Some(running) = self.fetchers.remove(&ended.segment) {
             self.measure_ended(&running);
             if running.received() > 0 {
                 self.last_end = Some(Instant::now());
@@ -264,7 +264,7 @@ impl<'a> Fetching<'a> {
                 self.restart(RestartReason::RangesRefused).await?;
                 self.ranges = false;
             }
-            FetchEnd::Disk(error) => return Err(self.incoming.part.error("writing", error).into()),
+            FetchEnd::Disk(error) => return Err(self.part_store.part.error("writing", error).into()),
         }
         Ok(())
     }
@@ -273,10 +273,10 @@ impl<'a> Fetching<'a> {
     ///
     /// A host may still count a connection that has just closed, so a source that delivered in this run may refuse a lone
     /// connection `LONE_REFUSALS` times in a row before the refusal counts as one of the file.
-    fn unless_one_too_many(&mut self, claim: ClaimId, source: usize, end: FetchEnd) -> FetchEnd {
-        let brought = self.fetchers.get(&claim).is_some_and(|running| running.received() > 0);
-        let delivers = |(other, running): (&ClaimId, &Running)| {
-            *other != claim && running.source == source && running.received() > 0
+    fn unless_one_too_many(&mut self, segment: SegmentId, source: usize, end: FetchEnd) -> FetchEnd {
+        let brought = self.fetchers.get(&segment).is_some_and(|running| running.received() > 0);
+        let delivers = |(other, running): (&SegmentId, &Running)| {
+            *other != segment && running.source == source && running.received() > 0
         };
         let others_deliver = self.fetchers.iter().any(delivers);
         let state = &mut self.sources[source];
@@ -306,11 +306,11 @@ impl<'a> Fetching<'a> {
             Some(sync) => self.result_of(sync).await,
             None => Ok(()),
         };
-        let incoming = Arc::clone(&self.incoming);
+        let part_store = Arc::clone(&self.part_store);
         let suspended = self.transfer.engine.threads.spawn(move || {
-            // What a failed sync covered is void, whichever sync it was.
-            let ended = running_sync.map_err(|failed| incoming.void_unsynced(failed));
-            incoming.suspend().map_err(|failed| incoming.void_unsynced(failed)).and(ended)
+            // What a failed sync covered is invalid, whichever sync it was.
+            let ended = running_sync.map_err(|failed| part_store.invalidate_unsynced(failed));
+            part_store.suspend().map_err(|failed| part_store.invalidate_unsynced(failed)).and(ended)
         });
         if let Err(error) = suspended.await.unwrap_or_else(|panic| Err(io::Error::other(panic))) {
             tracing::warn!(file = %self.transfer.file.destination, %error, "what arrived last could not be synced");

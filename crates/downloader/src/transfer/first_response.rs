@@ -18,7 +18,7 @@ use crate::{RestartReason, TokenHint, TransferError};
 
 impl Fetching<'_> {
     /// Asks the current source for the first missing bytes, and starts the first connection with its answer.
-    pub(crate) async fn establish(&mut self) -> Result<(), Halt> {
+    pub(crate) async fn first_response(&mut self) -> Result<(), Halt> {
         let source = Arc::clone(&self.sources[self.current].source);
         let known = self.identity.as_ref().filter(|_| !self.validators_lie);
         let Span { next: start, end } = self.first_missing();
@@ -42,17 +42,17 @@ impl Fetching<'_> {
         }
     }
 
-    /// The gap that will be claimed first; the beginning, while nothing is known.
+    /// The gap that will be assigned first; the beginning, while nothing is known.
     fn first_missing(&self) -> Span {
         let beginning = Span { next: 0, end: self.geometry().scaled(FIRST_STRETCH) };
         if self.identity.is_none() {
             return beginning;
         }
-        let mut map = self.incoming.map();
-        let Some((claim, gap)) = map.claim(self.geometry().scaled(FIRST_STRETCH)) else {
+        let mut map = self.part_store.map();
+        let Some((segment, gap)) = map.assign(self.geometry().scaled(FIRST_STRETCH)) else {
             return beginning;
         };
-        map.release(claim);
+        map.release(segment);
         Span { end: gap.end.min(gap.next.saturating_add(self.geometry().scaled(FIRST_STRETCH))), ..gap }
     }
 
@@ -84,7 +84,7 @@ impl Fetching<'_> {
         }
         self.transfer.named.learn(opened.facts.sha256);
         if self.identity.is_some() {
-            if is_whole && self.incoming.map().present() > 0 {
+            if is_whole && self.part_store.map().present() > 0 {
                 self.restart(RestartReason::RangesRefused).await?;
                 self.ranges = false;
                 return Ok(());
@@ -97,8 +97,8 @@ impl Fetching<'_> {
             self.ranges = false;
         }
         self.facts = opened.facts.clone();
-        self.established = true;
-        self.connections.answered(Instant::now(), self.sources[self.current].source.silence());
+        self.has_first_response = true;
+        self.connections.answered(Instant::now(), self.sources[self.current].source.ttfb());
         self.transfer.started(self.facts.clone()).await;
         self.start_first(opened, start);
         Ok(())
@@ -107,7 +107,7 @@ impl Fetching<'_> {
     /// A body without a length has ended with its connection. Where no hash decides in the end, the server is asked once for what
     /// follows: that nothing does, it can say, and one that ignores ranges cannot.
     pub(crate) async fn prove_end(&mut self, index: usize) -> Result<(), Halt> {
-        let end = self.incoming.map().contiguous_end();
+        let end = self.part_store.map().contiguous_end();
         if self.transfer.expected().is_none() {
             let source = Arc::clone(&self.sources[index].source);
             let asked = tokio::select! {
@@ -130,19 +130,20 @@ impl Fetching<'_> {
                 _ => {}
             }
         }
-        let mut map = self.incoming.map();
+        let mut map = self.part_store.map();
         map.end_here();
-        self.incoming.meter.set_total(map.total());
+        self.part_store.stats.set_total(map.total());
         Ok(())
     }
 
     async fn no_file(&self, opened: Opened) -> Option<TransferError> {
         let name = self.transfer.file.destination.name();
-        let (host, patience) = (self.sources[self.current].source.host(), self.transfer.engine.settings.stall_timeout);
+        let (host, retry_after) =
+            (self.sources[self.current].source.host(), self.transfer.engine.settings.stall_timeout);
         tokio::select! {
             biased;
             () = self.transfer.stop.cancelled() => None,
-            error = opened.no_file(name, &host, patience) => error,
+            error = opened.no_file(name, &host, retry_after) => error,
         }
     }
 
@@ -199,11 +200,12 @@ impl Fetching<'_> {
         let source = self.sources[self.current].source.key.clone();
         let identity = Identity::new(&opened.facts, self.transfer.expected(), source);
         let total = identity.total.or(self.transfer.file.size);
-        self.incoming.map().reset(total);
-        self.incoming.meter.set_total(total);
+        self.part_store.map().reset(total);
+        self.part_store.stats.set_total(total);
         self.make_room().await?;
-        if matches!(opened.body, Body::Part(_)) && total.is_some_and(|total| total > self.incoming.part.block_size()) {
-            let (part, noted) = (Arc::clone(&self.incoming.part), identity.clone());
+        if matches!(opened.body, Body::Part(_)) && total.is_some_and(|total| total > self.part_store.part.block_size())
+        {
+            let (part, noted) = (Arc::clone(&self.part_store.part), identity.clone());
             self.transfer
                 .blocking(move || {
                     part.begin_journal(&noted).map_err(|error| part.error("writing the journal of", error))
@@ -219,11 +221,11 @@ impl Fetching<'_> {
     /// it aside where it can.
     async fn make_room(&mut self) -> Result<(), Halt> {
         let (total, missing, present) = {
-            let map = self.incoming.map();
+            let map = self.part_store.map();
             (map.total(), map.missing(), map.present())
         };
         let Some(total) = total else { return Ok(()) };
-        let (part, space) = (Arc::clone(&self.incoming.part), Arc::clone(&self.transfer.engine.space));
+        let (part, space) = (Arc::clone(&self.part_store.part), Arc::clone(&self.transfer.engine.space));
         let key = self.transfer.key;
         let room = move || {
             let needed = missing.saturating_sub(part.allocated().saturating_sub(present));
@@ -244,11 +246,11 @@ impl Fetching<'_> {
 
     /// Nobody says how large the file is: there has to be room for as much as came since the last look.
     pub(crate) async fn look_for_room_ahead(&mut self) -> Result<(), Halt> {
-        let here = self.incoming.map().present();
-        let ahead = here.saturating_sub(self.looked_for_room_at).max(self.incoming.part.block_size());
+        let here = self.part_store.map().present();
+        let ahead = here.saturating_sub(self.looked_for_room_at).max(self.part_store.part.block_size());
         self.looked_for_room_at = here;
         let (space, key) = (Arc::clone(&self.transfer.engine.space), self.transfer.key);
-        let part = Arc::clone(&self.incoming.part);
+        let part = Arc::clone(&self.part_store.part);
         self.transfer.blocking(move || Ok(part.reserve(&space, key, ahead)?)).await
     }
 
@@ -258,18 +260,18 @@ impl Fetching<'_> {
             Body::Part(range) => range.end - range.start,
             Body::Whole(_) => u64::MAX,
         };
-        let claimed = self.incoming.map().claim(length);
-        let Some((claim, Span { next, .. })) = claimed else { return };
+        let assigned = self.part_store.map().assign(length);
+        let Some((segment, Span { next, .. })) = assigned else { return };
         if next != start {
-            // A block was voided meanwhile: this answer is for later bytes. Ask again.
-            self.incoming.map().release(claim);
+            // A block was invalidated meanwhile: this answer is for later bytes. Ask again.
+            self.part_store.map().release(segment);
             return;
         }
         let fetcher = self.fetcher();
         let index = self.current;
         let host = self.sources[index].source.host();
         let running = Running::new(index, &fetcher, false);
-        self.connect(claim, running, async move { fetcher.store(opened, claim, start, &host).await });
+        self.connect(segment, running, async move { fetcher.store(opened, segment, start, &host).await });
     }
 
     /// A source that cannot give the file is not asked again.
@@ -287,7 +289,7 @@ impl Fetching<'_> {
         Ok(())
     }
 
-    /// Whether the current source may be asked now. While it asks for patience, another one takes its place that does not.
+    /// Whether the current source may be asked now. While its `Retry-After` lasts, another one takes its place that does not.
     pub(crate) fn somebody_may_be_asked(&mut self) -> Result<bool, Halt> {
         if self.sources[self.current].waits() {
             self.next_source()?;
@@ -310,7 +312,7 @@ impl Fetching<'_> {
         };
         if next != self.current {
             self.current = next;
-            self.established = false;
+            self.has_first_response = false;
         }
         Ok(())
     }

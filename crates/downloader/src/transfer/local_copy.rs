@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 use crate::halt::Halt;
-use crate::storage::disk_budget::{SpaceLedger, TransferKey};
+use crate::storage::disk_budget::{DiskBudget, TransferKey};
 use crate::storage::fs::{self, Disk, OpenFile};
 use crate::storage::part::{Discard, Part};
 use crate::storage::verify::{Unread, content_of};
@@ -104,7 +104,7 @@ fn link(part: &Part, copy: &Path, inode: u64) -> Result<bool, Halt> {
 /// Fills partial files from others, for one transfer.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Copier {
-    pub(crate) space: Arc<SpaceLedger>,
+    pub(crate) space: Arc<DiskBudget>,
     pub(crate) key: TransferKey,
     pub(crate) stop: CancellationToken,
 }
@@ -161,7 +161,7 @@ mod tests {
         let from = open().open("from.bin", Access::Create).expect("a file");
         from.write_at(0, &[vec![1; 3 * BLOCK as usize].into()]).expect("room");
         let Ok((part, _)) = Part::open(open(), &destination, Geometry::SMALL) else { panic!("nobody holds it") };
-        let copier = |min_free| Copier { space: Arc::new(SpaceLedger::new(min_free)), ..Copier::default() };
+        let copier = |min_free| Copier { space: Arc::new(DiskBudget::new(min_free)), ..Copier::default() };
         let size = || part.size().expect("a size");
 
         let stopped = copier(0);

@@ -41,21 +41,21 @@ use crate::Existing;
 use crate::content_identity::NamedHash;
 use crate::halt::Halt;
 use crate::halt::Shortage;
-use crate::storage::disk_budget::{SpaceLedger, TransferKey};
+use crate::storage::disk_budget::{DiskBudget, TransferKey};
 use crate::storage::part;
 use crate::storage::part::{Discard, Holding, Part, PartError};
 use crate::transfer::commit::{Arrived, Finish};
 use crate::transfer::driver::Fetching;
 use crate::transfer::existing_file::{Found, Search};
 use crate::transfer::local_copy::Copier;
-use crate::transfer::part_store::Incoming;
+use crate::transfer::part_store::PartStore;
 use crate::transfer::rate_limit::Bandwidth;
 use crate::transfer::reporter::Outbox;
 use crate::transfer::resume::Beginning;
 use crate::transfer::retry::RetryBudget;
 use crate::transfer::segments::BlockMap;
 use crate::transfer::shared::Engine;
-use crate::transfer::stats::Meter;
+use crate::transfer::stats::TransferStats;
 use crate::{Facts, FileJob, FileOutcome, FileState, JobEvent, RestartReason, Sha256Digest, SourceUrl, TransferError};
 
 /// How often a partial file may be taken away before it is given up.
@@ -68,7 +68,7 @@ pub(crate) struct Transfer {
     pub(crate) index: usize,
     pub(crate) file: FileJob,
     pub(crate) key: TransferKey,
-    pub(crate) meter: Arc<Meter>,
+    pub(crate) stats: Arc<TransferStats>,
     pub(crate) bandwidth: Arc<Bandwidth>,
     /// Connections that the job may still open.
     pub(crate) slots: Arc<Semaphore>,
@@ -83,8 +83,8 @@ pub(crate) struct Transfer {
 impl Transfer {
     /// Does all of it. `slot` is the file's first connection.
     pub(crate) async fn run(self, slot: OwnedSemaphorePermit) -> Result<FileOutcome, Halt> {
-        self.meter.set_state(FileState::Fetching);
-        self.meter.touch();
+        self.stats.set_state(FileState::Fetching);
+        self.stats.touch();
         let engine = Arc::clone(&self.engine);
         let _entered = engine.space.enter(self.key);
         self.run_to_the_end(Some(slot)).await
@@ -128,7 +128,7 @@ impl Transfer {
                 Err(Halt::Failed(error)) if error.is_full_file_table() => error,
                 outcome => return outcome,
             };
-            let Some(wait) = budget.failed(self.meter.wire(), None, engine.chance()) else {
+            let Some(wait) = budget.failed(self.stats.wire(), None, engine.chance()) else {
                 return Err(Halt::Failed(error));
             };
             tracing::warn!(file = %self.file.destination, %error, "waiting for others to close their files");
@@ -162,10 +162,10 @@ impl Transfer {
 
     /// Adds to a shortage what is known of it here, and removes a partial file that is of no use to the next run.
     async fn leave(&self, halt: Halt, part: Arc<Part>) -> Halt {
-        let here = self.meter.progress();
+        let here = self.stats.progress();
         let is_proven = self.file.sha256.is_some() && here.total_bytes == Some(here.downloaded_bytes);
         let leaving = Leaving {
-            // Bytes without a journal are believed where they are all here and their hash proves it. Where there is no room
+            // Bytes without a journal are trusted where they are all here and their hash proves it. Where there is no room
             // they stay, so that the room is not taken for free.
             unprovable: !is_proven && !matches!(halt, Halt::Shortage(_)),
             missing: here.total_bytes.map_or(self.engine.geometry.block(), |total| total - here.downloaded_bytes),
@@ -190,9 +190,9 @@ impl Transfer {
     ) -> Result<Option<FileOutcome>, Halt> {
         let mut left_to_try: Option<VecDeque<SourceUrl>> = None;
         loop {
-            let (incoming, arrived) = self.arrive(slot, part, beginning).await?;
-            let givers = arrived.givers.clone();
-            let finished = match commit::finish(self, &incoming, arrived).await {
+            let (part_store, arrived) = self.arrive(slot, part, beginning).await?;
+            let contributors = arrived.contributors.clone();
+            let finished = match commit::finish(self, &part_store, arrived).await {
                 // It appeared meanwhile, and this job takes what is there.
                 Err(Halt::Failed(TransferError::DestinationExists { .. })) if self.file.existing == Existing::Share => {
                     return self.shared(search, part).await.map(Some);
@@ -206,7 +206,7 @@ impl Transfer {
                     // The bad bytes are thrown away.
                     let wrong = Arc::clone(part);
                     self.blocking(move || wrong.discard(Discard::WrongBytes)).await?;
-                    let left = left_to_try.get_or_insert_with(|| full_retries(&self.file.sources, &givers));
+                    let left = left_to_try.get_or_insert_with(|| full_retries(&self.file.sources, &contributors));
                     let Some(source) = left.pop_front() else { return Err(Halt::Failed(error)) };
                     self.file.sources = vec![source];
                     // The checksums by which good blocks were told from damaged ones may be what was wrong.
@@ -236,27 +236,27 @@ impl Transfer {
         slot: &mut Option<OwnedSemaphorePermit>,
         part: &Arc<Part>,
         beginning: Beginning,
-    ) -> Result<(Arc<Incoming>, Arrived), Halt> {
-        let incoming = |map| Arc::new(Incoming::new(Arc::clone(part), Arc::clone(&self.meter), map));
-        let (incoming, resume) = match beginning {
+    ) -> Result<(Arc<PartStore>, Arrived), Halt> {
+        let part_store = |map| Arc::new(PartStore::new(Arc::clone(part), Arc::clone(&self.stats), map));
+        let (part_store, resume) = match beginning {
             Beginning::Whole(content) => {
-                let incoming = incoming(BlockMap::new(Some(content.size), part.block_size()));
-                return Ok((incoming, Arrived::from_content(content, &self.file)));
+                let part_store = part_store(BlockMap::new(Some(content.size), part.block_size()));
+                return Ok((part_store, Arrived::from_content(content, &self.file)));
             }
-            Beginning::Resume { map, resume } => (incoming(map), Some(*resume)),
+            Beginning::Resume { map, resume } => (part_store(map), Some(*resume)),
             Beginning::Fresh { reason } => {
                 if let Some(reason) = reason {
                     self.restarted(reason).await;
                 }
-                (incoming(BlockMap::new(self.file.size, part.block_size())), None)
+                (part_store(BlockMap::new(self.file.size, part.block_size())), None)
             }
         };
         let permit = match slot.take() {
             Some(permit) => permit,
             None => self.another_slot().await?,
         };
-        let arrived = Fetching::new(self, Arc::clone(&incoming), resume, permit).run().await?;
-        Ok((incoming, arrived))
+        let arrived = Fetching::new(self, Arc::clone(&part_store), resume, permit).run().await?;
+        Ok((part_store, arrived))
     }
 
     async fn another_slot(&self) -> Result<OwnedSemaphorePermit, Halt> {
@@ -322,7 +322,7 @@ impl Transfer {
 /// What is left to do with a partial file when its transfer has halted.
 struct Leaving {
     part: Arc<Part>,
-    space: Arc<SpaceLedger>,
+    space: Arc<DiskBudget>,
     key: TransferKey,
     unprovable: bool,
     /// Bytes that are not here yet.
@@ -366,10 +366,10 @@ type FoundResult = Result<Found, Halt>;
 
 /// The sources that are asked for the whole file, each alone, after bytes came that are not the ones asked for: first those that
 /// gave none of them. Where one gave them all, one retry is enough; where several did, nothing tells whose were wrong.
-fn full_retries(sources: &[SourceUrl], givers: &[SourceUrl]) -> VecDeque<SourceUrl> {
-    let (gave, others): (Vec<_>, Vec<_>) = sources.iter().cloned().partition(|source| givers.contains(source));
+fn full_retries(sources: &[SourceUrl], contributors: &[SourceUrl]) -> VecDeque<SourceUrl> {
+    let (gave, others): (Vec<_>, Vec<_>) = sources.iter().cloned().partition(|source| contributors.contains(source));
     let mut retries: VecDeque<_> = others.into_iter().chain(gave).collect();
-    if givers.len() < 2 {
+    if contributors.len() < 2 {
         retries.truncate(1);
     }
     retries

@@ -1,4 +1,4 @@
-//! A file that is arriving: the one place where bytes become believed. Write, then checksum, then journal, then hash.
+//! A file that is arriving: the one place where bytes become trusted: write, then checksum, then journal, then hash.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -15,7 +15,7 @@ use crate::storage::journal::Record;
 use crate::storage::part::Part;
 use crate::storage::prefix_hash::HashFeed;
 use crate::transfer::segments::BlockMap;
-use crate::transfer::stats::Meter;
+use crate::transfer::stats::TransferStats;
 
 /// Why a sync failed, and what that costs.
 #[derive(Debug)]
@@ -28,9 +28,9 @@ pub(crate) enum SyncError {
 
 /// Shared by the connections of one file and the transfer that watches them.
 #[derive(Debug)]
-pub(crate) struct Incoming {
+pub(crate) struct PartStore {
     pub(crate) part: Arc<Part>,
-    pub(crate) meter: Arc<Meter>,
+    pub(crate) stats: Arc<TransferStats>,
     map: Mutex<BlockMap>,
     hash: Mutex<Option<HashFeed>>,
     /// The hash of a file that came in one piece: it is small, and its last steps follow at once.
@@ -57,15 +57,15 @@ impl Unsynced {
     }
 }
 
-impl Incoming {
-    pub(crate) fn new(part: Arc<Part>, meter: Arc<Meter>, map: BlockMap) -> Self {
-        meter.set_present(map.present());
+impl PartStore {
+    pub(crate) fn new(part: Arc<Part>, stats: Arc<TransferStats>, map: BlockMap) -> Self {
+        stats.set_present(map.present());
         let blocks = map.blocks().map(|(index, _)| index).collect();
         let unsynced = Unsynced { blocks, bytes: map.present(), writing: Vec::new() };
         let (hash, one_piece) = (Mutex::default(), Mutex::default());
         Self {
             part,
-            meter,
+            stats,
             map: Mutex::new(map),
             hash,
             one_piece,
@@ -109,7 +109,7 @@ impl Incoming {
         // While the bytes are in the processor's cache.
         *self.one_piece.lock().unwrap_or_else(PoisonError::into_inner) = one_piece.then(|| sha256_of(frames));
         let after = Block { have: (begin + length as u64) as u32, crc: crc.finalize() };
-        self.believe(index, before, after, None)
+        self.commit_block(index, before, after, None)
     }
 
     /// Whether a connection that has stored everything from somewhere up to `stored` may give its next block, at `offset`,
@@ -128,21 +128,21 @@ impl Incoming {
         let is_free = before == Block::default() && !self.needs_cache.load(Relaxed);
         if is_free && self.write(index, self.part.block_size(), |part| part.write_past_cache(offset, block))? {
             let after = Block { have: self.part.block_size() as u32, crc: crc32fast::hash(block) };
-            return self.believe(index, before, after, Some(block.clone()));
+            return self.commit_block(index, before, after, Some(block.clone()));
         }
         self.needs_cache.fetch_or(is_free, Relaxed);
         self.store(offset, std::slice::from_ref(block), block.len())
     }
 
     /// A block has grown from `before` to `after`; `whole` is all of it. Blocks.
-    fn believe(&self, index: usize, before: Block, after: Block, whole: Option<Bytes>) -> io::Result<()> {
+    fn commit_block(&self, index: usize, before: Block, after: Block, whole: Option<Bytes>) -> io::Result<()> {
         let (full, end) = {
             let mut map = self.map();
             if map.block(index) != before {
-                return Ok(()); // Voided meanwhile: what these bytes follow is not believed any more.
+                return Ok(()); // Invalidated meanwhile: what these bytes follow is not trusted any more.
             }
             map.set(index, after);
-            self.meter.set_present(map.present());
+            self.stats.set_present(map.present());
             (map.is_full(index), map.contiguous_end())
         };
         if full {
@@ -211,24 +211,24 @@ impl Incoming {
     }
 
     /// Invalidates the blocks that a failed sync covered, and returns its error. Blocks.
-    pub(crate) fn void_unsynced(&self, failed: SyncError) -> io::Error {
+    pub(crate) fn invalidate_unsynced(&self, failed: SyncError) -> io::Error {
         match failed {
-            SyncError::Blocks(error, covered) => self.void(covered).err().unwrap_or(error),
+            SyncError::Blocks(error, covered) => self.invalidate(covered).err().unwrap_or(error),
             SyncError::Journal(error) => error,
         }
     }
 
     /// Invalidates these blocks. Where that cannot be journalled their old records stay: the next run compares them with the
     /// disk, as it does with all, and finds them out. Blocks.
-    pub(crate) fn void(&self, blocks: impl IntoIterator<Item = usize>) -> io::Result<()> {
+    pub(crate) fn invalidate(&self, blocks: impl IntoIterator<Item = usize>) -> io::Result<()> {
         let mut records = Vec::new();
         let end = {
             let mut map = self.map();
             for index in blocks {
-                map.void(index);
-                records.push(Record::Void(index as u32));
+                map.invalidate(index);
+                records.push(Record::Invalid(index as u32));
             }
-            self.meter.set_present(map.present());
+            self.stats.set_present(map.present());
             map.contiguous_end()
         };
         if let Some(hash) = self.hash() {

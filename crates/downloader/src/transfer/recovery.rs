@@ -26,9 +26,9 @@ const QUESTIONS: u32 = 3;
 impl Fetching<'_> {
     /// A connection's task that panicked ends as one that failed.
     pub(crate) fn died(&self, panic: JoinError) -> Option<Ended> {
-        let (claim, running) = self.fetchers.iter().find(|(_, running)| running.task == Some(panic.id()))?;
+        let (segment, running) = self.fetchers.iter().find(|(_, running)| running.task == Some(panic.id()))?;
         let error = of_panic(&self.transfer.file, panic);
-        Some(Ended { claim: *claim, source: running.source, end: FetchEnd::Failed { error, retry_after: None } })
+        Some(Ended { segment: *segment, source: running.source, end: FetchEnd::Failed { error, retry_after: None } })
     }
 
     /// A failure that may pass: the budget says how long to wait, or that it is over for this source.
@@ -41,12 +41,12 @@ impl Fetching<'_> {
         tracing::debug!(file = %self.transfer.file.destination, %error, "a connection failed");
         self.sources[source].failures += 1;
         if !self.running.is_empty() && asked.is_none() {
-            return Ok(()); // Others go on; only when none is left it is a question of patience.
+            return Ok(()); // Others go on; only when none is left the retry budget decides.
         }
         if error.is_full_file_table() {
             return Err(error.into()); // The transfer waits with its own files closed.
         }
-        self.furthest = self.furthest.max(self.incoming.map().present());
+        self.furthest = self.furthest.max(self.part_store.map().present());
         let state = &mut self.sources[source];
         // While it waits nobody is asked: this one was asked before, and its failure is part of the one that counts.
         let wait = match state.waits() {
@@ -101,17 +101,17 @@ impl Fetching<'_> {
     pub(crate) async fn restart(&mut self, reason: RestartReason) -> Result<(), Halt> {
         self.stop_all().await;
         if let Some(hash) = self.hash.take() {
-            self.incoming.set_hash(None);
+            self.part_store.set_hash(None);
             hash.stop().await;
         }
-        self.end_audit().await;
+        self.end_block_verification().await;
         self.end_sync().await;
-        let lost = self.incoming.map().present();
-        self.incoming.map().reset(self.transfer.file.size);
-        self.incoming.meter.set_present(0);
-        let part = Arc::clone(&self.incoming.part);
+        let lost = self.part_store.map().present();
+        self.part_store.map().reset(self.transfer.file.size);
+        self.part_store.stats.set_present(0);
+        let part = Arc::clone(&self.part_store.part);
         self.transfer.blocking(move || part.discard(Discard::StartOver(reason))).await?;
-        (self.identity, self.hash_state, self.established) = (None, None, false);
+        (self.identity, self.hash_state, self.has_first_response) = (None, None, false);
         if lost > 0 {
             self.transfer.restarted(reason).await;
         }
@@ -122,8 +122,8 @@ impl Fetching<'_> {
     pub(crate) async fn stop_all(&mut self) {
         self.stop_fetchers.cancel();
         while self.running.join_next().await.is_some() {}
-        for claim in std::mem::take(&mut self.fetchers).into_keys() {
-            self.incoming.map().release(claim);
+        for segment in std::mem::take(&mut self.fetchers).into_keys() {
+            self.part_store.map().release(segment);
         }
         self.permits.truncate(1);
         self.stop_fetchers = CancellationToken::new();

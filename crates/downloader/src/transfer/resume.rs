@@ -1,4 +1,4 @@
-//! What is on the disk when a file begins: the whole file, a finished or half `.part`, or nothing to be believed. Every
+//! What is on the disk when a file begins: the whole file, a finished or half `.part`, or nothing to be trusted. Every
 //! state that a kill can leave behind is understood here. Blocks.
 
 use tokio_util::sync::CancellationToken;
@@ -20,7 +20,7 @@ use crate::{Arrival, Existing, FileJob, FileOutcome, RestartReason, TransferErro
 pub(crate) enum Beginning {
     /// All bytes are here, and their hash is known and right.
     Whole(Content),
-    /// Some are, as far as the journal is to be believed.
+    /// Some are, as far as the journal is to be trusted.
     Resume { map: BlockMap, resume: Box<Resume> },
     /// None are; the reason, if bytes were thrown away.
     Fresh { reason: Option<RestartReason> },

@@ -37,7 +37,7 @@ impl RetryBudget {
     }
 }
 
-/// A server may ask for patience, but not for ever.
+/// Longest `Retry-After` that is honoured.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(600);
 
 pub(crate) fn within_reason(asked: Duration) -> Duration {

@@ -1,5 +1,5 @@
-//! Who fetches what next: how many connections there should be, how long a stretch each is given, from which of the
-//! sources that hold the same it is asked, and who has to give a stretch back.
+//! Who fetches what next: how many connections there should be, how long a range each is given, from which of the
+//! sources that hold the same it is asked, and who has to give a range back.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -11,14 +11,14 @@ use tokio_util::sync::CancellationToken;
 
 use crate::geometry::Geometry;
 use crate::http::source::Source;
-use crate::transfer::concurrency::FAR;
+use crate::transfer::concurrency::HIGH_RTT;
 use crate::transfer::connection::{FetchEnd, Fetcher};
 use crate::transfer::connection_stats::Intake;
 use crate::transfer::driver::{Ended, Fetching, SMALL_FILE, TICK};
 use crate::transfer::retry::RetryBudget;
-use crate::transfer::segments::{ClaimId, Span};
+use crate::transfer::segments::{SegmentId, Span};
 use crate::transfer::sources::{self, Standing};
-use crate::transfer::stragglers::PATIENCE_AT_THE_TAIL;
+use crate::transfer::stragglers::TAIL_TIMEOUT;
 use crate::{Backoff, SourceUrl, TransferError};
 
 /// A connection gets as much as it fetches in this time, so that the hash never waits long for a gap to fill.
@@ -29,10 +29,10 @@ const UNMEASURED: u64 = 32 << 20;
 /// should come in order.
 const MOST_STRETCH: u64 = 96 << 20;
 /// Least that a connection is asked to fetch while there is more.
-const LEAST_STRETCH: u64 = 4 << 20;
+const MIN_SEGMENT: u64 = 4 << 20;
 const MOST_OF_LEAST: u64 = 32 << 20;
-/// A stretch takes at least so many times as long as the silence before it, which is a round trip or more.
-const TIMES_THE_SILENCE: f64 = 4.0;
+/// A range takes at least so many times as long as its time to first byte, which is a round trip or more.
+const TTFB_MULTIPLE: f64 = 4.0;
 /// A connection's rate is what it brought in so long.
 const MEASURED_OVER: Duration = Duration::from_secs(1);
 
@@ -71,7 +71,7 @@ pub(crate) struct Running {
     /// When it was last seen to have brought bytes.
     pub(crate) last_bytes: Option<Instant>,
     /// Since when it has waited for the server in vain.
-    pub(crate) silent_since: Instant,
+    pub(crate) idle_since: Instant,
     /// What it had received when it was last looked at.
     heard: u64,
     /// Since when its rate is measured, and what it had received by then.
@@ -103,9 +103,9 @@ impl SourceState {
     }
 
     /// Least that is worth a request.
-    fn least_stretch(&self, geometry: Geometry) -> u64 {
-        let in_silence = self.rate.unwrap_or(0.0) * self.source.silence().as_secs_f64();
-        ((in_silence * TIMES_THE_SILENCE) as u64).clamp(geometry.scaled(LEAST_STRETCH), geometry.scaled(MOST_OF_LEAST))
+    fn min_segment(&self, geometry: Geometry) -> u64 {
+        let in_flight = self.rate.unwrap_or(0.0) * self.source.ttfb().as_secs_f64();
+        ((in_flight * TTFB_MULTIPLE) as u64).clamp(geometry.scaled(MIN_SEGMENT), geometry.scaled(MOST_OF_LEAST))
     }
 }
 
@@ -113,8 +113,8 @@ impl Running {
     pub(crate) fn new(source: usize, fetcher: &Fetcher, asked_ahead: bool) -> Self {
         let since = Instant::now();
         let (intake, stop) = (Arc::clone(&fetcher.intake), fetcher.stop.clone());
-        let (last_bytes, silent_since, heard) = (None, since, 0);
-        Self { source, task: None, since, intake, stop, asked_ahead, last_bytes, silent_since, heard, window: None }
+        let (last_bytes, idle_since, heard) = (None, since, 0);
+        Self { source, task: None, since, intake, stop, asked_ahead, last_bytes, idle_since, heard, window: None }
     }
 
     pub(crate) fn received(&self) -> u64 {
@@ -122,13 +122,13 @@ impl Running {
     }
 
     /// Takes note of whether it has brought bytes since the last time.
-    pub(crate) fn listen(&mut self, now: Instant) {
+    pub(crate) fn observe(&mut self, now: Instant) {
         let received = self.received();
         if received > self.heard {
             (self.heard, self.last_bytes) = (received, Some(now));
         }
         if self.last_bytes == Some(now) || self.intake.is_busy() {
-            self.silent_since = now;
+            self.idle_since = now;
         }
     }
 
@@ -166,29 +166,29 @@ impl Fetching<'_> {
             self.permits.push(permit);
         }
         let ahead = self.running.len() >= self.permits.len();
-        let (stretch, least) = (self.stretch(source), self.least_stolen(source));
-        let claimed = {
-            let mut map = self.incoming.map();
-            map.claim(stretch).or_else(|| if ahead { None } else { map.steal(least, stretch) })
+        let (range, least) = (self.range(source), self.least_stolen(source));
+        let assigned = {
+            let mut map = self.part_store.map();
+            map.assign(range).or_else(|| if ahead { None } else { map.steal(least, range) })
         };
-        let Some((claim, span)) = claimed else { return false };
-        self.start_fetcher(source, claim, span, ahead);
+        let Some((segment, span)) = assigned else { return false };
+        self.start_fetcher(source, segment, span, ahead);
         true
     }
 
-    /// Connections whose stretch ends within a round trip: the next one is asked for now, so that no silence lies between
+    /// Connections whose range ends within a round trip: the next one is asked for now, so that no round trip lies between
     /// the two.
     fn nearly_done(&self) -> usize {
         if !self.may_ask_ahead {
             return 0;
         }
-        let map = self.incoming.map();
-        let is_nearly_done = |(claim, running): (&ClaimId, &Running)| {
+        let map = self.part_store.map();
+        let is_nearly_done = |(segment, running): (&SegmentId, &Running)| {
             let source = &self.sources[running.source];
-            let silence = source.source.silence();
-            let soon = source.rate.unwrap_or(0.0) * (silence + TICK / 2).as_secs_f64();
-            let left = map.claimed(*claim).map_or(0, Span::left);
-            silence >= FAR && running.received() > 0 && left as f64 <= soon
+            let ttfb = source.source.ttfb();
+            let soon = source.rate.unwrap_or(0.0) * (ttfb + TICK / 2).as_secs_f64();
+            let left = map.assigned(*segment).map_or(0, Span::left);
+            ttfb >= HIGH_RTT && running.received() > 0 && left as f64 <= soon
         };
         self.fetchers.iter().filter(|entry| is_nearly_done(*entry)).count()
     }
@@ -197,7 +197,7 @@ impl Fetching<'_> {
         if !self.ranges || self.validators_lie {
             return 1;
         }
-        let small = self.incoming.map().total().is_none_or(|total| total <= self.geometry().scaled(SMALL_FILE));
+        let small = self.part_store.map().total().is_none_or(|total| total <= self.geometry().scaled(SMALL_FILE));
         let wanted = if small { 1 } else { self.connections.target() };
         if wanted == 1 && self.another_source_may_help() { 2 } else { wanted }
     }
@@ -206,13 +206,13 @@ impl Fetching<'_> {
     fn another_source_may_help(&self) -> bool {
         let asked: Vec<_> = self.standings().into_iter().filter(|source| source.usable && !source.left).collect();
         let rate: f64 = asked.iter().filter_map(|source| Some(source.rate? * source.running as f64)).sum();
-        let missing = self.incoming.map().missing() as f64;
-        asked.len() > 1 && rate > 0.0 && missing / rate > PATIENCE_AT_THE_TAIL.as_secs_f64()
+        let missing = self.part_store.map().missing() as f64;
+        asked.len() > 1 && rate > 0.0 && missing / rate > TAIL_TIMEOUT.as_secs_f64()
     }
 
     /// How much the next connection is asked to fetch: a few seconds' worth, and less towards the end, so that all
     /// end together and the hash has no gap to wait for.
-    fn stretch(&self, source: usize) -> u64 {
+    fn range(&self, source: usize) -> u64 {
         let wanted = self.wanted_connections() as u64;
         if wanted == 1 {
             return u64::MAX;
@@ -220,8 +220,8 @@ impl Fetching<'_> {
         let source = &self.sources[source];
         let by_time =
             source.rate.map_or(self.geometry().scaled(UNMEASURED), |rate| (rate * STRETCH.as_secs_f64()) as u64);
-        let fair = self.incoming.map().missing() / (2 * wanted);
-        by_time.min(fair).clamp(source.least_stretch(self.geometry()), self.geometry().scaled(MOST_STRETCH))
+        let fair = self.part_store.map().missing() / (2 * wanted);
+        by_time.min(fair).clamp(source.min_segment(self.geometry()), self.geometry().scaled(MOST_STRETCH))
     }
 
     /// Least that is worth taking from another connection.
@@ -229,30 +229,30 @@ impl Fetching<'_> {
         if self.another_source_may_help() {
             self.geometry().block()
         } else {
-            self.sources[source].least_stretch(self.geometry()) / 2
+            self.sources[source].min_segment(self.geometry()) / 2
         }
     }
 
-    fn start_fetcher(&mut self, index: usize, claim: ClaimId, span: Span, ahead: bool) {
+    fn start_fetcher(&mut self, index: usize, segment: SegmentId, span: Span, ahead: bool) {
         let fetcher = self.fetcher();
         let source = Arc::clone(&self.sources[index].source);
         let identity = self.identity.clone().unwrap_or_default();
         let (trusted, running) = (!self.validators_lie, Running::new(index, &fetcher, ahead));
-        let work = async move { fetcher.fetch(&source, &identity, trusted, claim, span).await };
-        self.connect(claim, running, work);
+        let work = async move { fetcher.fetch(&source, &identity, trusted, segment, span).await };
+        self.connect(segment, running, work);
     }
 
-    /// Lets a connection work on its claim.
+    /// Lets a connection work on its segment.
     pub(crate) fn connect(
         &mut self,
-        claim: ClaimId,
+        segment: SegmentId,
         mut running: Running,
         work: impl Future<Output = FetchEnd> + Send + 'static,
     ) {
         let source = running.source;
-        let task = self.running.spawn(async move { Ended { claim, source, end: work.await } });
+        let task = self.running.spawn(async move { Ended { segment, source, end: work.await } });
         running.task = Some(task.id());
-        self.fetchers.insert(claim, running);
+        self.fetchers.insert(segment, running);
     }
 
     /// How it stands with each source.
@@ -290,7 +290,7 @@ impl Fetching<'_> {
             if standing.left && !state.left {
                 tracing::info!(file = %self.transfer.file.destination, host = state.source.host(), "a slow source is left");
                 let slow = self.fetchers.iter().filter(|(_, running)| running.source == index);
-                slow.for_each(|(claim, _)| self.incoming.map().release(*claim));
+                slow.for_each(|(segment, _)| self.part_store.map().release(*segment));
             }
             state.left = standing.left;
         }

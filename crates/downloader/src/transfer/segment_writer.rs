@@ -18,7 +18,7 @@ use crate::geometry::Geometry;
 use crate::http::response;
 use crate::storage::direct_buffers::BlockBuffer;
 use crate::transfer::connection::{FetchEnd, Fetcher, bad_answer};
-use crate::transfer::segments::ClaimId;
+use crate::transfer::segments::SegmentId;
 
 /// Bytes that are written at once. A fast connection brings that much in one frame, which is then given back before the
 /// next is read, so that its buffer is used again while it is in the processor's cache.
@@ -40,7 +40,7 @@ const JUDGED_AFTER: u64 = 8 << 20;
 /// Collects what is received and stores it, never across the end of a block.
 pub(crate) struct Writer<'a> {
     fetcher: &'a Fetcher,
-    claim: ClaimId,
+    segment: SegmentId,
     content_type: Option<String>,
     host: &'a str,
     pace: Pace,
@@ -63,15 +63,15 @@ enum Collected {
 impl<'a> Writer<'a> {
     pub(crate) fn new(
         fetcher: &'a Fetcher,
-        claim: ClaimId,
+        segment: SegmentId,
         content_type: Option<String>,
         host: &'a str,
         offset: u64,
     ) -> Self {
-        let (pace, collected) = (Pace::new(offset, fetcher.incoming.part.geometry()), Collected::Frames(Vec::new()));
+        let (pace, collected) = (Pace::new(offset, fetcher.part_store.part.geometry()), Collected::Frames(Vec::new()));
         Self {
             fetcher,
-            claim,
+            segment,
             content_type,
             host,
             pace,
@@ -89,7 +89,7 @@ impl<'a> Writer<'a> {
     }
 
     fn geometry(&self) -> Geometry {
-        self.fetcher.incoming.part.geometry()
+        self.fetcher.part_store.part.geometry()
     }
 
     /// Everything before this that the connection has received is stored.
@@ -127,8 +127,8 @@ impl<'a> Writer<'a> {
     /// Chooses where the next block is collected. To wait for a buffer is to wait for the disk or for the hash.
     async fn begin_block(&mut self, whole: bool) {
         self.collected = Collected::Frames(Vec::new());
-        let incoming = &self.fetcher.incoming;
-        if !(self.pace.is_fast(self.offset) && whole && incoming.takes_blocks(self.stored(), self.offset)) {
+        let part_store = &self.fetcher.part_store;
+        if !(self.pace.is_fast(self.offset) && whole && part_store.takes_blocks(self.stored(), self.offset)) {
             return;
         }
         let began = Instant::now();
@@ -137,14 +137,14 @@ impl<'a> Writer<'a> {
             () = self.fetcher.stop.cancelled() => None,
             buffer = self.fetcher.buffers.take() => buffer,
         };
-        incoming.meter.stored_for(began.elapsed());
+        part_store.stats.stored_for(began.elapsed());
         if let Some(buffer) = buffer {
             self.collected = Collected::Block(buffer);
         }
     }
 
     fn collect(&mut self, piece: Bytes) {
-        self.fetcher.incoming.meter.received(piece.len());
+        self.fetcher.part_store.stats.received(piece.len());
         self.fetcher.intake.add(piece.len());
         self.length += piece.len();
         match &mut self.collected {
@@ -167,17 +167,17 @@ impl<'a> Writer<'a> {
             self.look_at_the_beginning()?;
         }
         let (offset, length) = (self.offset, std::mem::take(&mut self.length));
-        let incoming = Arc::clone(&self.fetcher.incoming);
+        let part_store = Arc::clone(&self.fetcher.part_store);
         let whole = length as u64 == self.geometry().block();
         let threads = &self.fetcher.threads;
         let (storing, may_go_on) = match std::mem::replace(&mut self.collected, Collected::Frames(Vec::new())) {
             Collected::Block(block) if whole => {
-                (threads.spawn(move || incoming.store_block(offset, &Bytes::from_owner(block))), true)
+                (threads.spawn(move || part_store.store_block(offset, &Bytes::from_owner(block))), true)
             }
             Collected::Block(block) => {
-                (threads.spawn(move || incoming.store(offset, &[Bytes::from_owner(block)], length)), false)
+                (threads.spawn(move || part_store.store(offset, &[Bytes::from_owner(block)], length)), false)
             }
-            Collected::Frames(frames) => (threads.spawn(move || incoming.store(offset, &frames, length)), false),
+            Collected::Frames(frames) => (threads.spawn(move || part_store.store(offset, &frames, length)), false),
         };
         self.storing.push_back((length as u64, storing));
         self.offset += length as u64;
@@ -194,15 +194,15 @@ impl<'a> Writer<'a> {
     }
 
     async fn wait_for_stores(&mut self, most: usize) -> Result<(), FetchEnd> {
-        let meter = &self.fetcher.incoming.meter;
+        let stats = &self.fetcher.part_store.stats;
         while self.storing.len() > most
             && let Some((bytes, storing)) = self.storing.front_mut()
         {
             let (bytes, began) = (*bytes, Instant::now());
             let stored = storing.await.unwrap_or_else(|panic| Err(io::Error::other(panic)));
             self.storing.pop_front();
-            meter.stored_for(began.elapsed());
-            meter.settled(bytes as usize);
+            stats.stored_for(began.elapsed());
+            stats.settled(bytes as usize);
             stored.map_err(FetchEnd::Disk)?;
         }
         Ok(())
@@ -212,9 +212,9 @@ impl<'a> Writer<'a> {
     fn look_at_the_beginning(&mut self) -> Result<(), FetchEnd> {
         let Collected::Frames(frames) = &self.collected else { return Ok(()) };
         let first: Vec<u8> = frames.iter().flatten().copied().take(512).collect();
-        let name = self.fetcher.incoming.part.destination().name();
+        let name = self.fetcher.part_store.part.destination().name();
         let Some(what) = response::not_a_file(name, self.content_type.as_deref(), &first) else { return Ok(()) };
-        self.fetcher.incoming.meter.settled(std::mem::take(&mut self.length));
+        self.fetcher.part_store.stats.settled(std::mem::take(&mut self.length));
         self.collected = Collected::Frames(Vec::new());
         Err(FetchEnd::Refused(TransferError::not_a_file(self.host, what, self.content_type.take())))
     }
@@ -228,7 +228,7 @@ impl<'a> Writer<'a> {
     /// Stores what is collected, then ends.
     pub(crate) async fn leave(mut self, end: FetchEnd) -> FetchEnd {
         let stored = self.store_all().await;
-        self.fetcher.incoming.map().advance(self.claim, self.stored());
+        self.fetcher.part_store.map().advance(self.segment, self.stored());
         stored.err().unwrap_or(end)
     }
 
@@ -239,14 +239,14 @@ impl<'a> Writer<'a> {
             return end;
         }
         let host = self.host;
-        let mut map = self.fetcher.incoming.map();
-        map.advance(self.claim, self.stored());
+        let mut map = self.fetcher.part_store.map();
+        map.advance(self.segment, self.stored());
         if body_end.is_none() && map.total().is_none() {
             if !is_framed {
                 return FetchEnd::EndUnproven;
             }
             map.end_here();
-            self.fetcher.incoming.meter.set_total(map.total());
+            self.fetcher.part_store.stats.set_total(map.total());
             return FetchEnd::Done;
         }
         bad_answer(host, "it ended early")

@@ -1,14 +1,14 @@
 //! Which bytes of a file are here, block by block, and who fetches which of the rest. Pure: no disk, no network.
 //!
 //! A block is present from its beginning up to `have` bytes, with the CRC-32 of just those bytes. So a connection that
-//! is cut in the middle of a block loses nothing, and every byte that is believed has a checksum.
+//! is cut in the middle of a block loses nothing, and every byte that is trusted has a checksum.
 
 use std::collections::BTreeMap;
 
 use crate::BlockChecksums;
 use crate::geometry::Block;
 
-/// A stretch of the file that one connection fetches: what is stored ends at `next`, and it goes on up to `end`.
+/// A range of the file that one connection fetches: what is stored ends at `next`, and it goes on up to `end`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Span {
     pub(crate) next: u64,
@@ -21,10 +21,10 @@ impl Span {
     }
 }
 
-/// The name of a claim; also the connection's.
-pub(crate) type ClaimId = u64;
+/// The name of a segment; also the connection's.
+pub(crate) type SegmentId = u64;
 
-/// The state of all blocks and the claims on those that are missing.
+/// The state of all blocks and the segments on those that are missing.
 #[derive(Debug)]
 pub(crate) struct BlockMap {
     block_size: u64,
@@ -34,14 +34,22 @@ pub(crate) struct BlockMap {
     /// Index of the first block that is not full.
     first_gap: usize,
     present: u64,
-    claims: BTreeMap<ClaimId, Span>,
-    last_claim: ClaimId,
+    segments: BTreeMap<SegmentId, Span>,
+    last_claim: SegmentId,
 }
 
 impl BlockMap {
     /// Nothing is here. Without a total the file grows until [`end_here`](Self::end_here).
     pub(crate) fn new(total: Option<u64>, block_size: u64) -> Self {
-        Self { block_size, total, blocks: Vec::new(), first_gap: 0, present: 0, claims: BTreeMap::new(), last_claim: 0 }
+        Self {
+            block_size,
+            total,
+            blocks: Vec::new(),
+            first_gap: 0,
+            present: 0,
+            segments: BTreeMap::new(),
+            last_claim: 0,
+        }
     }
 
     /// How many blocks the file has, where its length is known.
@@ -99,7 +107,7 @@ impl BlockMap {
     }
 
     /// Forgets what is here of a block.
-    pub(crate) fn void(&mut self, index: usize) {
+    pub(crate) fn invalidate(&mut self, index: usize) {
         if let Some(block) = self.blocks.get_mut(index) {
             self.present -= u64::from(block.have);
             *block = Block::default();
@@ -107,13 +115,13 @@ impl BlockMap {
         }
     }
 
-    /// Forgets everything, claims included.
+    /// Forgets everything, segments included.
     pub(crate) fn reset(&mut self, total: Option<u64>) {
         let last_claim = self.last_claim;
         *self = Self { last_claim, ..Self::new(total, self.block_size) };
     }
 
-    /// The file of unknown length ends where it stands. What lies behind a gap that was voided meanwhile is no part of it.
+    /// The file of unknown length ends where it stands. What lies behind a gap that was invalidated meanwhile is no part of it.
     pub(crate) fn end_here(&mut self) {
         let end = self.contiguous_end();
         self.blocks.truncate(usize::try_from(end.div_ceil(self.block_size)).unwrap_or(usize::MAX));
@@ -131,12 +139,12 @@ impl BlockMap {
     }
 
     /// Claims the first missing bytes that nobody fetches, at most about `want` of them.
-    pub(crate) fn claim(&mut self, want: u64) -> Option<(ClaimId, Span)> {
+    pub(crate) fn assign(&mut self, want: u64) -> Option<(SegmentId, Span)> {
         let Some(total) = self.total else {
             let span = Span { next: self.contiguous_end(), end: u64::MAX };
-            return self.claims.is_empty().then(|| self.insert(span));
+            return self.segments.is_empty().then(|| self.insert(span));
         };
-        let mut taken: Vec<Span> = self.claims.values().copied().collect();
+        let mut taken: Vec<Span> = self.segments.values().copied().collect();
         taken.sort_by_key(|span| span.next);
         let holder = |byte: u64| taken.iter().find(|span| span.next <= byte && byte < span.end);
         let mut index = self.first_gap;
@@ -154,7 +162,7 @@ impl BlockMap {
         None
     }
 
-    /// The end of the free stretch that begins at `start` in block `first`: on a block boundary, or where the next claim
+    /// The end of the free range that begins at `start` in block `first`: on a block boundary, or where the next segment
     /// begins.
     fn free_until(&self, first: usize, taken: &[Span], start: u64, wanted_end: u64) -> u64 {
         let next_claim = taken.iter().map(|span| span.next).find(|next| *next > start).unwrap_or(u64::MAX);
@@ -169,11 +177,11 @@ impl BlockMap {
         end.min(next_claim)
     }
 
-    /// Takes the second half of the largest claim, when each half is at least `least` long. Of a half that is longer than
+    /// Takes the second half of the largest segment, when each half is at least `least` long. Of a half that is longer than
     /// `most` each of the two keeps so much, and the rest is free again: whoever is done first goes on there.
-    pub(crate) fn steal(&mut self, least: u64, most: u64) -> Option<(ClaimId, Span)> {
+    pub(crate) fn steal(&mut self, least: u64, most: u64) -> Option<(SegmentId, Span)> {
         self.total?;
-        let victim = self.claims.values_mut().max_by_key(|span| span.left())?;
+        let victim = self.segments.values_mut().max_by_key(|span| span.left())?;
         let most = (most / self.block_size).max(1) * self.block_size;
         let middle = (victim.next + (victim.left() / 2).min(most)).next_multiple_of(self.block_size);
         let stolen = Span { next: middle, end: victim.end.min(middle.saturating_add(most)) };
@@ -184,32 +192,32 @@ impl BlockMap {
         Some(self.insert(stolen))
     }
 
-    fn insert(&mut self, span: Span) -> (ClaimId, Span) {
+    fn insert(&mut self, span: Span) -> (SegmentId, Span) {
         self.last_claim += 1;
-        self.claims.insert(self.last_claim, span);
+        self.segments.insert(self.last_claim, span);
         (self.last_claim, span)
     }
 
-    /// Everything before `next` is stored. Moves the claim on and says where it ends by now; `None` when the claim was taken away.
-    pub(crate) fn advance(&mut self, id: ClaimId, next: u64) -> Option<u64> {
-        let span = self.claims.get_mut(&id)?;
+    /// Everything before `next` is stored. Moves the segment on and says where it ends by now; `None` when the segment was taken away.
+    pub(crate) fn advance(&mut self, id: SegmentId, next: u64) -> Option<u64> {
+        let span = self.segments.get_mut(&id)?;
         span.next = next.max(span.next);
         Some(span.end)
     }
 
-    pub(crate) fn claimed(&self, id: ClaimId) -> Option<Span> {
-        self.claims.get(&id).copied()
+    pub(crate) fn assigned(&self, id: SegmentId) -> Option<Span> {
+        self.segments.get(&id).copied()
     }
 
-    /// Gives a claim up, finished or not.
-    pub(crate) fn release(&mut self, id: ClaimId) {
-        self.claims.remove(&id);
+    /// Gives a segment up, finished or not.
+    pub(crate) fn release(&mut self, id: SegmentId) {
+        self.segments.remove(&id);
     }
 
     /// Whether there are missing bytes that nobody fetches.
-    pub(crate) fn has_unclaimed(&self) -> bool {
-        let claimed: u64 = self.claims.values().map(|span| span.left()).sum();
-        self.total.map_or(self.claims.is_empty(), |total| total - self.present > claimed)
+    pub(crate) fn has_unassigned(&self) -> bool {
+        let assigned: u64 = self.segments.values().map(|span| span.left()).sum();
+        self.total.map_or(self.segments.is_empty(), |total| total - self.present > assigned)
     }
 
     /// Missing bytes, whoever fetches them.

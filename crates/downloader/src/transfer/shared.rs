@@ -10,7 +10,7 @@ use crate::Settings;
 use crate::geometry::Geometry;
 use crate::http::source::Web;
 use crate::storage::direct_buffers;
-use crate::storage::disk_budget::SpaceLedger;
+use crate::storage::disk_budget::DiskBudget;
 use crate::storage::fs::Disk;
 use crate::threads::Threads;
 use crate::transfer::path_locks::Destinations;
@@ -21,7 +21,7 @@ use crate::transfer::world::World;
 pub(crate) struct Engine {
     pub(crate) settings: Settings,
     pub(crate) web: Arc<Web>,
-    pub(crate) space: Arc<SpaceLedger>,
+    pub(crate) space: Arc<DiskBudget>,
     pub(crate) bandwidth: Arc<Bandwidth>,
     pub(crate) destinations: Destinations,
     pub(crate) disk: Arc<dyn Disk>,
@@ -36,7 +36,7 @@ impl Engine {
     pub(crate) fn new(settings: Settings, world: World) -> Self {
         Self {
             web: Arc::new(Web::new(&settings, world.network)),
-            space: Arc::new(SpaceLedger::new(settings.min_free_space)),
+            space: Arc::new(DiskBudget::new(settings.min_free_space)),
             bandwidth: Arc::new(Bandwidth::new(settings.rate_limit)),
             destinations: Destinations::default(),
             disk: world.disk,

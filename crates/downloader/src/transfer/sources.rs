@@ -28,7 +28,7 @@ impl Standing {
     }
 }
 
-/// The source for the next stretch: one that fails is asked last, one that was left before that. Of the others one that
+/// The source for the next range: one that fails is asked last, one that was left before that. Of the others one that
 /// was not measured gets one connection; then each gets as many as its rate deserves.
 pub(crate) fn next(sources: &[Standing], current: usize) -> Option<usize> {
     let usable = (0..sources.len()).filter(|index| sources[*index].usable);

@@ -11,7 +11,7 @@ const UNKNOWN: u64 = u64::MAX;
 
 /// Where one file stands.
 #[derive(Debug)]
-pub(crate) struct Meter {
+pub(crate) struct TransferStats {
     began: Instant,
     present: AtomicU64,
     /// Received and not yet written.
@@ -27,7 +27,7 @@ pub(crate) struct Meter {
     state: AtomicU8,
 }
 
-impl Meter {
+impl TransferStats {
     pub(crate) fn new(total: Option<u64>) -> Self {
         Self {
             began: Instant::now(),
@@ -64,7 +64,7 @@ impl Meter {
         Duration::from_micros(self.storing.load(Relaxed))
     }
 
-    /// Restarts the clock of the silence.
+    /// Restarts the clock of the stall.
     pub(crate) fn touch(&self) {
         self.last_byte.store(self.began.elapsed().as_millis() as u64, Relaxed);
     }
@@ -80,7 +80,7 @@ impl Meter {
     }
 
     /// How long no byte has come.
-    pub(crate) fn silence(&self) -> Duration {
+    pub(crate) fn idle(&self) -> Duration {
         if self.held_back.load(Relaxed) > 0 {
             return Duration::ZERO;
         }

@@ -6,7 +6,7 @@ use test_support::file_server::{
     When::{After, Always, Nth, Times},
 };
 
-use crate::rig::{MIB, Rig, impatient, side_by_side};
+use crate::rig::{MIB, Rig, short_timeouts, side_by_side};
 
 /// Not a multiple of any block.
 const SIZE: u64 = 1_234_567;
@@ -110,7 +110,7 @@ async fn a_server_that_lies_every_time_fails_in_words() {
         let story = rig.fetch(rig.known("f.bin", &route)).await;
         assert!(matches!(story.error(), TransferError::BadAnswer { .. }), "{words}: {}", story.error());
         let host = route.server().address();
-        let expected = format!("{host} gave an answer that cannot be used: {words}");
+        let expected = format!("{host} sent an invalid response: {words}");
         assert!(story.error().to_string().starts_with(&expected), "{expected}: {}", story.error());
         rig.assert_absent("f.bin");
     }
@@ -138,7 +138,7 @@ async fn a_size_that_no_disk_can_hold_is_not_believed() {
         let route = rule(&FileServer::start().file("/f.bin", Content::pattern(40, 300_000)));
         let mut rig = Rig::start();
         let story = rig.fetch(rig.known("f.bin", &route)).await;
-        let words = format!("gave an answer that cannot be used: it says that the file has {LIE} bytes");
+        let words = format!("sent an invalid response: it says that the file has {LIE} bytes");
         assert!(story.error().to_string().ends_with(&words), "{}", story.error());
         rig.assert_absent("f.bin");
     }
@@ -236,7 +236,7 @@ async fn a_body_that_is_shifted_or_garbled_in_silence_is_found_by_the_hash() {
     ];
     for (name, rule) in rules {
         let route = rule(&cut_once(33));
-        let mut rig = Rig::with(impatient());
+        let mut rig = Rig::with(short_timeouts());
         let story = rig.fetch(rig.known("f.bin", &route)).await;
         assert!(story.completed(), "{name}: {:#?}", story.told());
         assert_eq!(story.restarts(), [RestartReason::HashMismatch], "{name}: one full retry");
@@ -253,8 +253,8 @@ async fn a_corrupt_byte_costs_one_full_retry_and_two_fail() {
         TransferError::HashMismatch { expected, .. } => assert_eq!(expected.to_string(), route.sha256()),
         other => panic!("{other}"),
     }
-    let words = format!(", expected was {}", route.sha256());
-    assert!(story.error().to_string().ends_with(&words), "{}", story.error());
+    let words = format!("SHA-256 mismatch: expected {}, got ", route.sha256());
+    assert!(story.error().to_string().starts_with(&words), "{}", story.error());
     assert_eq!(story.restarts(), [RestartReason::HashMismatch]);
     assert_eq!(route.body_bytes_sent(), 2 * SIZE, "twice, and not more");
     rig.assert_absent("f.bin");
@@ -273,7 +273,7 @@ async fn a_server_that_gives_a_part_for_the_whole_and_the_whole_for_a_part_fails
     let route = FileServer::start().handle("/f.bin", answer);
     let mut rig = Rig::start();
     let story = rig.fetch(rig.file("f.bin", &route.url())).await;
-    let words = "gave an answer that cannot be used: it holds a part where the whole was asked for";
+    let words = "sent an invalid response: it holds a part where the whole was asked for";
     assert!(story.error().to_string().ends_with(words), "{}", story.error());
     assert_eq!(story.restarts(), [RestartReason::RangesRefused]);
     rig.assert_absent("f.bin");

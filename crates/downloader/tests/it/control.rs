@@ -34,7 +34,7 @@ async fn a_limit_that_is_set_while_bytes_arrive_holds_at_once_and_is_lifted_at_o
     for global in [true, false] {
         let route = FileServer::start().file("/f", Content::pattern(84, 4 * MIB));
         let gate = route.hold_at(MIB);
-        // Silence is given up soon, and shown as a stall sooner; what a limit holds back is no silence.
+        // Silence is given up soon, and shown as a stall sooner; what a limit holds back is no stall.
         let mut rig = Rig::with(Settings { stall_timeout: Duration::from_millis(600), ..settings() });
         rig.enqueue("job", vec![rig.known("f", &route)]).await;
         gate.reached().await;

@@ -9,7 +9,7 @@ use test_support::file_server::{
     When::{Always, Times},
 };
 
-use crate::rig::{MIB, Rig, impatient, settings};
+use crate::rig::{MIB, Rig, settings, short_timeouts};
 
 const TOKEN: &str = "hf_canary";
 const CIVITAI_TOKEN: &str = "civitai_canary";
@@ -228,7 +228,7 @@ async fn a_civitai_page_that_falls_silent_is_asked_again() {
     site.publish(&version(36, WithoutToken::Served), &Content::pattern(67, MIB));
     let page = Content::bytes(r#"{"modelVersions": [{"id": 36}]}"#);
     let page = site.site().file("/api/v1/models/12", page).stall_after(9, Times(1));
-    let mut rig = Rig::with(Settings { civitai_endpoint: site.endpoint().parse().unwrap(), ..impatient() });
+    let mut rig = Rig::with(Settings { civitai_endpoint: site.endpoint().parse().unwrap(), ..short_timeouts() });
     assert!(rig.fetch(rig.file("l.safetensors", "https://civitai.com/models/12")).await.completed());
     rig.assert_whole("l.safetensors", &Content::pattern(67, MIB));
     assert_eq!(page.requests().len(), 2);

@@ -104,7 +104,7 @@ async fn a_folder_in_the_way_fails_in_words_and_leaves_nothing() {
     let route = route();
     let table: [(&str, &str, &str); 2] = [
         ("f.bin/inside", "f.bin", "f.bin is in the way: it is not a regular file"),
-        ("vae", "vae/f.bin", "the path vae/f.bin leaves its root folder or crosses something that is no folder"),
+        ("vae", "vae/f.bin", "the path vae/f.bin escapes the models folder or passes through a non-directory"),
     ];
     for existing in [Existing::Keep, Existing::Share, Existing::Replace] {
         for (theirs, name, words) in table {

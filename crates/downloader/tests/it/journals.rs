@@ -1,4 +1,4 @@
-//! Journals that are gone, torn, zeroed, old or flipped: believed as far as their records and the bytes on disk agree, at the
+//! Journals that are gone, torn, zeroed, old or flipped: trusted as far as their records and the bytes on disk agree, at the
 //! price of the bytes that they do not prove.
 
 use downloader::{Arrival, Existing, FileJob, JobEvent, RestartReason, Sha256Digest};

@@ -1,4 +1,4 @@
-//! What an earlier run left behind: believed as far as it can be proven, and never a reason for anybody to clean up.
+//! What an earlier run left behind: trusted as far as it can be proven, and never a reason for anybody to clean up.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;

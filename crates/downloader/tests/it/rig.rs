@@ -35,7 +35,7 @@ pub(crate) struct Story {
     pub(crate) events: Vec<JobEvent>,
 }
 
-/// Production behaviour with impatient times.
+/// Production behaviour with short timeouts.
 pub(crate) fn settings() -> Settings {
     Settings {
         private_sources: PrivateSources::All,
@@ -50,8 +50,8 @@ pub(crate) fn settings() -> Settings {
     }
 }
 
-/// The same where silence is what is tested.
-pub(crate) fn impatient() -> Settings {
+/// The same where stalls are what is tested.
+pub(crate) fn short_timeouts() -> Settings {
     Settings { stall_timeout: Duration::from_millis(200), ..settings() }
 }
 
@@ -124,17 +124,17 @@ impl Rig {
 
     /// Listens until an event of the job is the one waited for.
     pub(crate) async fn until(&mut self, id: &str, wanted: impl Fn(&JobEvent) -> bool) -> Story {
-        self.listen(Some(id), wanted).await
+        self.observe(Some(id), wanted).await
     }
 
     /// Listens until an event of any job is the one waited for.
     pub(crate) async fn any(&mut self, wanted: impl Fn(&JobEvent) -> bool) -> Story {
-        self.listen(None, wanted).await
+        self.observe(None, wanted).await
     }
 
-    async fn listen(&mut self, id: Option<&str>, wanted: impl Fn(&JobEvent) -> bool) -> Story {
+    async fn observe(&mut self, id: Option<&str>, wanted: impl Fn(&JobEvent) -> bool) -> Story {
         let mut story = Story::default();
-        let listen = async {
+        let observe = async {
             while let Some(update) = self.updates.recv().await {
                 if id.is_some_and(|id| update.job.as_str() != id) {
                     continue;
@@ -147,7 +147,7 @@ impl Rig {
             }
             false
         };
-        match tokio::time::timeout(TIMEOUT, listen).await {
+        match tokio::time::timeout(TIMEOUT, observe).await {
             Ok(true) => story,
             _ => panic!("the event did not come; heard: {:#?}", story.told()),
         }

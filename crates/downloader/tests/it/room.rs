@@ -307,7 +307,7 @@ async fn a_disk_that_cannot_be_written_to_fails_in_words() {
         let mut rig = Rig::start();
         let story = rig.fetch(FileJob { destination: disk.file(name), ..rig.known("f", &route) }).await;
         assert!(matches!(story.error(), TransferError::ReadOnly { .. }), "{}", story.error());
-        let words = format!("the folder of {name} cannot be written to: Read-only file system");
+        let words = format!("cannot write to the folder of {name}: Read-only file system");
         assert!(story.error().to_string().starts_with(&words), "{}", story.error());
         assert!(std::fs::read_dir(Path::new(&disk.folder)).unwrap().next().is_none());
         rig.downloader.cancel(&JobId::new("job")).await.unwrap();

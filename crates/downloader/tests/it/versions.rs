@@ -183,7 +183,7 @@ async fn a_file_that_changes_all_the_time_fails_in_words() {
     let mut rig = Rig::start();
     let story = rig.fetch(rig.file("f.bin", &route.url())).await;
     assert!(matches!(story.error(), TransferError::KeepsChanging { .. }), "{}", story.error());
-    let words = format!("the file on {} changed while it was fetched, more than once", route.server().address());
+    let words = format!("the file on {} kept changing during the download", route.server().address());
     assert_eq!(story.error().to_string(), words);
     assert_eq!(story.restarts(), [RestartReason::ChangedOnServer; 2]);
     rig.assert_absent("f.bin");

@@ -38,7 +38,7 @@ export function askForPassword(logIn) {
     "form",
     { class: "dialog-body" },
     element("h2", {}, "Log in"),
-    element("p", { class: "muted" }, "This dashboard is closed to strangers."),
+    element("p", { class: "muted" }, "Sign in to continue."),
     field("Password", password),
     refusal,
     element("div", { class: "actions end" }, element("button", { class: "button primary" }, "Log in")),

@@ -17,7 +17,7 @@ use crate::transfer::driver::SMALL_FILE;
 use crate::transfer::rate_limit::Bandwidth;
 use crate::transfer::reporter::Outbox;
 use crate::transfer::shared::Engine;
-use crate::transfer::stats::Meter;
+use crate::transfer::stats::TransferStats;
 use crate::transfer::{Transfer, of_panic};
 use crate::{FileJob, FileOutcome, FileState, Job, JobEvent, Progress, TransferError};
 
@@ -25,7 +25,7 @@ use crate::{FileJob, FileOutcome, FileState, Job, JobEvent, Progress, TransferEr
 const MOST_FINISHING: usize = 32;
 /// How often it is asked whether a large file still wants the connections that are left.
 const TICK: Duration = Duration::from_millis(50);
-/// Longest silence that is not yet shown as a stall.
+/// Longest time without data that is not yet shown as a stall.
 const SHOWN_AS_STALLED: Duration = Duration::from_secs(5);
 
 /// Names transfers in the space ledger.
@@ -35,7 +35,7 @@ static LAST_KEY: AtomicU64 = AtomicU64::new(0);
 pub(crate) struct JobRun {
     engine: Arc<Engine>,
     files: Vec<FileJob>,
-    meters: Vec<Arc<Meter>>,
+    meters: Vec<Arc<TransferStats>>,
     bandwidth: Arc<Bandwidth>,
     outbox: Outbox,
     /// Ends all transfers, also when one of them finds the disk full.
@@ -150,7 +150,7 @@ impl JobRun {
             index,
             file,
             key: LAST_KEY.fetch_add(1, Relaxed),
-            meter: Arc::clone(&self.meters[index]),
+            stats: Arc::clone(&self.meters[index]),
             bandwidth: Arc::clone(&self.bandwidth),
             slots: Arc::clone(&self.slots),
             outbox: self.outbox.clone(),
@@ -170,23 +170,23 @@ impl JobRun {
 
     async fn ended(&mut self, index: usize, result: Result<FileOutcome, Halt>) {
         self.running.remove(&index);
-        let meter = &self.meters[index];
+        let stats = &self.meters[index];
         match result {
             Ok(outcome) => {
-                meter.set_total(Some(outcome.size));
-                meter.set_present(outcome.size);
-                meter.set_state(FileState::Completed);
+                stats.set_total(Some(outcome.size));
+                stats.set_present(outcome.size);
+                stats.set_state(FileState::Completed);
                 self.outcome.finished.push((index, outcome.size));
                 self.outbox.send(JobEvent::FileCompleted { file: index, outcome }).await;
             }
-            Err(Halt::Stopped) => meter.set_state(FileState::Waiting),
+            Err(Halt::Stopped) => stats.set_state(FileState::Waiting),
             Err(Halt::Shortage(shortage)) => {
-                meter.set_state(FileState::Waiting);
+                stats.set_state(FileState::Waiting);
                 self.outcome.shortage.get_or_insert((index, shortage));
                 self.stop.cancel();
             }
             Err(Halt::Failed(error)) => {
-                meter.set_state(FileState::Failed);
+                stats.set_state(FileState::Failed);
                 let error = Arc::new(error);
                 self.outcome.failed.get_or_insert((index, Arc::clone(&error)));
                 self.outbox.send(JobEvent::FileFailed { file: index, error }).await;
@@ -195,11 +195,11 @@ impl JobRun {
     }
 
     fn report(&mut self, now: Instant) {
-        self.speed.sample(now, self.meters.iter().map(|meter| meter.wire()).sum());
-        let files: Vec<_> = self.meters.iter().map(|meter| meter.progress()).collect();
+        self.speed.sample(now, self.meters.iter().map(|stats| stats.wire()).sum());
+        let files: Vec<_> = self.meters.iter().map(|stats| stats.progress()).collect();
         let silence_shown = SHOWN_AS_STALLED.min(self.engine.settings.stall_timeout / 2);
-        let mut fetching = self.meters.iter().filter(|meter| meter.state() == FileState::Fetching).peekable();
-        let stalled = fetching.peek().is_some() && fetching.all(|meter| meter.silence() >= silence_shown);
+        let mut fetching = self.meters.iter().filter(|stats| stats.state() == FileState::Fetching).peekable();
+        let stalled = fetching.peek().is_some() && fetching.all(|stats| stats.idle() >= silence_shown);
         let current_file =
             files.iter().position(|file| matches!(file.state, FileState::Fetching | FileState::Verifying));
         self.outbox.tick(Progress {
@@ -213,11 +213,11 @@ impl JobRun {
     }
 }
 
-fn meter_of(file: &FileJob) -> Arc<Meter> {
-    let meter = if file.done { Meter::new(Some(file.done_bytes)) } else { Meter::new(file.size) };
+fn meter_of(file: &FileJob) -> Arc<TransferStats> {
+    let stats = if file.done { TransferStats::new(Some(file.done_bytes)) } else { TransferStats::new(file.size) };
     if file.done {
-        meter.set_present(file.done_bytes);
-        meter.set_state(FileState::Completed);
+        stats.set_present(file.done_bytes);
+        stats.set_state(FileState::Completed);
     }
-    Arc::new(meter)
+    Arc::new(stats)
 }

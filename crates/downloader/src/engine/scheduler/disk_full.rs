@@ -17,13 +17,13 @@ const LONGEST: Duration = Duration::from_secs(600);
 
 /// When a job that stands still for want of room is looked at next.
 #[derive(Debug, Default)]
-pub(super) struct Patience {
+pub(super) struct SpaceRetry {
     /// How often in a row there was no room although the figures said so, as where a quota is spent.
     in_vain: u32,
     not_before: Option<Instant>,
 }
 
-impl Patience {
+impl SpaceRetry {
     /// A run has ended so. Figures that bear a shortage out tell by themselves when to go on; for others the waits double.
     pub(super) fn run_ended(&mut self, now: Instant, poll: Duration, shortage: Option<Shortage>) {
         if shortage.is_none_or(Shortage::shows) {
@@ -56,7 +56,7 @@ impl Scheduler {
         let now = Instant::now();
         for (id, entry) in &mut self.entries {
             if let State::WaitingForRoom { file, needed, look: look @ None } = &mut entry.state
-                && entry.patience.is_over(now)
+                && entry.retry_after.is_over(now)
             {
                 let (id, destination, needed) = (id.clone(), entry.job.files[*file].destination.clone(), *needed);
                 let (engine, threads) = (Arc::clone(&self.engine), self.engine.threads.clone());
@@ -93,22 +93,22 @@ mod tests {
 
     #[test]
     fn a_disk_that_is_full_against_its_figures_is_tried_less_and_less_often() {
-        let (mut patience, now, poll) = (Patience::default(), Instant::now(), Duration::from_secs(5));
+        let (mut retry_after, now, poll) = (SpaceRetry::default(), Instant::now(), Duration::from_secs(5));
         let short = |needed, available| Some(Shortage { needed, available });
         let mut waits = Vec::new();
         for _ in 0..9 {
-            patience.run_ended(now, poll, short(1, Some(2)));
-            waits.push(patience.not_before.map(|then| (then - now).as_secs()));
+            retry_after.run_ended(now, poll, short(1, Some(2)));
+            waits.push(retry_after.not_before.map(|then| (then - now).as_secs()));
         }
         assert_eq!(waits, [10, 20, 40, 80, 160, 320, 600, 600, 600].map(Some));
-        assert!(!patience.is_over(now) && patience.is_over(now + LONGEST));
-        patience.run_ended(now, poll, None);
-        patience.run_ended(now, poll, short(1, None));
-        assert!(!patience.is_over(now), "nobody says how much room there is");
+        assert!(!retry_after.is_over(now) && retry_after.is_over(now + LONGEST));
+        retry_after.run_ended(now, poll, None);
+        retry_after.run_ended(now, poll, short(1, None));
+        assert!(!retry_after.is_over(now), "nobody says how much room there is");
         for other in [short(2, Some(1)), None] {
-            patience.run_ended(now, poll, short(1, Some(2)));
-            patience.run_ended(now, poll, other);
-            assert!(patience.is_over(now), "{other:?}");
+            retry_after.run_ended(now, poll, short(1, Some(2)));
+            retry_after.run_ended(now, poll, other);
+            assert!(retry_after.is_over(now), "{other:?}");
         }
     }
 }

@@ -78,7 +78,7 @@ impl Scheduler {
         let event = if asked { JobEvent::Paused(PauseReason::Requested) } else { event };
         let shortage = outcome.shortage.filter(|_| matches!(state, JobState::Paused(_)) && !asked);
         let figures = shortage.map(|(_, shortage)| shortage);
-        entry.patience.run_ended(Instant::now(), self.engine.settings.storage_poll, figures);
+        entry.retry_after.run_ended(Instant::now(), self.engine.settings.storage_poll, figures);
         entry.state = match state {
             JobState::Paused(_) => match shortage {
                 Some((file, shortage)) => State::WaitingForRoom { file, needed: shortage.needed, look: None },

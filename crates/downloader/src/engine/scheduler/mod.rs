@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::engine::command::{Command, Reply};
 use crate::engine::download::run::{JobRun, RunOutcome};
-use crate::engine::scheduler::disk_full::{Look, Patience};
+use crate::engine::scheduler::disk_full::{Look, SpaceRetry};
 use crate::engine::scheduler::ended::Event;
 use crate::geometry::LARGEST_FILE;
 use crate::storage::part;
@@ -45,7 +45,7 @@ struct Entry {
     /// Runs it, or removes its partial files.
     task: Option<task::Id>,
     bandwidth: Arc<Bandwidth>,
-    patience: Patience,
+    retry_after: SpaceRetry,
     pausing: Vec<Reply<JobState>>,
     cancelling: Vec<Reply<bool>>,
 }
@@ -144,7 +144,7 @@ impl Scheduler {
             state: if job.paused { State::Paused } else { State::Queued },
             task: None,
             bandwidth: Arc::new(Bandwidth::new(job.rate_limit)),
-            patience: Patience::default(),
+            retry_after: SpaceRetry::default(),
             pausing: Vec::new(),
             cancelling: Vec::new(),
             job,

@@ -1,5 +1,5 @@
 //! A panic in any task of the engine: nobody waits for a task that has died, nothing is held for it, and what it did is not
-//! believed. There is none that is known of; here they are ordered, where a task hands work to another thread or in that work.
+//! trusted. There is none that is known of; here they are ordered, where a task hands work to another thread or in that work.
 
 use std::panic::Location;
 use std::sync::Arc;
@@ -55,7 +55,7 @@ impl Dispatcher for Arc<Deaths> {
 
 /// Large enough for several connections, a hash that follows and syncs on the way.
 const LARGE: u64 = 3 * SMALL_FILE + 7;
-/// So small that nobody takes a stretch of it from somebody else.
+/// So small that nobody takes a range of it from somebody else.
 const SMALL: u64 = 3 * BLOCK;
 
 /// An engine and a file for it.

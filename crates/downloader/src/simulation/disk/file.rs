@@ -52,7 +52,7 @@ impl OpenFile for MemoryFile {
     fn write_at(&self, offset: u64, frames: &[Bytes]) -> io::Result<()> {
         let mut bytes = frames.concat();
         let whole = bytes.len();
-        if self.disk.state().troubles.operations_left == Some(0) {
+        if self.disk.state().disk_faults.operations_left == Some(0) {
             // A process that is killed may have written a part of it.
             let kept = self.disk.chance.index(whole.max(1));
             self.disk.state().contents[self.inode].write(offset as usize, &bytes[..kept]);
@@ -69,7 +69,7 @@ impl OpenFile for MemoryFile {
     }
 
     fn write_past_cache(&self, offset: u64, block: &Bytes) -> io::Result<bool> {
-        if self.disk.state().troubles.needs_cache {
+        if self.disk.state().disk_faults.needs_cache {
             return Ok(false);
         }
         self.disk.state().past_cache += 1;

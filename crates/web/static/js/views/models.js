@@ -27,7 +27,7 @@ export function modelsView() {
   const rescan = element(
     "button",
     { class: "button", type: "button", onclick: lookAtTheDisk },
-    "Look at the disk again",
+    "Rescan",
   );
   const summary = element("p", { class: "summary", role: "status" });
   const nothing = placeholder();

@@ -17,7 +17,7 @@ export function queueView() {
     { class: "button", type: "button", onclick: () => act("POST", "api/comfyui/interrupt") },
     "Interrupt",
   );
-  const clear = element("button", { class: "button", type: "button", onclick: clearQueue }, "Clear what waits");
+  const clear = element("button", { class: "button", type: "button", onclick: clearQueue }, "Clear queue");
   const tools = element("div", { class: "toolbar" }, interrupt, clear);
   const list = element("ul", { class: "rows" });
   const updateRows = keyedList(list, (prompt) => prompt.prompt_id, createRow);
@@ -88,7 +88,7 @@ function shareOf(overall) {
 
 async function clearQueue() {
   const sure = await confirmLoss({
-    title: "Clear what waits?",
+    title: "Clear queue?",
     text: "Every waiting prompt leaves the queue. What runs goes on.",
     action: "Clear the queue",
   });

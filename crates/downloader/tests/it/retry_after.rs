@@ -1,4 +1,4 @@
-//! Sources that ask for patience: it is theirs alone. Whoever may be asked now is asked, and one moment in which many connections
+//! `Retry-After` holds for the source that sent it. Another source is asked meanwhile, and one moment in which many connections
 //! are sent away is one failure.
 
 use downloader::{FileJob, JobEvent, JobId, Settings};
