@@ -17,15 +17,8 @@ use tracing_subscriber::{Layer, layer::Context, registry::LookupSpan};
 use crate::log_room::shelf_of;
 
 /// Parts whose lines are about presets, the registry and downloads. A part begins with the name of a module.
-const PRESET_MANAGER: [&str; 7] = [
-    "downloader",
-    "registry",
-    "service::downloads",
-    "service::presets",
-    "service::registry_sync",
-    "service::tasks::registry",
-    "service::tasks::transfers",
-];
+const PRESET_MANAGER: [&str; 5] =
+    ["downloader", "registry", "service::downloads", "service::presets", "service::registry_sync"];
 
 /// A layer that collects lines.
 pub(crate) struct Collector {

@@ -14,6 +14,8 @@ use crate::{
     Clock, DatabasePlace, Error, MayReplace, Settings, Supervisor,
     access::{Access, SourceTokens},
     comfy::Comfy,
+    database::Store,
+    database::lease::DatabaseLock,
     downloads::Downloads,
     events::Bus,
     jobs::Jobs,
@@ -25,12 +27,10 @@ use crate::{
     presets::{Catalogue, InstallOptions, Presets},
     prompts::Prompts,
     registry_sync::RegistrySync,
-    space::Space,
-    storage::Storage,
-    store::Store,
+    system::space::Space,
+    system::storage::Storage,
     system::{Sources, System},
     tasks,
-    tenancy::Tenancy,
     workflows::{UserFolder, Workflows},
 };
 
@@ -85,12 +85,12 @@ impl Dashboard {
         let jobs = |bus: Bus, clock| Jobs::new(bus, clock, background.clone(), stop.clone());
         let clock: Arc<dyn Clock> = Arc::new(clock);
         let (database, clock_of_lease) = (settings.database.0.clone(), Arc::clone(&clock));
-        let tenancy = tasks::blocking(move || Tenancy::take(&database, clock_of_lease.as_ref())).await??;
-        let settings = Settings { database: DatabasePlace(tenancy.database.clone()), ..settings };
+        let lease = tasks::blocking(move || DatabaseLock::take(&database, clock_of_lease.as_ref())).await??;
+        let settings = Settings { database: DatabasePlace(lease.database.clone()), ..settings };
         let dashboard = Self::assemble(&settings, Arc::clone(&clock), engine.clone(), jobs).await?;
         let mut supervisor = Supervisor::new(engine, dashboard.store.clone(), stop.clone(), background);
-        supervisor.spawn("lease", tenancy.keep(clock, stop.clone()));
-        supervisor.hold(tenancy);
+        supervisor.spawn("lease", lease.keep(clock, stop.clone()));
+        supervisor.hold(lease);
         let engine_runs = async {
             engine_runs.await;
             Ok(())
@@ -98,16 +98,21 @@ impl Dashboard {
         let (downloads, catalogue) = (dashboard.downloads.clone(), dashboard.catalogue.clone());
         let interval = settings.registry_sync_interval;
         supervisor.spawn("download engine", engine_runs);
-        supervisor.spawn("transfers", tasks::transfers::run(downloads, catalogue, updates, stop.clone()));
-        supervisor
-            .spawn("rescan", tasks::rescan::run(dashboard.models.clone(), settings.rescan_interval, stop.clone()));
+        supervisor.spawn("transfers", crate::downloads::worker::run(downloads, catalogue, updates, stop.clone()));
+        supervisor.spawn(
+            "rescan",
+            crate::models::rescan::run(dashboard.models.clone(), settings.rescan_interval, stop.clone()),
+        );
         let (store, kept) = (dashboard.store.clone(), settings.history_retention);
-        supervisor.spawn("retention", tasks::retention::run(store, Arc::clone(&dashboard.clock), kept, stop.clone()));
-        supervisor.spawn("watch", tasks::watch::run(dashboard.models.clone(), stop.clone()));
+        supervisor.spawn("retention", crate::retention::run(store, Arc::clone(&dashboard.clock), kept, stop.clone()));
+        supervisor.spawn("watch", crate::models::watch::run(dashboard.models.clone(), stop.clone()));
         supervisor.spawn("shell token", dashboard.access.clone().remove_shell_token_after(stop.clone()));
-        supervisor.spawn("registry sync", tasks::registry::run(dashboard.registry.clone(), interval, stop.clone()));
+        supervisor.spawn(
+            "registry sync",
+            crate::registry_sync::worker::run(dashboard.registry.clone(), interval, stop.clone()),
+        );
         dashboard.talk_with_comfy(&mut supervisor, &stop).await?;
-        supervisor.spawn("sampler", tasks::sampler::run(dashboard.sampler(&settings), stop));
+        supervisor.spawn("sampler", crate::system::sampler::run(dashboard.sampler(&settings), stop));
         dashboard.take_up_unfinished().await?;
         supervisor.spawn_once(dashboard.clone().install_at_start(settings));
         Ok((dashboard, supervisor))
@@ -180,14 +185,14 @@ impl Dashboard {
         supervisor.spawn("ComfyUI's socket", socket);
         let (logs, log_interval) = (self.logs.clone(), settings.log_interval);
         supervisor.spawn("ComfyUI's log", logs.hear_comfyui_for_followers(log_interval, stop.clone()));
-        supervisor.spawn("prompts", tasks::comfy::run(self.prompts.clone(), events, stop.clone()));
+        supervisor.spawn("prompts", crate::prompts::worker::run(self.prompts.clone(), events, stop.clone()));
         Ok(())
     }
 
-    fn sampler(&self, settings: &Settings) -> tasks::sampler::Sampler {
+    fn sampler(&self, settings: &Settings) -> crate::system::sampler::Sampler {
         let options =
             gpu_probe::Options { nvml_library: settings.nvml_library.clone(), fixed_vram_gb: settings.gpu_vram_gb };
-        tasks::sampler::Sampler {
+        crate::system::sampler::Sampler {
             system: self.system.clone(),
             sources: Sources {
                 probe: Arc::new(gpu_probe::Probe::detect(options)),

@@ -6,8 +6,8 @@ use comfy_client::Fault;
 use registry::PresetId;
 use serde_json::Value;
 
+use crate::database::is_busy;
 use crate::json_bounds::TooComplex;
-use crate::store::is_busy;
 
 /// What kind of thing was asked for and is not there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -2,12 +2,13 @@
 //!
 //! `Dashboard::start` gives the facade and the supervisor of its tasks. A request goes down: facade method, checks against
 //! the catalogue and the disk, one transaction, one message to the downloader, one event. Progress comes up: downloader
-//! update, `tasks::transfers`, SQLite first, then the event. Nothing here knows JSON shapes, HTTP codes or units as text.
+//! update, `downloads::worker`, SQLite first, then the event. Nothing here knows JSON shapes, HTTP codes or units as text.
 
 pub mod access;
 mod clock;
 pub mod comfy;
 mod dashboard;
+mod database;
 pub mod downloads;
 mod error;
 pub mod events;
@@ -28,14 +29,11 @@ pub mod page;
 pub mod presets;
 pub mod prompts;
 pub mod registry_sync;
+mod retention;
 mod settings;
-mod space;
-pub mod storage;
-mod store;
 mod supervisor;
 pub mod system;
 mod tasks;
-mod tenancy;
 pub mod text;
 pub mod workflows;
 

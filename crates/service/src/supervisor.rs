@@ -6,7 +6,7 @@ use downloader::Downloader;
 use tokio::{sync::mpsc, task::JoinSet};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{Error, store::Store, tenancy::Tenancy};
+use crate::{Error, database::Store, database::lease::DatabaseLock};
 
 /// Watches over the tasks of the service.
 pub struct Supervisor {
@@ -14,7 +14,7 @@ pub struct Supervisor {
     store: Store,
     stop: CancellationToken,
     background: TaskTracker,
-    tenancy: Option<Tenancy>,
+    lock: Option<DatabaseLock>,
     tasks: JoinSet<()>,
     ended: mpsc::Receiver<String>,
     ending: mpsc::Sender<String>,
@@ -23,7 +23,7 @@ pub struct Supervisor {
 impl Supervisor {
     pub(crate) fn new(engine: Downloader, store: Store, stop: CancellationToken, background: TaskTracker) -> Self {
         let (ending, ended) = mpsc::channel(16);
-        Self { engine, store, stop, background, tenancy: None, tasks: JoinSet::new(), ended, ending }
+        Self { engine, store, stop, background, lock: None, tasks: JoinSet::new(), ended, ending }
     }
 
     /// Runs a task for as long as the service lives. Its end before the stop is a failure.
@@ -47,8 +47,8 @@ impl Supervisor {
     }
 
     /// Keeps the right to the database until the end.
-    pub(crate) fn hold(&mut self, tenancy: Tenancy) {
-        self.tenancy = Some(tenancy);
+    pub(crate) fn hold(&mut self, lock: DatabaseLock) {
+        self.lock = Some(lock);
     }
 
     /// Waits until a task ends uninvited, and says which and how. The caller stops the process.
@@ -67,7 +67,7 @@ impl Supervisor {
         self.background.close();
         self.background.wait().await;
         self.store.close().await;
-        drop(self.tenancy);
+        drop(self.lock);
     }
 }
 

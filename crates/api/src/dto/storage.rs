@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use service::storage as view;
+use service::system::storage as view;
 use utoipa::{IntoParams, ToSchema};
 
 use super::system::share_of;

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use service::storage::Filesystem;
 use service::system as view;
+use service::system::storage::Filesystem;
 use utoipa::ToSchema;
 
 use super::units::{gigabytes, percent};

@@ -59,8 +59,8 @@ pub(crate) async fn finish(transfer: &Transfer, part_store: &Arc<PartStore>, arr
     let synced = hash.is_some();
     if let Some(hash) = hash {
         // The hash is not far behind, the sync takes long: both at once.
-        let incoming_of_sync = Arc::clone(part_store);
-        let synced = transfer.blocking(move || sync_whole(&incoming_of_sync));
+        let store_to_sync = Arc::clone(part_store);
+        let synced = transfer.blocking(move || sync_whole(&store_to_sync));
         let (synced, hashed) = tokio::join!(synced, hash.finish());
         synced?;
         let hashed = hashed.map_err(|error| part_store.part.error("reading back", error))?;
@@ -136,13 +136,19 @@ pub(crate) fn sync_whole(part_store: &PartStore) -> Result<(), TransferError> {
     if let Some(total) = total.filter(|total| *total < size || part.has_journal()) {
         part.discard(Discard::BeyondEnd(total))?;
     }
-    part_store.sync().map_err(|failed| match failed {
-        // Without a journal nothing says which bytes are invalid, so all of them go.
-        SyncError::Blocks(error, _) if !part.has_journal() => {
-            part.discard(Discard::SyncFailed).err().unwrap_or_else(|| part.error("syncing", error))
+    match part_store.sync() {
+        Ok(()) => Ok(()),
+        // Every byte is on the disk. The journal is synced again with the record that the file is whole.
+        Err(SyncError::Journal(error)) => {
+            tracing::warn!(file = %part.destination(), %error, "journal not synced");
+            Ok(())
         }
-        failed => part.error("syncing", part_store.invalidate_unsynced(failed)),
-    })
+        // Without a journal nothing says which bytes are invalid, so all of them go.
+        Err(SyncError::Blocks(error, _)) if !part.has_journal() => {
+            Err(part.discard(Discard::SyncFailed).err().unwrap_or_else(|| part.error("syncing", error)))
+        }
+        Err(failed) => Err(part.error("syncing", part_store.invalidate_unsynced(failed))),
+    }
 }
 
 fn from_map(part_store: &PartStore, sha256: Sha256Digest) -> Content {

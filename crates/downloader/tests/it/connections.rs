@@ -109,7 +109,7 @@ async fn silence_for_ever_fails_in_words() {
     let mut rig = Rig::with(Settings { stall_timeout: Duration::from_millis(100), ..settings() });
     let story = rig.fetch(rig.file("f.bin", &route.url())).await;
     assert!(matches!(story.error(), TransferError::Stalled { .. }), "{}", story.error());
-    assert!(story.error().to_string().contains("sent nothing for 0.1 s"), "{}", story.error());
+    assert!(story.error().to_string().contains("stalled repeatedly (no data for 0.1 s)"), "{}", story.error());
     assert_eq!(route.requests().len(), 6, "five tries beyond the first");
     rig.assert_absent("f.bin");
 }

@@ -6,7 +6,7 @@ use downloader::Secret;
 use jiff::{SignedDuration, Timestamp};
 
 use super::{Access, Role, note, secret};
-use crate::{Error, Resource, ids::new_key_id, store::StoredKey, text};
+use crate::{Error, Resource, access::store::StoredKey, ids::new_key_id, text};
 
 /// How every key begins, for scanners of leaked secrets.
 pub const KEY_PREFIX: &str = "cdk_";

@@ -18,6 +18,7 @@ mod sessions;
 mod shell_token;
 mod source_tokens;
 mod steady_clock;
+pub(crate) mod store;
 
 use std::{net::IpAddr, path::Path, sync::Arc, time::Duration};
 
@@ -33,10 +34,7 @@ pub use sessions::{ABSOLUTE_END, IDLE_END, SessionView};
 pub use shell_token::read_shell_token;
 pub use source_tokens::{SourceTokens, TokenHost, TokenOrigin, TokenView};
 
-use crate::{
-    Clock, Error, Settings,
-    store::{Store, WorkspaceCookies},
-};
+use crate::{Clock, Error, Settings, access::store::WorkspaceCookies, database::Store};
 use remembered::{Credentials, FRESH_FOR, Remembered};
 use shell_token::ShellToken;
 

@@ -15,7 +15,7 @@ use super::{
     guesses::{Guesser, Guesses, network_of},
     note, secret,
 };
-use crate::{Clock, Error, store::PasswordOrigin, tasks::blocking};
+use crate::{Clock, Error, access::store::PasswordOrigin, tasks::blocking};
 
 const SHORTEST: usize = 8;
 const LONGEST: usize = 1024;

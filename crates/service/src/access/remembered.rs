@@ -18,7 +18,8 @@ use tokio::{sync::Mutex, time::Instant};
 
 use crate::{
     Error,
-    store::{SecretHash, Store, StoredKey, StoredSession},
+    access::store::{SecretHash, StoredKey, StoredSession},
+    database::Store,
 };
 
 /// How long what another process changes may go unseen.

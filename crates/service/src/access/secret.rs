@@ -7,7 +7,7 @@ use rand::{TryRngCore, rngs::OsRng};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-use crate::{Error, store::SecretHash};
+use crate::{Error, access::store::SecretHash};
 
 /// A secret at the one moment when it is known beside its hash.
 pub(super) struct Drawn {

@@ -9,8 +9,8 @@ use jiff::{SignedDuration, Timestamp};
 use super::{Access, LoginSource, keys::USE_IS_NOTED_EVERY, note, secret};
 use crate::{
     Error, Resource,
+    access::store::{AliveSince, SessionInsert, StoredSession},
     ids::new_session_id,
-    store::{AliveSince, SessionInsert, StoredSession},
 };
 
 /// A session that nobody uses for so long has ended.

@@ -9,7 +9,7 @@ use std::{
 use tokio_util::sync::CancellationToken;
 
 use super::{Access, private_file, secret};
-use crate::{Error, own_file, store::SecretHash, tasks::blocking};
+use crate::{Error, access::store::SecretHash, own_file, tasks::blocking};
 
 /// The file, beside the database.
 const FILE_NAME: &str = "cli.token";

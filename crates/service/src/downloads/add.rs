@@ -7,9 +7,10 @@ use tokio::time::{Duration, timeout};
 use super::{DownloadState, Downloads, FileState, Priority, address::full_address, jobs::refuse_size};
 use crate::{
     Error, MayReplace,
+    downloads::store::{DownloadInsert, Existing, FileRow, StoredDownload},
     fits::Expected,
     ids,
-    store::{DownloadInsert, Existing, FileRow, SourceFacts, StoredDownload},
+    models::store::SourceFacts,
     tasks::blocking,
 };
 

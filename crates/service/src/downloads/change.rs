@@ -8,7 +8,7 @@ use tokio::time::timeout;
 use super::{DownloadState, DownloadView, Downloads, PauseReason, Priority, QueuePlace, jobs};
 use crate::{
     Error,
-    store::{DownloadRow, Line, Step},
+    downloads::store::{DownloadRow, Line, Step},
     tasks::uninterrupted,
 };
 

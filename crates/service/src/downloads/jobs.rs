@@ -5,8 +5,8 @@ use downloader::{BlockChecksums, Destination, FileJob, Job, JobId, LARGEST_FILE,
 use super::{DownloadState, FileState, Priority, staging::arrival_path};
 use crate::{
     Error,
+    downloads::store::{Existing, FileRow, StoredDownload},
     models::ModelIndex,
-    store::{Existing, FileRow, StoredDownload},
 };
 
 /// The job that does a stored download: its files in order, those that are whole already marked as done.

@@ -6,8 +6,8 @@ use registry::PresetId;
 use super::{DownloadState, DownloadView, Downloads};
 use crate::{
     Error,
+    downloads::store::HistoryFilter,
     page::{Order, Page, PageRequest, sort_by_key},
-    store::HistoryFilter,
 };
 
 /// How long an ended download stays in the list of the present ones.

@@ -1,6 +1,6 @@
 //! Downloads as people see and steer them: the rows in the database, the engine's figures, and the engine's commands.
 //!
-//! It knows no presets. The engine's updates come in through `tasks::transfers`, the only writer of the states they bring.
+//! It knows no presets. The engine's updates come in through `downloads::worker`, the only writer of the states they bring.
 
 mod add;
 pub(crate) mod address;
@@ -11,7 +11,9 @@ mod list;
 mod repair;
 pub(crate) mod staging;
 mod state;
+pub(crate) mod store;
 mod view;
+pub(crate) mod worker;
 
 use std::sync::Arc;
 
@@ -28,12 +30,14 @@ pub use view::{DownloadEvent, DownloadFileView, DownloadView, Failure};
 
 use crate::{
     Clock, Error,
+    database::Store,
+    downloads::store::{DownloadInsert, Existing, FileRow, Line, Step, StoredDownload},
     events::{Bus, Event},
     live::Live,
     models::ModelIndex,
+    models::store::FileRecord,
     presets::Catalogue,
-    space::Space,
-    store::{DownloadInsert, Existing, FileRecord, FileRow, Line, Step, Store, StoredDownload},
+    system::space::Space,
     tasks::{blocking, uninterrupted},
 };
 

@@ -6,9 +6,9 @@ use registry::ConfinedPath;
 use super::{Downloads, FileState, Priority};
 use crate::{
     Error, MayReplace,
+    downloads::store::{DownloadInsert, Existing, FileRow},
     fits::Expected,
     ids,
-    store::{DownloadInsert, Existing, FileRow},
     tasks::blocking,
 };
 

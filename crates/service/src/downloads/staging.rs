@@ -9,7 +9,7 @@ use registry::ConfinedPath;
 use super::{DownloadState, Downloads};
 use crate::{
     Error,
-    store::{FileRow, StoredDownload},
+    downloads::store::{FileRow, StoredDownload},
     tasks::blocking,
 };
 

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use registry::PresetId;
 
 use super::state::{DownloadState, FileState, PauseReason, Priority};
-use crate::store::{FileRow, StoredDownload};
+use crate::downloads::store::{FileRow, StoredDownload};
 
 /// Why a download failed or waits: for a person, and for a program.
 #[derive(Debug, Clone, PartialEq, Eq)]

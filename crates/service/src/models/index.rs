@@ -21,13 +21,13 @@ use crate::{
     downloads::address::{fact_key, full_address, public_address},
     fits::{Expected, Fit, Structure, judge},
     model_dir::{ModelDir, Stamp},
+    models::store::{FileRecord, SourceFacts, ValidationRow},
     models::{
         extra::{ExtraFile, ExtraPlace, ExtraRoot, present_name},
         integrity::{Integrity, IntegrityState, Look, Safety},
         marker, names,
         sidecars::{Sidecar, Sidecars},
     },
-    store::{FileRecord, SourceFacts, ValidationRow},
 };
 use scan::ChangedWhileScanning;
 

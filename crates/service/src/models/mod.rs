@@ -9,9 +9,12 @@ mod list;
 mod marker;
 mod names;
 mod owners;
+pub(crate) mod rescan;
 mod sidecars;
+pub(crate) mod store;
 mod validation;
 mod view;
+pub(crate) mod watch;
 
 pub use detail::{ModelDetail, ModelFormat, ModelHeader, PickleVerdict};
 pub use extra::ExtraModelPaths;
@@ -29,7 +32,7 @@ use std::sync::{
 
 use tokio::sync::Semaphore;
 
-use crate::{Clock, Error, jobs::Jobs, presets::Catalogue, store::Store, tasks::blocking};
+use crate::{Clock, Error, database::Store, jobs::Jobs, presets::Catalogue, tasks::blocking};
 
 /// Every model file there is. Cheap to clone.
 #[derive(Clone)]

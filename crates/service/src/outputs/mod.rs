@@ -7,6 +7,7 @@
 mod delete;
 mod folder;
 mod list;
+mod store;
 mod view;
 
 use std::{
@@ -24,7 +25,7 @@ pub use delete::OutputsDeleted;
 pub use list::{OutputFile, OutputList, OutputQuery, OutputSort};
 pub use view::ViewConditions;
 
-use crate::{Error, Resource, comfy::Comfy, store::Store};
+use crate::{Error, Resource, comfy::Comfy, database::Store};
 
 /// Folders of ComfyUI that files are read from.
 const READABLE: [&str; 3] = ["output", "input", "temp"];

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use registry::{Catalog, Preset, PresetId};
 
 use super::definition;
-use crate::{Error, store::InstallRow};
+use crate::{Error, presets::store::InstallRow};
 
 /// Where the registry in force comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -4,9 +4,10 @@ use registry::{Catalog, Preset, PresetId};
 
 use super::definition;
 use crate::{
+    downloads::store::{Existing, StoredDownload},
     fits::Fit,
     models::ModelIndex,
-    store::{Existing, InstallRow, ReplacedFile, StoredDownload},
+    presets::store::{InstallRow, ReplacedFile},
 };
 
 /// The installs that a completed download brings about: the preset and its dependencies as they were when the download began.

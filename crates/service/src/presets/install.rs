@@ -9,9 +9,9 @@ use registry::{ModelFile, Preset, PresetId};
 use super::{InstallOptions, InstallStarted, Presets, definition, plan::Plan, situation::Situation};
 use crate::{
     Error,
+    downloads::store::DownloadInsert,
     downloads::{DownloadState, DownloadView, address::full_address},
     ids,
-    store::DownloadInsert,
 };
 
 /// How many servers are asked for sizes at once.

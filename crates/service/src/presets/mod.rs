@@ -11,6 +11,7 @@ mod looks;
 mod plan;
 mod recommendations;
 mod situation;
+pub(crate) mod store;
 mod uninstall;
 mod updates;
 mod view;

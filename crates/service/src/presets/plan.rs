@@ -10,9 +10,9 @@ use registry::{ModelFile, Preset};
 use super::{Catalogue, InstallOptions, Presets, situation::Situation, updates::is_changed};
 use crate::{
     Error, MayReplace,
+    downloads::store::{Existing, FileRow, StoredDownload},
     downloads::{FileState, address::full_address},
     fits::Fit,
-    store::{Existing, FileRow, StoredDownload},
 };
 
 /// The files of an install and what was noticed on the way.

@@ -12,8 +12,9 @@ use semver::Version;
 use super::{PresetState, PresetView, Presets, definition};
 use crate::{
     Error,
+    database::Store,
     downloads::DownloadState,
-    store::{InstallRow, ReplacedFile, Store},
+    presets::store::{InstallRow, ReplacedFile},
 };
 
 /// How long a question about presets waits for the first look at the models folder.

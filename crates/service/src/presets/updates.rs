@@ -4,7 +4,7 @@ use registry::{Preset, PresetId};
 use semver::Version;
 
 use super::{Presets, definition};
-use crate::{Error, downloads::address::full_address, store::InstallRow};
+use crate::{Error, downloads::address::full_address, presets::store::InstallRow};
 
 /// A newer version of an installed preset.
 #[derive(Debug, Clone)]

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use super::{End, GraphToRun, NewPrompt, PromptAccepted, Prompts, Stage, WhenUnavailable, prepare::Wanted};
 use crate::{
     Error, RefusedWorkflow, ids,
-    store::{PromptInsert, Queued},
+    prompts::store::{PromptInsert, Queued},
     workflows::graph_in,
 };
 

@@ -7,7 +7,7 @@ use super::{PromptRecord, PromptState, Prompts, ended_by, no_prompt};
 use crate::{
     Error,
     page::{Order, Page, PageRequest},
-    store::PromptRow,
+    prompts::store::PromptRow,
 };
 
 /// Which ended prompts are wanted.

@@ -1,7 +1,7 @@
 //! Prompts: the queue that lasts. What was accepted is in the database before the answer, goes to ComfyUI a few at a time,
 //! and runs once unless it failed.
 //!
-//! Requests write wishes; `tasks::comfy` alone speaks with ComfyUI about them and writes what became of each.
+//! Requests write wishes; `prompts::worker` alone speaks with ComfyUI about them and writes what became of each.
 
 mod execute;
 mod history;
@@ -13,8 +13,10 @@ mod run;
 mod stage;
 mod state;
 mod steer;
+pub(crate) mod store;
 mod tell;
 mod view;
+pub(crate) mod worker;
 
 use std::{
     collections::HashMap,
@@ -36,7 +38,7 @@ pub use view::{
     WorkflowProgress,
 };
 
-use crate::{Clock, Error, Resource, comfy::Comfy, events::Bus, store::Store, workflows::Workflows};
+use crate::{Clock, Error, Resource, comfy::Comfy, database::Store, events::Bus, workflows::Workflows};
 
 /// Every prompt there is and was. Cheap to clone.
 #[derive(Clone)]

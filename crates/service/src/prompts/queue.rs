@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use comfy_client::{Queue, QueueRow};
 
 use super::{PromptState, Prompts, QueueEntry, QueueView};
-use crate::{Error, store::PromptRow};
+use crate::{Error, prompts::store::PromptRow};
 
 impl Prompts {
     /// Everything that runs and waits, next first.

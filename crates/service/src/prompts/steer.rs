@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::{
     Clearing, End, PromptChange, PromptRecord, PromptState, Prompts, Stage, StageEvent, history::find, no_prompt,
 };
-use crate::{Error, store::PromptRow};
+use crate::{Error, prompts::store::PromptRow};
 
 impl Prompts {
     /// Lets nothing new of ours start; what runs goes on.

@@ -13,7 +13,7 @@ use super::{
 use crate::{
     Error,
     events::Event,
-    store::{Advanced, PromptEnd},
+    prompts::store::{Advanced, PromptEnd},
 };
 
 impl Prompts {

@@ -2,6 +2,9 @@
 
 mod cgroup;
 mod host;
+pub(crate) mod sampler;
+pub(crate) mod space;
+pub mod storage;
 
 use std::{path::PathBuf, sync::Arc};
 
@@ -12,7 +15,7 @@ use tokio::sync::watch;
 pub(crate) use host::Host;
 pub use host::{CpuReading, MemoryReading};
 
-use crate::storage::Filesystem;
+use crate::system::storage::Filesystem;
 
 /// How a service is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{LARGEST_WORKFLOW, WorkflowDetail, WorkflowOrigin, WorkflowView, etag_of, format_of, id::FileName};
-use crate::{Error, json_bounds, storage::filesystem_of};
+use crate::{Error, json_bounds, system::storage::filesystem_of};
 
 /// The category of a workflow for which nobody named one.
 const OWN_CATEGORY: &str = "Custom";

@@ -5,9 +5,9 @@ use registry::ModelFile;
 use super::{ModelRequirement, Workflows};
 use crate::{
     Error,
+    downloads::store::{DownloadInsert, Existing, FileRow},
     downloads::{FileState, Priority, address::full_address},
     ids,
-    store::{DownloadInsert, Existing, FileRow},
 };
 
 /// What was begun for a workflow.

@@ -125,7 +125,7 @@ mod tests {
     use jiff::Timestamp;
 
     use super::*;
-    use crate::{model_dir::ModelDir, models::Remembered, store::FileRecord};
+    use crate::{model_dir::ModelDir, models::Remembered, models::store::FileRecord};
 
     fn paths(index: &ModelIndex) -> Vec<String> {
         index.snapshot(|_| true).into_iter().map(|(path, ..)| path).collect()

@@ -23,7 +23,7 @@ use crate::{
     Error,
     jobs::{Job, JobReporter, JobScope},
     model_dir::Stamp,
-    store::ValidationRow,
+    models::store::ValidationRow,
     tasks::blocking,
 };
 

@@ -137,7 +137,7 @@ impl World {
         }
     }
 
-    /// What `tasks::comfy` does in a round.
+    /// What `prompts::worker` does in a round.
     fn round(&mut self) -> Result<(), Crash> {
         let (pending, running) = (self.pending.clone(), self.running);
         self.point()?;
