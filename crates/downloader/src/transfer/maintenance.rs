@@ -80,9 +80,10 @@ impl Fetching<'_> {
         match self.result_of(sync).await {
             Ok(()) => Ok(true),
             Err(SyncError::Blocks(error, covered)) => self.blocks_unsynced(error, covered).await.map(|()| false),
+            // Nothing is lost as long as this process lives; the record that the file is whole is synced again.
             Err(SyncError::Journal(error)) => {
                 tracing::warn!(file = %self.transfer.file.destination, %error, "journal not synced");
-                self.count_sync_failure(error).map(|()| true)
+                Ok(true)
             }
         }
     }
@@ -100,18 +101,12 @@ impl Fetching<'_> {
         self.stop_all().await;
         let blocks = covered.len() as u64;
         self.invalidate(covered).await?;
-        self.count_sync_failure(error)?;
-        self.transfer.restarted(RestartReason::SyncFailed { blocks }).await;
-        Ok(())
-    }
-
-    /// A disk that is full, or on which sync after sync fails, ends the transfer.
-    fn count_sync_failure(&mut self, error: io::Error) -> Result<(), Halt> {
         let error = self.part_store.part.error("syncing", error);
         self.sync_failures += 1;
         if self.sync_failures >= MOST_SYNC_FAILURES || matches!(error, TransferError::InsufficientStorage { .. }) {
             return Err(error.into());
         }
+        self.transfer.restarted(RestartReason::SyncFailed { blocks }).await;
         Ok(())
     }
 
