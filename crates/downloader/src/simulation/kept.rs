@@ -74,7 +74,7 @@ impl Kept {
     pub(crate) fn hear(&mut self, update: &Update, plan: &Plan, disk: &MemoryDisk) {
         let excused = match &update.event {
             JobEvent::FileRestarted { file, .. } | JobEvent::FileCompleted { file, .. } => Some(*file),
-            JobEvent::FileFailed { file, error } if is_of_wrong_bytes(error) => Some(*file),
+            JobEvent::FileFailed { file, error } if tells_of_loss(error) => Some(*file),
             JobEvent::Cancelled { .. } => {
                 files_of(plan, &update.job).for_each(|path| _ = self.0.remove(&path));
                 None
@@ -130,9 +130,13 @@ fn may_have_lost(disk: &MemoryDisk, path: &str) -> bool {
     [".part", ".part.journal"].iter().any(|suffix| disk.has_lost_bytes(&format!("{path}{suffix}")))
 }
 
-fn is_of_wrong_bytes(error: &TransferError) -> bool {
+/// The bytes are wrong, or a sync of them failed and, without a journal, all of them were thrown away.
+fn tells_of_loss(error: &TransferError) -> bool {
     matches!(
         error,
-        TransferError::HashMismatch { .. } | TransferError::SizeMismatch { .. } | TransferError::NotAFile { .. }
+        TransferError::HashMismatch { .. }
+            | TransferError::SizeMismatch { .. }
+            | TransferError::NotAFile { .. }
+            | TransferError::Io { action: "syncing", .. }
     )
 }

@@ -53,11 +53,11 @@ fn whatever_happens_every_file_ends_whole_or_its_place_clean() {
     }
 }
 
-/// Seeds that a run of 100,000 found: a hash state that finds no room, a journal whose sync fails, and a file that is renamed into
-/// a folder whose sync fails.
+/// Seeds that runs of 100,000 found: a hash state that finds no room, a journal whose sync fails, a file that is renamed into a folder
+/// whose sync fails, and a whole file without a journal whose sync fails.
 #[test]
 fn seeds_that_failed_once_hold() {
-    let found = [300_667, 301_535, 304_569, 307_051, 307_605, 311_917, 322_104];
+    let found = [300_667, 301_535, 304_569, 307_051, 307_605, 311_917, 322_104, 344_984, 392_641];
     let (_, failures) = play(found.into_iter());
     let problems: Vec<_> = failures.iter().map(|(seed, failure)| format!("{seed}: {}", failure.problem)).collect();
     assert_eq!(problems, Vec::<String>::new());
