@@ -1,6 +1,7 @@
 //! Work that outlasts a request: begun, watched, ended. Jobs live in memory; a restart forgets them, and what they found
 //! out is in the database by then.
 
+pub use api_types::jobs::JobState;
 use std::{
     collections::BTreeMap,
     future::Future,
@@ -76,31 +77,6 @@ struct Waiting {
 impl Drop for Waiting {
     fn drop(&mut self) {
         self.jobs.leave(&self.id);
-    }
-}
-
-/// Where a job stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum JobState {
-    /// At work.
-    Running,
-    /// Done; the result is there.
-    Completed,
-    /// Somebody ended it.
-    Cancelled,
-    /// It could not be done.
-    Failed,
-}
-
-impl JobState {
-    /// The word for it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Running => "running",
-            Self::Completed => "completed",
-            Self::Cancelled => "cancelled",
-            Self::Failed => "failed",
-        }
     }
 }
 

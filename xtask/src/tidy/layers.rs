@@ -13,9 +13,9 @@ pub(super) const RULE: Rule = Rule {
 
 /// Who may depend on whom; `fuzz-targets` is no part of the product. A crate that is not named here depends on none of ours.
 const ARROWS: &[(&str, &[&str])] = &[
-    ("api", &["service", "web"]),
+    ("api", &["api-types", "service", "web"]),
     ("fuzz-targets", &["registry", "downloader", "comfy-client", "model-file", "service", "api"]),
-    ("service", &["registry", "downloader", "comfy-client", "gpu-probe", "model-file"]),
+    ("service", &["api-types", "registry", "downloader", "comfy-client", "gpu-probe", "model-file"]),
 ];
 
 /// The crate of fakes: everybody's tests may use it, the product may not.
@@ -31,7 +31,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("reqwest", &["registry", "downloader", "comfy-client", "api"]),
     ("sqlx", &["service"]),
     ("sysinfo", &["service"]),
-    ("utoipa", &["api"]),
+    ("utoipa", &["api", "api-types"]),
     ("utoipa-actix-web", &["api"]),
     ("utoipa-swagger-ui", &["api"]),
 ];

@@ -70,7 +70,7 @@ impl Backend {
     pub(super) async fn add_download(&self, request: &DownloadRequest) -> Result<DownloadAdded, CliError> {
         match self {
             Self::Server(remote) => remote.ask(Method::POST, "/api/downloads", Some(request)).await,
-            Self::Here(here) => Ok(here.0.downloads.add(request.clone().new_download(Role::Admin)?).await?.into()),
+            Self::Here(here) => Ok(here.0.downloads.add(request.clone().new_download(Role::Admin)?).await?),
         }
     }
 

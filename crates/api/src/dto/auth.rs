@@ -1,22 +1,10 @@
 //! Logins and who asks, as JSON. The secret of a session is in a cookie, never in a body.
 
+pub use api_types::access::Role as AccessRole;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use service::access::{Actor, Identity, LoginWay};
 use utoipa::ToSchema;
-
-/// How far credentials reach.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum AccessRole {
-    /// To look.
-    Read,
-    /// To install, pause, resume and cancel.
-    #[default]
-    Operate,
-    /// To delete, and to say who may do what.
-    Admin,
-}
 
 /// A login.
 #[derive(Deserialize, ToSchema)]
@@ -90,7 +78,7 @@ impl Me {
     /// Somebody who is known.
     pub fn known(identity: Identity, way: LoginWay) -> Self {
         let kind = identity.actor.as_str().to_owned();
-        let role = Some(identity.role.into());
+        let role = Some(identity.role);
         Self { kind, id: identity.id, name: identity.name, role, login: way.into(), reason: None }
     }
 
@@ -98,25 +86,5 @@ impl Me {
     pub fn nobody(way: LoginWay, reason: String) -> Self {
         let kind = Actor::Nobody.as_str().to_owned();
         Self { id: kind.clone(), name: kind.clone(), kind, role: None, login: way.into(), reason: Some(reason) }
-    }
-}
-
-impl From<service::access::Role> for AccessRole {
-    fn from(role: service::access::Role) -> Self {
-        match role {
-            service::access::Role::Read => Self::Read,
-            service::access::Role::Operate => Self::Operate,
-            service::access::Role::Admin => Self::Admin,
-        }
-    }
-}
-
-impl From<AccessRole> for service::access::Role {
-    fn from(role: AccessRole) -> Self {
-        match role {
-            AccessRole::Read => Self::Read,
-            AccessRole::Operate => Self::Operate,
-            AccessRole::Admin => Self::Admin,
-        }
     }
 }

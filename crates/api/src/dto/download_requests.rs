@@ -1,5 +1,6 @@
 //! What can be asked about downloads: which to list, what to fetch, what to change. And the short answers.
 
+pub use api_types::downloads::{DownloadAdded, FoundIn};
 use serde::{Deserialize, Deserializer, Serialize};
 use service::downloads as view;
 use service::page::Order;
@@ -43,7 +44,7 @@ pub enum DownloadSort {
 impl From<ListQuery<DownloadListQuery>> for view::DownloadQuery {
     fn from(ListQuery(query, page): ListQuery<DownloadListQuery>) -> Self {
         Self {
-            state: query.status.map(Into::into),
+            state: query.status,
             sort: match query.sort {
                 None | Some(DownloadSort::Queue) => view::DownloadSort::Queue,
                 Some(DownloadSort::Created) => view::DownloadSort::Created,
@@ -76,7 +77,7 @@ impl TryFrom<ListQuery<HistoryListQuery>> for view::HistoryQuery {
     fn try_from(ListQuery(query, page): ListQuery<HistoryListQuery>) -> Result<Self, ApiError> {
         let preset = query.preset.map(|text| service::PresetId::parse(&text)).transpose();
         Ok(Self {
-            state: query.status.map(Into::into),
+            state: query.status,
             preset: preset.map_err(|refused| ApiError::invalid("preset", refused))?,
             order: order_or(query.order, Order::Descending),
             page,
@@ -141,7 +142,7 @@ impl DownloadRequest {
             place,
             sha256: request.sha256,
             size_bytes: request.size_bytes,
-            priority: request.priority.into(),
+            priority: request.priority,
             overwrite: request.overwrite,
             may_replace: role.may_replace(),
         })
@@ -156,28 +157,6 @@ pub struct AddQuery {
     /// Only say what would be fetched and where it would go. Neither `path` nor `type` is needed then.
     #[param(value_type = Option<bool>, example = false)]
     pub dry_run: bool,
-}
-
-/// Where a value is from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum FoundIn {
-    /// The request.
-    Request,
-    /// The server.
-    Server,
-    /// The link.
-    Link,
-}
-
-impl From<view::FoundIn> for FoundIn {
-    fn from(from: view::FoundIn) -> Self {
-        match from {
-            view::FoundIn::Request => Self::Request,
-            view::FoundIn::Server => Self::Server,
-            view::FoundIn::Link => Self::Link,
-        }
-    }
 }
 
 /// What a link would fetch. Nothing was written; what is not known is `null`.
@@ -214,32 +193,17 @@ impl From<view::DownloadPreview> for DownloadPreview {
         };
         let (name, folder) = (preview.name, preview.folder);
         Self {
-            name_from: name.as_ref().map(|found| found.from.into()),
+            name_from: name.as_ref().map(|found| found.from),
             name: name.map(|found| found.value),
             size_bytes: preview.size_bytes,
             sha256: preview.sha256,
-            folder_from: folder.as_ref().map(|found| found.from.into()),
+            folder_from: folder.as_ref().map(|found| found.from),
             folder: folder.map(|found| found.value),
             path,
             exists: preview.exists,
             gate: preview.gate,
             problem: preview.problem,
         }
-    }
-}
-
-/// A download that was accepted.
-#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
-pub struct DownloadAdded {
-    /// What it is called.
-    pub download_id: String,
-    /// Where the file goes, below the models folder.
-    pub path: String,
-}
-
-impl From<view::DownloadAdded> for DownloadAdded {
-    fn from(added: view::DownloadAdded) -> Self {
-        Self { download_id: added.download_id, path: added.path }
     }
 }
 
@@ -286,7 +250,7 @@ impl TryFrom<DownloadChange> for view::DownloadChange {
             }
         };
         Ok(Self {
-            priority: change.priority.map(Into::into),
+            priority: change.priority,
             place,
             rate_limit: change.rate_limit.map(|limit| limit.filter(|bytes| *bytes > 0)),
         })

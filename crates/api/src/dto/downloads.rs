@@ -1,5 +1,6 @@
 //! Downloads as JSON: lists, details, history, and the answers to what can be done with one.
 
+pub use api_types::downloads::{DownloadFile, DownloadState, DownloadTurn, FileState};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use service::downloads as view;
@@ -8,54 +9,6 @@ use utoipa::ToSchema;
 use super::page::ListPart;
 use super::units::{megabytes_per_second, percent};
 use super::{Failure, FileCounts, Priority};
-
-/// Where a download stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum DownloadState {
-    /// Waits for its turn.
-    Queued,
-    /// Bytes arrive.
-    Downloading,
-    /// All bytes are here and their hash is being proved.
-    Verifying,
-    /// Stands still, by request or for want of room.
-    Paused,
-    /// Every file is whole and in its place.
-    Completed,
-    /// At least one file could not be had.
-    Failed,
-    /// Somebody ended it.
-    Cancelled,
-}
-
-impl From<view::DownloadState> for DownloadState {
-    fn from(state: view::DownloadState) -> Self {
-        match state {
-            view::DownloadState::Queued => Self::Queued,
-            view::DownloadState::Downloading => Self::Downloading,
-            view::DownloadState::Verifying => Self::Verifying,
-            view::DownloadState::Paused => Self::Paused,
-            view::DownloadState::Completed => Self::Completed,
-            view::DownloadState::Failed => Self::Failed,
-            view::DownloadState::Cancelled => Self::Cancelled,
-        }
-    }
-}
-
-impl From<DownloadState> for view::DownloadState {
-    fn from(state: DownloadState) -> Self {
-        match state {
-            DownloadState::Queued => Self::Queued,
-            DownloadState::Downloading => Self::Downloading,
-            DownloadState::Verifying => Self::Verifying,
-            DownloadState::Paused => Self::Paused,
-            DownloadState::Completed => Self::Completed,
-            DownloadState::Failed => Self::Failed,
-            DownloadState::Cancelled => Self::Cancelled,
-        }
-    }
-}
 
 /// A download as it stands now.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
@@ -120,7 +73,7 @@ impl From<&view::DownloadView> for Download {
             id: view.id.clone(),
             preset_id: view.preset_id.as_ref().map(ToString::to_string),
             path: only_path(view),
-            status: view.state.into(),
+            status: view.state,
             progress: percent(view.progress),
             speed_mbps: view.bytes_per_second.map(megabytes_per_second),
             eta_seconds: view.eta_seconds,
@@ -129,13 +82,13 @@ impl From<&view::DownloadView> for Download {
             downloaded_bytes: view.downloaded_bytes,
             total_bytes: view.total_bytes,
             files: file_counts(view),
-            priority: view.priority.into(),
+            priority: view.priority,
             position: view.position,
             rate_limit: view.rate_limit,
             pause_reason: view.pause_reason.map(|reason| reason.as_str().to_owned()),
             stalled: view.stalled,
             warnings: view.warnings.clone(),
-            error: view.failure.clone().map(Failure::from),
+            error: view.failure.clone(),
             created_at: view.created_at,
             started_at: view.started_at,
             ended_at: view.ended_at,
@@ -155,8 +108,8 @@ fn only_path(view: &view::DownloadView) -> Option<String> {
 pub fn file_counts(view: &view::DownloadView) -> FileCounts {
     FileCounts {
         total: view.files.len(),
-        completed: view.files_in(view::FileState::Completed),
-        failed: view.files_in(view::FileState::Failed),
+        completed: view.files_in(FileState::Completed),
+        failed: view.files_in(FileState::Failed),
     }
 }
 
@@ -199,80 +152,6 @@ impl From<service::page::Page<view::DownloadView>> for DownloadHistory {
     }
 }
 
-/// Where one file of a download stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum FileState {
-    /// Waits.
-    Pending,
-    /// Bytes arrive.
-    Downloading,
-    /// Its hash is being proved.
-    Verifying,
-    /// Whole and in its place.
-    Completed,
-    /// Could not be had.
-    Failed,
-}
-
-impl From<view::FileState> for FileState {
-    fn from(state: view::FileState) -> Self {
-        match state {
-            view::FileState::Pending => Self::Pending,
-            view::FileState::Downloading => Self::Downloading,
-            view::FileState::Verifying => Self::Verifying,
-            view::FileState::Completed => Self::Completed,
-            view::FileState::Failed => Self::Failed,
-        }
-    }
-}
-
-/// One file of a download.
-#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
-pub struct DownloadFile {
-    /// Where it goes, below the models folder.
-    pub path: String,
-    /// Where it stands.
-    pub status: FileState,
-    /// Bytes that are here.
-    pub downloaded_bytes: u64,
-    /// The exact size, where known.
-    pub total_bytes: Option<u64>,
-    /// Why it failed.
-    pub error: Option<String>,
-}
-
-impl From<&view::DownloadFileView> for DownloadFile {
-    fn from(file: &view::DownloadFileView) -> Self {
-        Self {
-            path: file.path.clone(),
-            status: file.state.into(),
-            downloaded_bytes: file.downloaded_bytes,
-            total_bytes: file.total_bytes,
-            error: file.error.clone(),
-        }
-    }
-}
-
-/// One turn in the story of a download.
-#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
-pub struct DownloadTurn {
-    /// When.
-    #[schema(value_type = String, format = DateTime)]
-    #[serde(serialize_with = "super::units::milliseconds")]
-    pub at: Timestamp,
-    /// What kind of turn: `queued`, `started`, `file_completed`, `paused`, …
-    pub kind: String,
-    /// What happened.
-    pub message: String,
-}
-
-impl From<view::DownloadEvent> for DownloadTurn {
-    fn from(event: view::DownloadEvent) -> Self {
-        Self { at: event.at, kind: event.kind, message: event.message }
-    }
-}
-
 /// A download, each of its files, and its story.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct DownloadDetail {
@@ -287,11 +166,7 @@ pub struct DownloadDetail {
 
 impl DownloadDetail {
     /// The download as it stands and what happened to it.
-    pub fn new(view: &view::DownloadView, events: Vec<view::DownloadEvent>) -> Self {
-        Self {
-            download: view.into(),
-            file_details: view.files.iter().map(DownloadFile::from).collect(),
-            events: events.into_iter().map(DownloadTurn::from).collect(),
-        }
+    pub fn new(view: &view::DownloadView, events: Vec<DownloadTurn>) -> Self {
+        Self { download: view.into(), file_details: view.files.clone(), events }
     }
 }

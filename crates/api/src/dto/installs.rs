@@ -28,7 +28,7 @@ impl InstallRequest {
         view::InstallOptions {
             force: self.force,
             refetch: self.refetch,
-            priority: self.priority.into(),
+            priority: self.priority,
             may_replace: role.may_replace(),
         }
     }
@@ -74,7 +74,7 @@ impl From<view::InstallStarted> for InstallStarted {
             estimated_time_seconds: started.estimated_seconds,
             total_size_gb: started.total_bytes.map(gigabytes),
             total_size_bytes: started.total_bytes,
-            download_status: started.state.into(),
+            download_status: started.state,
             warnings: started.warnings,
         }
     }

@@ -94,7 +94,7 @@ impl From<KeyView> for Key {
         Self {
             id: view.id,
             name: view.name,
-            role: view.role.into(),
+            role: view.role,
             hint: view.hint,
             created_at: view.created_at,
             expires_at: view.expires_at,
@@ -107,7 +107,7 @@ impl KeyRequest {
     /// The key that is wanted; one without a name is called after the day.
     pub fn into_new_key(self, now: Timestamp) -> NewKey {
         let name = self.name.unwrap_or_else(|| now.strftime("%Y-%m-%d").to_string());
-        NewKey { name, role: self.role.into(), expires_at: self.expires_at }
+        NewKey { name, role: self.role, expires_at: self.expires_at }
     }
 }
 

@@ -1,5 +1,6 @@
 //! Lines of the log as JSON, and which are asked for.
 
+pub use api_types::logs::{LogLevel, LogService};
 use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 use service::logs as view;
@@ -30,39 +31,11 @@ pub struct LogQuery {
     pub follow: bool,
 }
 
-/// Who logs.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum LogService {
-    /// This server.
-    Dashboard,
-    /// ComfyUI.
-    Comfyui,
-    /// Presets, registry, downloads.
-    PresetManager,
-}
-
-/// How much a line matters.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "UPPERCASE")]
-pub enum LogLevel {
-    /// Every step.
-    Trace,
-    /// For those who search a fault.
-    Debug,
-    /// What happens.
-    Info,
-    /// What should not happen.
-    Warn,
-    /// What went wrong.
-    Error,
-}
-
 #[derive(Debug, Clone, Copy)]
 struct LineCount(u32);
 
 #[derive(Debug, Clone, Copy)]
-struct AtLeast(view::LogLevel);
+struct AtLeast(LogLevel);
 
 impl<'de> Deserialize<'de> for LineCount {
     fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
@@ -78,7 +51,7 @@ impl<'de> Deserialize<'de> for AtLeast {
     fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
         let text = String::deserialize(input)?;
         let refused = || D::Error::custom(format!("{text:?} is none of TRACE, DEBUG, INFO, WARN, ERROR"));
-        view::LogLevel::parse(&text).map(Self).ok_or_else(refused)
+        LogLevel::parse_any(&text).map(Self).ok_or_else(refused)
     }
 }
 
@@ -90,11 +63,7 @@ impl LogQuery {
 
     /// Which lines are wanted.
     pub fn filter(&self) -> view::LogFilter {
-        view::LogFilter {
-            service: self.service.map(view::LogService::from),
-            level: self.level.map(|level| level.0),
-            search: self.search.clone(),
-        }
+        view::LogFilter { service: self.service, level: self.level.map(|level| level.0), search: self.search.clone() }
     }
 }
 
@@ -133,8 +102,8 @@ impl From<view::LogLine> for LogLine {
     fn from(line: view::LogLine) -> Self {
         Self {
             timestamp: line.at,
-            level: line.level.into(),
-            service: line.service.into(),
+            level: line.level,
+            service: line.service,
             message: line.message,
             request_id: line.request_id,
         }
@@ -144,37 +113,5 @@ impl From<view::LogLine> for LogLine {
 impl From<Vec<view::LogLine>> for LogLines {
     fn from(lines: Vec<view::LogLine>) -> Self {
         Self { logs: lines.into_iter().map(LogLine::from).collect() }
-    }
-}
-
-impl From<view::LogLevel> for LogLevel {
-    fn from(level: view::LogLevel) -> Self {
-        match level {
-            view::LogLevel::Trace => Self::Trace,
-            view::LogLevel::Debug => Self::Debug,
-            view::LogLevel::Info => Self::Info,
-            view::LogLevel::Warn => Self::Warn,
-            view::LogLevel::Error => Self::Error,
-        }
-    }
-}
-
-impl From<view::LogService> for LogService {
-    fn from(service: view::LogService) -> Self {
-        match service {
-            view::LogService::Dashboard => Self::Dashboard,
-            view::LogService::Comfyui => Self::Comfyui,
-            view::LogService::PresetManager => Self::PresetManager,
-        }
-    }
-}
-
-impl From<LogService> for view::LogService {
-    fn from(service: LogService) -> Self {
-        match service {
-            LogService::Dashboard => Self::Dashboard,
-            LogService::Comfyui => Self::Comfyui,
-            LogService::PresetManager => Self::PresetManager,
-        }
     }
 }

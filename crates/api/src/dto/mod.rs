@@ -25,66 +25,14 @@ pub mod sessions;
 pub mod settings;
 pub mod storage;
 pub mod system;
-pub mod units;
+pub use api_types::units;
 pub mod validation;
 pub mod workflow_install;
 pub mod workflows;
 
+pub use api_types::downloads::{Failure, Priority};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-
-/// How urgent a download is.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Priority {
-    /// After the others.
-    Low,
-    /// In its turn.
-    #[default]
-    Normal,
-    /// Takes the next free place.
-    High,
-}
-
-impl From<Priority> for service::downloads::Priority {
-    fn from(priority: Priority) -> Self {
-        match priority {
-            Priority::Low => Self::Low,
-            Priority::Normal => Self::Normal,
-            Priority::High => Self::High,
-        }
-    }
-}
-
-impl From<service::downloads::Priority> for Priority {
-    fn from(priority: service::downloads::Priority) -> Self {
-        match priority {
-            service::downloads::Priority::Low => Self::Low,
-            service::downloads::Priority::Normal => Self::Normal,
-            service::downloads::Priority::High => Self::High,
-        }
-    }
-}
-
-/// Why a download failed or waits.
-#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
-pub struct Failure {
-    /// `DOWNLOAD_FAILED` or `INSUFFICIENT_STORAGE`.
-    #[schema(example = "DOWNLOAD_FAILED")]
-    pub code: String,
-    /// What went wrong and what to do about it.
-    pub message: String,
-    /// The file that it is about, below the models folder.
-    pub file: Option<String>,
-    /// The cause in the words of the engine.
-    pub error: Option<String>,
-}
-
-impl From<service::downloads::Failure> for Failure {
-    fn from(failure: service::downloads::Failure) -> Self {
-        Self { code: failure.code, message: failure.message, file: failure.file, error: failure.cause }
-    }
-}
 
 /// How many files there are and how they stand.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize, ToSchema)]

@@ -1,5 +1,6 @@
 //! Model files as JSON.
 
+pub use api_types::models::{Integrity, IntegrityState, Safety, Sidecar};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use service::models as view;
@@ -57,79 +58,6 @@ impl From<ListQuery<ModelListQuery>> for view::ModelQuery {
     }
 }
 
-/// Whether a file is what it should be, by the best proof there is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum IntegrityState {
-    /// Its SHA-256 is the expected one.
-    Verified,
-    /// Its own structure accounts for every byte.
-    Structure,
-    /// Nothing tells.
-    Unchecked,
-    /// Its SHA-256 is not the expected one; or none is expected and its structure does not account for its bytes.
-    Damaged,
-}
-
-/// The integrity of a file.
-#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
-pub struct Integrity {
-    /// What is known.
-    pub state: IntegrityState,
-    /// When the file was read for that; `null` where only its head was looked at, or nothing.
-    #[schema(value_type = Option<String>, format = DateTime)]
-    pub checked_at: Option<Timestamp>,
-}
-
-impl From<view::Integrity> for Integrity {
-    fn from(integrity: view::Integrity) -> Self {
-        let state = match integrity.state {
-            view::IntegrityState::Verified => IntegrityState::Verified,
-            view::IntegrityState::Structure => IntegrityState::Structure,
-            view::IntegrityState::Unchecked => IntegrityState::Unchecked,
-            view::IntegrityState::Damaged => IntegrityState::Damaged,
-        };
-        Self { state, checked_at: integrity.checked_at }
-    }
-}
-
-/// Whether loading a file would run code.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Safety {
-    /// It would not: all its imports are on the allow-list, and all readers agree about where its contents begin and end.
-    Clean,
-    /// It would: an import is known to do that.
-    Unsafe,
-    /// It cannot be said: an import is on no list, or readers may see different contents.
-    Unknown,
-}
-
-impl From<view::Safety> for Safety {
-    fn from(safety: view::Safety) -> Self {
-        match safety {
-            view::Safety::Clean => Self::Clean,
-            view::Safety::Unknown => Self::Unknown,
-            view::Safety::Unsafe => Self::Unsafe,
-        }
-    }
-}
-
-/// A file that describes a model.
-#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
-pub struct Sidecar {
-    /// As the path of its model.
-    pub path: String,
-    /// Its size.
-    pub size_bytes: u64,
-}
-
-impl From<view::Sidecar> for Sidecar {
-    fn from(sidecar: view::Sidecar) -> Self {
-        Self { path: sidecar.path, size_bytes: sidecar.size_bytes }
-    }
-}
-
 /// A file below the models folder.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct Model {
@@ -175,9 +103,9 @@ impl From<view::ModelView> for Model {
             modified: view.modified,
             presets: view.presets.iter().map(ToString::to_string).collect(),
             sha256: view.sha256,
-            integrity: view.integrity.into(),
-            safety: view.safety.map(Safety::from),
-            sidecars: view.sidecars.into_iter().map(Sidecar::from).collect(),
+            integrity: view.integrity,
+            safety: view.safety,
+            sidecars: view.sidecars.into_iter().collect(),
             extra_root: view.extra_root.map(|folder| folder.display().to_string()),
         }
     }

@@ -1,5 +1,6 @@
 //! Presets as JSON: what a list, a detail, a status and the answers to install and uninstall look like.
 
+pub use api_types::presets::PresetState;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use service::presets as view;
@@ -67,37 +68,6 @@ impl From<ListQuery<PresetListQuery>> for view::PresetQuery {
             },
             order: order_or(query.order, service::page::Order::Ascending),
             page,
-        }
-    }
-}
-
-/// Where a preset stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum PresetState {
-    /// Nobody asked for it, and its files are not all here.
-    NotInstalled,
-    /// A download for it is queued, running or verifying.
-    Installing,
-    /// A download for it is paused.
-    Paused,
-    /// It was asked for, and its files are not all here.
-    Partial,
-    /// All of its files are here, asked for or not.
-    Installed,
-    /// It was asked for, its last download failed and files are missing.
-    Failed,
-}
-
-impl From<view::PresetState> for PresetState {
-    fn from(state: view::PresetState) -> Self {
-        match state {
-            view::PresetState::NotInstalled => Self::NotInstalled,
-            view::PresetState::Installing => Self::Installing,
-            view::PresetState::Paused => Self::Paused,
-            view::PresetState::Partial => Self::Partial,
-            view::PresetState::Installed => Self::Installed,
-            view::PresetState::Failed => Self::Failed,
         }
     }
 }
@@ -188,7 +158,7 @@ impl From<view::PresetView> for Preset {
             install_date: view.installed_at,
             use_case: said(&preset.use_case),
             tags: preset.tags.clone(),
-            status: view.state.into(),
+            status: view.state,
             version: preset.version.to_string(),
             installed_version: view.installed_version.as_ref().map(ToString::to_string),
             update_available: view.update_available,
@@ -308,7 +278,7 @@ impl From<view::PresetStatus> for PresetStatus {
     fn from(status: view::PresetStatus) -> Self {
         Self {
             preset_id: status.preset_id.to_string(),
-            status: status.state.into(),
+            status: status.state,
             progress: percent(status.progress),
             current_file: status.current_file,
             download_speed_mbps: status.bytes_per_second.map(megabytes_per_second),
@@ -322,7 +292,7 @@ impl From<view::PresetStatus> for PresetStatus {
             downloaded_bytes: status.downloaded_bytes,
             total_bytes: status.total_bytes,
             download_id: status.download_id,
-            error: status.failure.map(Failure::from),
+            error: status.failure,
         }
     }
 }

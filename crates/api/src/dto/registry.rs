@@ -1,10 +1,11 @@
 //! The registry of presets as JSON: what a sync did, and what is in force.
 
+pub use api_types::registry::RegistryOrigin;
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use service::{presets::Origin, registry_sync as view};
+use service::registry_sync as view;
 use utoipa::ToSchema;
 
 /// What a sync did.
@@ -35,18 +36,6 @@ impl From<view::Synced> for RegistrySynced {
             changed: synced.changed,
         }
     }
-}
-
-/// Where the registry in force comes from.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum RegistryOrigin {
-    /// Shipped with the program.
-    Embedded,
-    /// The operator's own document.
-    Local,
-    /// Fetched from `source`.
-    Synced,
 }
 
 /// A preset that was left out of the registry.
@@ -102,11 +91,7 @@ impl From<view::RegistryStatus> for RegistryStatus {
             total_presets: status.total_presets,
             categories: status.categories.into_iter().collect(),
             last_sync: status.last_sync,
-            origin: match status.origin {
-                Origin::Embedded => RegistryOrigin::Embedded,
-                Origin::Local => RegistryOrigin::Local,
-                Origin::Synced => RegistryOrigin::Synced,
-            },
+            origin: status.origin,
             source: status.source,
             skipped: skipped.collect(),
         }

@@ -1,5 +1,6 @@
 //! The machine as JSON: what runs, and what is used of it. What nobody could read is `null`.
 
+pub use api_types::system::ServiceState;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -9,31 +10,6 @@ use service::system::storage::Filesystem;
 use utoipa::ToSchema;
 
 use super::units::{gigabytes, percent};
-
-/// How a service is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum ServiceState {
-    /// It does its work.
-    Running,
-    /// It lives, and a part of it does not work.
-    Degraded,
-    /// It does not answer.
-    Stopped,
-    /// Nobody has looked yet.
-    Unknown,
-}
-
-impl From<view::ServiceState> for ServiceState {
-    fn from(state: view::ServiceState) -> Self {
-        match state {
-            view::ServiceState::Running => Self::Running,
-            view::ServiceState::Degraded => Self::Degraded,
-            view::ServiceState::Stopped => Self::Stopped,
-            view::ServiceState::Unknown => Self::Unknown,
-        }
-    }
-}
 
 /// The services of the machine.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
@@ -90,12 +66,12 @@ impl SystemStatus {
     /// The status by a sample, of a server that started then.
     pub fn new(sample: &view::Sample, started_at: Timestamp, uptime: Duration) -> Self {
         Self {
-            status: sample.dashboard().into(),
+            status: sample.dashboard(),
             uptime: uptime.as_secs(),
             services: Services {
-                dashboard: sample.dashboard().into(),
-                comfyui: sample.comfyui.into(),
-                preset_manager: sample.preset_manager.into(),
+                dashboard: sample.dashboard(),
+                comfyui: sample.comfyui,
+                preset_manager: sample.preset_manager,
             },
             resources: ResourceSummary {
                 cpu_percent: sample.cpu.percent.map(percent),

@@ -1,5 +1,6 @@
 //! What a validation found, and the job that it may run in, as JSON.
 
+pub use api_types::jobs::JobState;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use service::{PresetId, jobs as view, models as models_view, page::Page};
@@ -94,20 +95,6 @@ impl From<&models_view::ValidationReport> for Validation {
     }
 }
 
-/// Where a job stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum JobState {
-    /// At work.
-    Running,
-    /// Done; the result is there.
-    Completed,
-    /// Somebody ended it.
-    Cancelled,
-    /// It could not be done.
-    Failed,
-}
-
 /// Work that outlasts a request.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct Job {
@@ -146,12 +133,7 @@ impl From<view::Job> for Job {
             progress: percent(job.progress()),
             id: job.id,
             r#type: job.kind.to_owned(),
-            status: match job.state {
-                view::JobState::Running => JobState::Running,
-                view::JobState::Completed => JobState::Completed,
-                view::JobState::Cancelled => JobState::Cancelled,
-                view::JobState::Failed => JobState::Failed,
-            },
+            status: job.state,
             done_bytes: job.done_bytes,
             total_bytes: job.total_bytes,
             current: job.current,

@@ -79,7 +79,7 @@ impl InstallWorkflowRequest {
         };
         let options = view::InstallPlanOptions {
             dry_run: self.dry_run || query.dry_run,
-            priority: self.priority.into(),
+            priority: self.priority,
             choices: self.choices.into_iter().map(choice).collect(),
         };
         (self.workflow.unwrap_or(Value::Object(self.rest)), options)

@@ -77,7 +77,7 @@ pub(super) async fn add_download(
         return Ok(HttpResponse::Ok().json(DownloadPreview::from(preview)));
     }
     let added = dashboard.downloads.add(request.0.new_download(asker.role())?).await?;
-    Ok(HttpResponse::Accepted().json(DownloadAdded::from(added)))
+    Ok(HttpResponse::Accepted().json(added))
 }
 
 /// List ended downloads
@@ -173,7 +173,7 @@ pub(super) async fn pause_download(
 ) -> Result<CustomizeResponder<Json<DownloadStanding>>, ApiError> {
     let state = dashboard.downloads.pause(&download).await?;
     let status = if state.is_active() { StatusCode::ACCEPTED } else { StatusCode::OK };
-    let standing = DownloadStanding { status: state.into(), download_id: download.into_inner() };
+    let standing = DownloadStanding { status: state, download_id: download.into_inner() };
     Ok(Json(standing).customize().with_status(status))
 }
 
@@ -196,7 +196,7 @@ pub(super) async fn resume_download(
     download: Path<String>,
 ) -> Result<Json<DownloadStanding>, ApiError> {
     let state = dashboard.downloads.resume(&download).await?;
-    Ok(Json(DownloadStanding { status: state.into(), download_id: download.into_inner() }))
+    Ok(Json(DownloadStanding { status: state, download_id: download.into_inner() }))
 }
 
 /// Cancel a download

@@ -107,7 +107,7 @@ pub(super) async fn install_requirements(
     workflow: Path<String>,
     request: OptionalBody<InstallRequirementsRequest>,
 ) -> Result<HttpResponse, ApiError> {
-    let begun = dashboard.workflows.install_requirements(&workflow, request.0.priority.into()).await?;
+    let begun = dashboard.workflows.install_requirements(&workflow, request.0.priority).await?;
     let answer = RequirementsInstalled::new(workflow.into_inner(), begun);
     let mut response = if answer.download_id.is_some() { HttpResponse::Accepted() } else { HttpResponse::Ok() };
     Ok(response.json(answer))

@@ -131,8 +131,8 @@ async fn interrupt(dashboard: &Dashboard, data: Data<'_>) -> Result<Value, ApiEr
 async fn change_download(dashboard: &Dashboard, action: &str, data: Data<'_>) -> Result<Value, ApiError> {
     let download = &data.text("download_id")?;
     let status = match action {
-        "pause_download" => dashboard.downloads.pause(download).await?.into(),
-        "resume_download" => dashboard.downloads.resume(download).await?.into(),
+        "pause_download" => dashboard.downloads.pause(download).await?,
+        "resume_download" => dashboard.downloads.resume(download).await?,
         _ => {
             let files_removed = dashboard.downloads.cancel(download).await?;
             let status = DownloadState::Cancelled;

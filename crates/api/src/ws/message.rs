@@ -14,10 +14,10 @@ use service::json_bounds;
 use service::prompts::{QueueFigures, WorkflowFailed, WorkflowOutput, WorkflowPreview, WorkflowProgress};
 use service::system::Sample;
 
+use crate::dto::FileCounts;
 use crate::dto::downloads::{DownloadState, file_counts};
 use crate::dto::error::ErrorBody;
 use crate::dto::units::{duration_text, percent, speed_text};
-use crate::dto::{Failure, FileCounts};
 use crate::error::ApiError;
 
 /// The kind of a binary frame with a picture and words about it.
@@ -126,7 +126,7 @@ impl<'a> From<&'a DownloadView> for DownloadData<'a> {
         Self {
             download_id: &view.id,
             preset_id: view.preset_id.as_ref().map(AsRef::as_ref),
-            status: view.state.into(),
+            status: view.state,
             progress: percent(view.progress),
             current_file: view.current_file.as_deref(),
             speed: view.bytes_per_second.map(speed_text),
@@ -165,7 +165,7 @@ pub(super) fn of_event(event: &Event, now: Timestamp) -> Vec<Encoded> {
 
 /// How an unfinished download stands, as the channel's ordinary message.
 pub(super) fn snapshot_of(view: &DownloadView, now: Timestamp) -> Encoded {
-    let kind = match DownloadState::from(view.state) {
+    let kind = match view.state {
         DownloadState::Queued => "download_queued",
         DownloadState::Paused => "download_paused",
         DownloadState::Downloading
@@ -302,7 +302,7 @@ fn failed(view: &DownloadView, now: Timestamp) -> Encoded {
         "download_id": view.id,
         "preset_id": view.preset_id.as_ref().map(ToString::to_string),
         "status": "failed",
-        "error": view.failure.clone().map(Failure::from),
+        "error": view.failure.clone(),
     });
     Encoded::new("download_failed", now, &data)
 }
@@ -314,7 +314,7 @@ fn failure_notice(view: &DownloadView, now: Timestamp) -> Encoded {
         "message": failure.map_or("The download failed", |failure| failure.message.as_str()),
         "details": {
             "file": failure.and_then(|failure| failure.file.as_deref()),
-            "error": failure.and_then(|failure| failure.cause.as_deref()),
+            "error": failure.and_then(|failure| failure.error.as_deref()),
             "download_id": view.id,
         },
     });

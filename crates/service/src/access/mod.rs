@@ -12,7 +12,6 @@ mod password;
 mod private_file;
 mod rate_limit;
 mod remembered;
-mod role;
 mod secret;
 mod sessions;
 mod shell_token;
@@ -24,12 +23,12 @@ use std::{net::IpAddr, path::Path, sync::Arc, time::Duration};
 
 use downloader::Secret;
 
+pub use api_types::access::Role;
 pub use audit::{AuditClass, AuditQuotas, AuditRecord, NewAuditRecord, Outcome};
 pub use identity::{Actor, Credential, Identity};
 pub use keys::{KEY_PREFIX, KeyView, NewKey};
 pub use password::{FAILED_LOGIN, PasswordSet};
 pub use rate_limit::{Client, Decision, RateLimits};
-pub use role::Role;
 pub use sessions::{ABSOLUTE_END, IDLE_END, SessionView};
 pub use shell_token::read_shell_token;
 pub use source_tokens::{SourceTokens, TokenHost, TokenOrigin, TokenView};

@@ -4,6 +4,7 @@ use downloader::{Facts, ProbeError, SourceUrl, TransferError};
 use registry::ConfinedPath;
 use tokio::time::{Duration, timeout};
 
+use super::{DownloadAdded, FoundIn};
 use super::{DownloadState, Downloads, FileState, Priority, address::full_address, jobs::refuse_size};
 use crate::{
     Error, MayReplace,
@@ -70,15 +71,6 @@ pub struct NewDownload {
     pub may_replace: MayReplace,
 }
 
-/// A download that was accepted.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DownloadAdded {
-    /// Its id.
-    pub download_id: String,
-    /// Where the file will be, below the models folder.
-    pub path: String,
-}
-
 /// What a link would fetch, as far as that is known without fetching it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DownloadPreview {
@@ -105,17 +97,6 @@ pub struct Found<T> {
     pub value: T,
     /// Where it is from.
     pub from: FoundIn,
-}
-
-/// Where a value is from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum FoundIn {
-    /// The request.
-    Request,
-    /// The server.
-    Server,
-    /// The link.
-    Link,
 }
 
 impl Downloads {

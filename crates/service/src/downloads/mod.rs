@@ -20,13 +20,16 @@ use std::sync::Arc;
 use downloader::{BlockChecksums, CommandError, Downloader, Job};
 use registry::ConfinedPath;
 
-pub use add::{DownloadAdded, DownloadPreview, Found, FoundIn, NewDownload, Place};
+pub use add::{DownloadPreview, Found, NewDownload, Place};
+pub use api_types::downloads::{
+    DownloadAdded, DownloadFile, DownloadState, DownloadTurn, Failure, FileState, FoundIn, PauseReason, Priority,
+};
 pub use change::DownloadChange;
 pub use figures::DownloadFigures;
 pub use list::{DownloadList, DownloadQuery, DownloadSort, HistoryQuery};
 pub use repair::RepairStarted;
-pub use state::{DownloadState, FileState, PauseReason, Position, Priority, QueuePlace};
-pub use view::{DownloadEvent, DownloadFileView, DownloadView, Failure};
+pub use state::{Position, QueuePlace};
+pub use view::DownloadView;
 
 use crate::{
     Clock, Error,
@@ -68,7 +71,7 @@ impl Downloads {
     }
 
     /// The story of a download, in order.
-    pub async fn events(&self, id: &str) -> Result<Vec<DownloadEvent>, Error> {
+    pub async fn events(&self, id: &str) -> Result<Vec<DownloadTurn>, Error> {
         self.stored(id).await?;
         self.store.story(id).await
     }
@@ -102,7 +105,7 @@ impl Downloads {
         if let Err(cause) = jobs::job_of(&stored, &self.index) {
             let (id, message) = (&stored.row.id, format!("It cannot go on: {cause}"));
             tracing::error!(download = %id, error = ?cause, "an unfinished download cannot be taken up");
-            let failure = Failure { code: "DOWNLOAD_FAILED".to_owned(), message, file: None, cause: None };
+            let failure = Failure { code: "DOWNLOAD_FAILED".to_owned(), message, file: None, error: None };
             let line = Line { kind: "failed", message: &failure.message };
             let step = Step::to(DownloadState::Failed).because_of(&failure).told(line);
             return self.store.step(id, step, self.clock.now()).await;

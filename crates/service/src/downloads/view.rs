@@ -4,36 +4,8 @@ use downloader::Progress;
 use jiff::Timestamp;
 use registry::PresetId;
 
-use super::state::{DownloadState, FileState, PauseReason, Priority};
+use super::{DownloadFile, DownloadState, Failure, FileState, PauseReason, Priority};
 use crate::downloads::store::{FileRow, StoredDownload};
-
-/// Why a download failed or waits: for a person, and for a program.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Failure {
-    /// `DOWNLOAD_FAILED` or `INSUFFICIENT_STORAGE`.
-    pub code: String,
-    /// What went wrong and what to do, as a sentence.
-    pub message: String,
-    /// The file that failed, below the models folder.
-    pub file: Option<String>,
-    /// The cause in the words of the engine.
-    pub cause: Option<String>,
-}
-
-/// One file of a download.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DownloadFileView {
-    /// Below the models folder.
-    pub path: String,
-    /// `pending`, `downloading`, `verifying`, `completed` or `failed`.
-    pub state: FileState,
-    /// Bytes that are here.
-    pub downloaded_bytes: u64,
-    /// The exact size, where known.
-    pub total_bytes: Option<u64>,
-    /// Why it failed.
-    pub error: Option<String>,
-}
 
 /// A download as it stands now.
 #[derive(Debug, Clone, PartialEq)]
@@ -67,7 +39,7 @@ pub struct DownloadView {
     /// The file that is arriving.
     pub current_file: Option<String>,
     /// Every file, in order.
-    pub files: Vec<DownloadFileView>,
+    pub files: Vec<DownloadFile>,
     /// Things worth knowing that stopped nothing.
     pub warnings: Vec<String>,
     /// Why it failed or waits.
@@ -83,7 +55,7 @@ pub struct DownloadView {
 impl DownloadView {
     /// How many files are in `state`.
     pub fn files_in(&self, state: FileState) -> usize {
-        self.files.iter().filter(|file| file.state == state).count()
+        self.files.iter().filter(|file| file.status == state).count()
     }
 
     /// Whole seconds from the first request to the end.
@@ -97,22 +69,11 @@ impl DownloadView {
     }
 }
 
-/// One turn in the story of a download.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DownloadEvent {
-    /// When.
-    pub at: Timestamp,
-    /// `queued`, `started`, `file_completed`, `file_restarted`, `paused`, `resumed`, `completed`, `failed`, `cancelled`, …
-    pub kind: String,
-    /// What happened, as a sentence.
-    pub message: String,
-}
-
 /// The row and the engine's figures as one value.
 pub(crate) fn assemble(stored: &StoredDownload, figures: Option<&Progress>) -> DownloadView {
     let row = &stored.row;
     let live = figures.filter(|_| row.state.is_unfinished());
-    let files: Vec<DownloadFileView> = stored
+    let files: Vec<DownloadFile> = stored
         .files
         .iter()
         .enumerate()
@@ -146,7 +107,7 @@ pub(crate) fn assemble(stored: &StoredDownload, figures: Option<&Progress>) -> D
     }
 }
 
-fn assemble_file(row: &FileRow, live: Option<&downloader::FileProgress>) -> DownloadFileView {
+fn assemble_file(row: &FileRow, live: Option<&downloader::FileProgress>) -> DownloadFile {
     let state = match (row.state, live.map(|live| live.state)) {
         (FileState::Pending, Some(downloader::FileState::Fetching)) => FileState::Downloading,
         (FileState::Pending, Some(downloader::FileState::Verifying)) => FileState::Verifying,
@@ -157,7 +118,7 @@ fn assemble_file(row: &FileRow, live: Option<&downloader::FileProgress>) -> Down
         FileState::Completed => total_bytes.unwrap_or(0),
         _ => live.map_or(0, |live| live.downloaded_bytes),
     };
-    DownloadFileView { path: row.path.clone(), state, downloaded_bytes, total_bytes, error: row.error.clone() }
+    DownloadFile { path: row.path.clone(), status: state, downloaded_bytes, total_bytes, error: row.error.clone() }
 }
 
 /// By bytes; never 100 before the end, since a total may be an estimate.

@@ -4,6 +4,7 @@
 
 mod ring;
 
+pub use api_types::logs::{LogLevel, LogService};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -15,74 +16,6 @@ use crate::{
     Error,
     comfy::{Comfy, ComfyLog},
 };
-
-/// How much a line matters.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum LogLevel {
-    /// Every step.
-    Trace,
-    /// For those who search a fault.
-    Debug,
-    /// What happens.
-    Info,
-    /// What should not happen.
-    Warn,
-    /// What went wrong.
-    Error,
-}
-
-impl LogLevel {
-    const ALL: [Self; 5] = [Self::Trace, Self::Debug, Self::Info, Self::Warn, Self::Error];
-
-    /// The word for it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Trace => "TRACE",
-            Self::Debug => "DEBUG",
-            Self::Info => "INFO",
-            Self::Warn => "WARN",
-            Self::Error => "ERROR",
-        }
-    }
-
-    /// The level of a word, case aside; `WARNING` and `CRITICAL` are known too.
-    pub fn parse(word: &str) -> Option<Self> {
-        match word.to_uppercase().as_str() {
-            "WARNING" => Some(Self::Warn),
-            "CRITICAL" => Some(Self::Error),
-            upper => Self::ALL.into_iter().find(|level| level.as_str() == upper),
-        }
-    }
-}
-
-/// Who logged.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LogService {
-    /// The server itself.
-    Dashboard,
-    /// ComfyUI.
-    Comfyui,
-    /// Presets, registry, downloads.
-    PresetManager,
-}
-
-impl LogService {
-    const ALL: [Self; 3] = [Self::Dashboard, Self::Comfyui, Self::PresetManager];
-
-    /// The word for it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Dashboard => "dashboard",
-            Self::Comfyui => "comfyui",
-            Self::PresetManager => "preset_manager",
-        }
-    }
-
-    /// The service of a word; `None` for any other word.
-    pub fn parse(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|service| service.as_str() == word)
-    }
-}
 
 /// One line.
 #[derive(Debug, Clone, PartialEq, Eq)]

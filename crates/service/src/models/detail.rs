@@ -7,7 +7,11 @@ use model_file::{Header, Kind, Report, Structure, Verdict};
 use registry::ConfinedPath;
 use tokio_util::sync::CancellationToken;
 
-use super::{Integrity, ModelIndex, ModelView, Models, Safety, extra::ExtraRoot, integrity::Look};
+use super::{
+    ModelIndex, ModelView, Models,
+    extra::ExtraRoot,
+    integrity::{Look, integrity_of_structure, safety_of},
+};
 use crate::{Error, model_dir::ModelDir, tasks::blocking};
 
 /// A file and what its own bytes say.
@@ -124,7 +128,7 @@ impl Models {
         }
         let mut view = self.view(&name, &self.owners().await?).ok_or_else(not_found)?;
         if place.extra.is_some() {
-            view.integrity = Integrity::of_structure(look.whole, Some(look.checked_at));
+            view.integrity = integrity_of_structure(look.whole, Some(look.checked_at));
             view.safety = look.safety;
         }
         let damage = match &report.structure {
@@ -189,7 +193,7 @@ fn look_of(report: &Report, checked_at: Timestamp) -> Look {
         Structure::Damaged { .. } => Some(false),
         Structure::NotJudged => None,
     };
-    Look { whole, safety: report.pickle.as_ref().map(Safety::of), checked_at }
+    Look { whole, safety: report.pickle.as_ref().map(safety_of), checked_at }
 }
 
 /// Why a pickle is not clean, with the imports that are on no list.

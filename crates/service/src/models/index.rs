@@ -23,10 +23,11 @@ use crate::{
     model_dir::{ModelDir, Stamp},
     models::store::{FileRecord, SourceFacts, ValidationRow},
     models::{
+        Integrity, IntegrityState, Safety, Sidecar,
         extra::{ExtraFile, ExtraPlace, ExtraRoot, present_name},
-        integrity::{Integrity, IntegrityState, Look, Safety},
+        integrity::{Look, integrity_of_structure},
         marker, names,
-        sidecars::{Sidecar, Sidecars},
+        sidecars::Sidecars,
     },
 };
 use scan::ChangedWhileScanning;
@@ -378,11 +379,11 @@ impl ModelIndex {
     /// What is known of a file as last seen: `named` is the hash that the registry or a server names.
     pub(crate) fn integrity(&self, path: &str, named: Option<&str>) -> (Integrity, Option<Safety>) {
         let known = self.read();
-        let Some(seen) = known.on_disk.get(path) else { return (Integrity::of_structure(None, None), None) };
+        let Some(seen) = known.on_disk.get(path) else { return (integrity_of_structure(None, None), None) };
         let look = known.looks.get(path).filter(|(at, _)| *at == seen.stamp).map(|(_, look)| look);
         let by_hash = known.integrity_by_hash(path, seen.stamp, named);
         let whole = look.and_then(|look| look.whole).or_else(|| seen.structure.and_then(Structure::is_whole));
-        let integrity = by_hash.unwrap_or_else(|| Integrity::of_structure(whole, look.map(|look| look.checked_at)));
+        let integrity = by_hash.unwrap_or_else(|| integrity_of_structure(whole, look.map(|look| look.checked_at)));
         (integrity, look.and_then(|look| look.safety))
     }
 

@@ -6,8 +6,8 @@ use jiff::Timestamp;
 use registry::ConfinedPath;
 
 use super::{
-    Integrity, ModelList, ModelQuery, ModelSort, ModelType, ModelView, Models, extra::ExtraPlace, folder_of,
-    index::Row, owners::Owners,
+    ModelList, ModelQuery, ModelSort, ModelType, ModelView, Models, extra::ExtraPlace, folder_of, index::Row,
+    integrity::integrity_of_structure, owners::Owners,
 };
 use crate::{
     Error,
@@ -110,7 +110,7 @@ impl Models {
                 modified: modified(file.stamp),
                 presets: owners.of(&self.index, &places),
                 sha256: None,
-                integrity: Integrity::of_structure(file.structure.and_then(Structure::is_whole), None),
+                integrity: integrity_of_structure(file.structure.and_then(Structure::is_whole), None),
                 safety: None,
                 sidecars: self.index.sidecars(path),
                 extra_root: Some(file.root.folder.to_path_buf()),

@@ -16,11 +16,10 @@ mod validation;
 mod view;
 pub(crate) mod watch;
 
+pub use api_types::models::{Integrity, IntegrityState, Safety, Sidecar};
 pub use detail::{ModelDetail, ModelFormat, ModelHeader, PickleVerdict};
 pub use extra::ExtraModelPaths;
 pub(crate) use index::{ModelIndex, Remembered, folder_of};
-pub use integrity::{Integrity, IntegrityState, Safety};
-pub use sidecars::Sidecar;
 pub(crate) use validation::FILES_AT_ONCE;
 pub use validation::{Finding, FindingCode, ValidateOptions, ValidationReport};
 pub use view::{ModelList, ModelQuery, ModelSort, ModelType, ModelView, ModelsDeleted, NotDeleted, Rescanned};

@@ -4,17 +4,8 @@ use std::collections::{HashMap, HashSet};
 
 use registry::ConfinedPath;
 
-use super::names;
+use super::{Sidecar, names};
 use crate::model_dir::ModelDir;
-
-/// A file that belongs to a model.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Sidecar {
-    /// As the path of its model: below the models folder, or whole.
-    pub path: String,
-    /// Its size.
-    pub size_bytes: u64,
-}
 
 /// The sidecars of each model that has any, as a scan found them.
 #[derive(Debug, Default)]

@@ -2,6 +2,7 @@
 //!
 //! In force is the synced copy, else the operator's own document, else the built-in one.
 
+use api_types::registry::RegistryOrigin;
 use std::{path::Path, sync::Arc};
 
 use arc_swap::ArcSwap;
@@ -11,22 +12,11 @@ use registry::{Catalog, Preset, PresetId};
 use super::definition;
 use crate::{Error, presets::store::InstallRow};
 
-/// Where the registry in force comes from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Origin {
-    /// Shipped with the program.
-    Embedded,
-    /// The operator's own document, `PRESET_CONFIG_PATH`.
-    Local,
-    /// Fetched from `REGISTRY_URL`, now or before an earlier stop.
-    Synced,
-}
-
 /// A registry, and how it came here.
 #[derive(Debug)]
 pub(crate) struct InForce {
     pub(crate) catalog: Arc<Catalog>,
-    pub(crate) origin: Origin,
+    pub(crate) origin: RegistryOrigin,
     /// When it was fetched; only a synced one was.
     pub(crate) fetched_at: Option<Timestamp>,
 }
@@ -41,8 +31,10 @@ impl Catalogue {
     /// Begins with the operator's own document where one is named, else with the built-in one.
     pub(crate) fn load(preset_config: Option<&Path>) -> Result<Self, Error> {
         let (catalog, origin) = match preset_config {
-            None => (registry::embedded(), Origin::Embedded),
-            Some(path) => (Arc::new(registry::load(path).map_err(|cause| unusable(path, &cause))?), Origin::Local),
+            None => (registry::embedded(), RegistryOrigin::Embedded),
+            Some(path) => {
+                (Arc::new(registry::load(path).map_err(|cause| unusable(path, &cause))?), RegistryOrigin::Local)
+            }
         };
         warn_of_skipped(&catalog);
         Ok(Self { in_force: Arc::new(ArcSwap::from_pointee(InForce { catalog, origin, fetched_at: None })) })
@@ -61,7 +53,11 @@ impl Catalogue {
     /// Puts a fetched registry in force.
     pub(crate) fn replace(&self, catalog: Arc<Catalog>, fetched_at: Timestamp) {
         warn_of_skipped(&catalog);
-        self.in_force.store(Arc::new(InForce { catalog, origin: Origin::Synced, fetched_at: Some(fetched_at) }));
+        self.in_force.store(Arc::new(InForce {
+            catalog,
+            origin: RegistryOrigin::Synced,
+            fetched_at: Some(fetched_at),
+        }));
     }
 
     /// A preset as the registry has it, else as it was when it was installed here. The flag says which.

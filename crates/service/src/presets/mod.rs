@@ -16,16 +16,17 @@ mod uninstall;
 mod updates;
 mod view;
 
+pub use api_types::{presets::PresetState, registry::RegistryOrigin};
+pub use catalogue::Catalogue;
 pub(crate) use catalogue::with_causes;
-pub use catalogue::{Catalogue, Origin};
 pub(crate) use completion::{install_rows, replaced_by};
 pub use model_file::{BytesKnownFrom, Estimate};
 pub(crate) use recommendations::TOLERANCE;
 pub use recommendations::{Recommendation, Recommendations};
 pub use updates::PresetUpdate;
 pub use view::{
-    InstallOptions, InstallStarted, PresetDetail, PresetFileView, PresetQuery, PresetSort, PresetState, PresetStatus,
-    PresetView, Uninstalled,
+    InstallOptions, InstallStarted, PresetDetail, PresetFileView, PresetQuery, PresetSort, PresetStatus, PresetView,
+    Uninstalled,
 };
 
 use registry::PresetId;

@@ -1,5 +1,6 @@
 //! What a preset looks like to those who ask: the catalogue's words and the disk's truth as one value.
 
+use api_types::presets::PresetState;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -9,37 +10,6 @@ use semver::Version;
 use crate::MayReplace;
 use crate::downloads::{DownloadState, Failure, Priority};
 use crate::page::{Order, PageRequest};
-
-/// Where a preset stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum PresetState {
-    /// Nobody asked for it, and its files are not all here.
-    NotInstalled,
-    /// A download for it is queued, running or verifying.
-    Installing,
-    /// A download for it is paused.
-    Paused,
-    /// It was asked for, and its files are not all here.
-    Partial,
-    /// All of its files are here, asked for or not.
-    Installed,
-    /// It was asked for, its last download failed and files are missing.
-    Failed,
-}
-
-impl PresetState {
-    /// The word for it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::NotInstalled => "not_installed",
-            Self::Installing => "installing",
-            Self::Paused => "paused",
-            Self::Partial => "partial",
-            Self::Installed => "installed",
-            Self::Failed => "failed",
-        }
-    }
-}
 
 /// A preset in a list.
 #[derive(Debug, Clone)]

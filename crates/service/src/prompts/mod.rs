@@ -25,12 +25,13 @@ use std::{
 
 use tokio::sync::watch;
 
+pub use api_types::prompts::PromptState;
 pub use history::PromptHistoryQuery;
 pub(crate) use plan::{Candidate, Plan, Wish};
 pub(crate) use rounds::Rounds;
 pub(crate) use run::{Run, Step, ToldEnd};
 pub(crate) use stage::{Effect, End, MAX_ATTEMPTS, Stage, StageEvent, step};
-pub use state::{PromptFailure, PromptState};
+pub use state::PromptFailure;
 pub(crate) use tell::{ended_by, plain_end};
 pub use view::{
     Clearing, ConvertedWorkflow, GraphToRun, NewPrompt, PromptAccepted, PromptChange, PromptRecord, QueueEntry,

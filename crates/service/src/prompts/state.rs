@@ -3,39 +3,6 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// Where a prompt stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PromptState {
-    /// Waits for its turn, here or in ComfyUI.
-    Queued,
-    /// ComfyUI works on it.
-    Running,
-    /// All its outputs ran.
-    Completed,
-    /// A node failed, or ComfyUI would not have it.
-    Failed,
-    /// Somebody ended it, before or while it ran.
-    Interrupted,
-}
-
-impl PromptState {
-    /// Queued or running.
-    pub fn is_unfinished(self) -> bool {
-        matches!(self, Self::Queued | Self::Running)
-    }
-
-    /// The word for it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Queued => "queued",
-            Self::Running => "running",
-            Self::Completed => "completed",
-            Self::Failed => "failed",
-            Self::Interrupted => "interrupted",
-        }
-    }
-}
-
 /// Why a prompt failed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PromptFailure {

@@ -8,7 +8,7 @@ use registry::{Client, ClientSettings, Fault, Fetched};
 
 use crate::{
     Clock, Error, Settings,
-    presets::{Catalogue, Origin, with_causes},
+    presets::{Catalogue, RegistryOrigin, with_causes},
 };
 
 /// How long one fetch may take, all files of an index included.
@@ -51,7 +51,7 @@ pub struct RegistryStatus {
     /// When it was last asked for with success, by this or an earlier run.
     pub last_sync: Option<Timestamp>,
     /// Where the one in force comes from.
-    pub origin: Origin,
+    pub origin: RegistryOrigin,
     /// Where a newer one would come from.
     pub source: String,
     /// Presets that were left out, and why.

@@ -6,6 +6,7 @@ pub(crate) mod sampler;
 pub(crate) mod space;
 pub mod storage;
 
+pub use api_types::system::ServiceState;
 use std::{path::PathBuf, sync::Arc};
 
 use gpu_probe::{Gpu, Probe};
@@ -16,31 +17,6 @@ pub(crate) use host::Host;
 pub use host::{CpuReading, MemoryReading};
 
 use crate::system::storage::Filesystem;
-
-/// How a service is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ServiceState {
-    /// It does its work.
-    Running,
-    /// It lives, and a part of it does not work.
-    Degraded,
-    /// It does not answer.
-    Stopped,
-    /// Nobody has looked yet.
-    Unknown,
-}
-
-impl ServiceState {
-    /// The word for it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Running => "running",
-            Self::Degraded => "degraded",
-            Self::Stopped => "stopped",
-            Self::Unknown => "unknown",
-        }
-    }
-}
 
 /// The machine at one moment.
 #[derive(Debug, Clone)]

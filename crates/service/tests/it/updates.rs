@@ -31,7 +31,9 @@ async fn an_update_fetches_only_what_changed_and_swaps_it_when_all_is_whole() {
     let sent = world.hub.cdn().total_body_bytes_sent();
     let started = running.install("ONE", InstallOptions::default()).await;
     let a_is_whole = |view: &service::downloads::DownloadView| {
-        view.files.iter().any(|file| file.path == "vae/a.bin" && file.state == service::downloads::FileState::Completed)
+        view.files
+            .iter()
+            .any(|file| file.path == "vae/a.bin" && file.status == service::downloads::FileState::Completed)
     };
     running.until(&started.download_id, a_is_whole).await;
     assert!(
@@ -171,7 +173,9 @@ async fn a_kill_between_the_move_of_a_new_file_and_what_is_known_of_it_leaves_no
     let running = world.start().await;
     let started = running.install("ONE", InstallOptions::default()).await;
     let a_is_whole = |view: &service::downloads::DownloadView| {
-        view.files.iter().any(|file| file.path == "vae/a.bin" && file.state == service::downloads::FileState::Completed)
+        view.files
+            .iter()
+            .any(|file| file.path == "vae/a.bin" && file.status == service::downloads::FileState::Completed)
     };
     running.until(&started.download_id, a_is_whole).await;
     running.stop().await;

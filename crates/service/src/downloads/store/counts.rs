@@ -13,7 +13,7 @@ impl Store {
             let row = rows.iter().find(|row| row.state == state.as_str());
             (state, row.map_or(0, |row| unsigned(row.count)))
         };
-        Ok(DownloadState::ALL.into_iter().map(count).collect())
+        Ok(DownloadState::ALL.iter().copied().map(count).collect())
     }
 
     /// Bytes of the database file.

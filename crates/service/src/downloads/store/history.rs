@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use super::rows::RawRow;
 use crate::{
     Error,
-    downloads::{DownloadEvent, DownloadState},
+    downloads::{DownloadState, DownloadTurn},
 };
 use crate::{
     database::{Store, integer, milliseconds, timestamp, unsigned},
@@ -133,14 +133,14 @@ impl Store {
     }
 
     /// The story of a download, in order.
-    pub(crate) async fn story(&self, id: &str) -> Result<Vec<DownloadEvent>, Error> {
+    pub(crate) async fn story(&self, id: &str) -> Result<Vec<DownloadTurn>, Error> {
         let rows =
             sqlx::query!("SELECT at, kind, message FROM download_events WHERE download_id = ? ORDER BY at, rowid", id)
                 .fetch_all(&self.pool)
                 .await?;
         Ok(rows
             .into_iter()
-            .map(|row| DownloadEvent { at: timestamp(row.at), kind: row.kind, message: row.message })
+            .map(|row| DownloadTurn { at: timestamp(row.at), kind: row.kind, message: row.message })
             .collect())
     }
 }

@@ -142,7 +142,7 @@ impl From<RawRow> for Row {
             code,
             message: raw.error_message.unwrap_or_default(),
             file: raw.error_file,
-            cause: raw.error_cause,
+            error: raw.error_cause,
         });
         let pause_reason = raw.pause_reason.map(|word| match word.as_str() {
             "insufficient_storage" => PauseReason::InsufficientStorage,

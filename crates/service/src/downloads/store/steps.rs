@@ -10,7 +10,7 @@ use crate::{
 /// A line of a download's story.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Line<'a> {
-    /// As [`crate::DownloadEvent::kind`].
+    /// As [`crate::DownloadTurn::kind`].
     pub kind: &'a str,
     /// What happened, as a sentence.
     pub message: &'a str,
@@ -49,7 +49,7 @@ impl<'a> Step<'a> {
         let (state, reason) = (self.state.as_str(), self.pause_reason.map(PauseReason::as_str));
         let failure = self.failure;
         let (code, message) = (failure.map(|f| f.code.as_str()), failure.map(|f| f.message.as_str()));
-        let (file, cause) = (failure.and_then(|f| f.file.as_deref()), failure.and_then(|f| f.cause.as_deref()));
+        let (file, cause) = (failure.and_then(|f| f.file.as_deref()), failure.and_then(|f| f.error.as_deref()));
         sqlx::query!(
             "UPDATE downloads SET state = ?, pause_reason = ?, error_code = ?, error_message = ?, error_file = ?,
                     error_cause = ?, started_at = coalesce(started_at, ?), ended_at = ? WHERE id = ?",

@@ -103,7 +103,7 @@ impl Transfers {
         let id = update.job.as_str();
         tracing::error!(download = id, error = ?cause, event = ?update.event, "download update cannot be stored");
         let message = "An update of this download could not be stored; resume it to try again".to_owned();
-        let failure = Failure { code: "DOWNLOAD_FAILED".to_owned(), message, file: None, cause: None };
+        let failure = Failure { code: "DOWNLOAD_FAILED".to_owned(), message, file: None, error: None };
         let mut backoff = Backoff::default();
         while let Err(cause) = self.end_failed(id, &failure).await {
             if let Err(cause) = backoff.wait_after(cause).await {
@@ -174,7 +174,7 @@ impl Transfers {
                      it goes on by itself when room is made"
                 );
                 let code = "INSUFFICIENT_STORAGE".to_owned();
-                let failure = Failure { code, message: message.clone(), file: None, cause: None };
+                let failure = Failure { code, message: message.clone(), file: None, error: None };
                 (PauseReason::InsufficientStorage, Some(failure), message)
             }
         };
@@ -206,7 +206,7 @@ impl Transfers {
     }
 
     async fn ended_badly(&self, id: &str, path: String, message: String, cause: Option<String>) -> Result<(), Error> {
-        let failure = Failure { code: "DOWNLOAD_FAILED".to_owned(), message, file: Some(path), cause };
+        let failure = Failure { code: "DOWNLOAD_FAILED".to_owned(), message, file: Some(path), error: cause };
         self.end_failed(id, &failure).await
     }
 

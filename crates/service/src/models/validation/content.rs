@@ -1,5 +1,6 @@
 //! Reads one model file: its SHA-256, what its structure says, what it would import. Blocks, in bounded memory.
 
+use crate::models::integrity::safety_of;
 use std::{fs::File, io, ops::ControlFlow, os::unix::fs::FileExt};
 
 use model_file::{Contents, Kind, Report, Structure, Verdict};
@@ -48,7 +49,7 @@ pub(super) fn read(folder: &ModelDir, path: &ConfinedPath, watch: &Watch) -> io:
             }
         }
     }
-    Ok(Some(Content { sha256, findings, whole, safety: report.pickle.as_ref().map(Safety::of) }))
+    Ok(Some(Content { sha256, findings, whole, safety: report.pickle.as_ref().map(safety_of) }))
 }
 
 /// The byte ranges, end excluded, of blocks whose CRC-32 is not the one that was kept of a file of `size` bytes.
