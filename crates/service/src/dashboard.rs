@@ -105,6 +105,7 @@ impl Dashboard {
         supervisor.spawn("retention", tasks::retention::run(store, Arc::clone(&dashboard.clock), kept, stop.clone()));
         supervisor.spawn("watch", tasks::watch::run(dashboard.models.clone(), stop.clone()));
         supervisor.spawn("shell token", dashboard.access.clone().remove_shell_token_after(stop.clone()));
+        supervisor.spawn("uses of credentials", dashboard.access.clone().write_uses_until(stop.clone()));
         supervisor.spawn("registry sync", tasks::registry::run(dashboard.registry.clone(), interval, stop.clone()));
         dashboard.talk_with_comfy(&mut supervisor, &stop).await?;
         supervisor.spawn("sampler", tasks::sampler::run(dashboard.sampler(&settings), stop));

@@ -35,7 +35,7 @@ use sqlx::{
 use sqlx_core::transaction::TransactionManager;
 use tokio::time::Instant;
 
-pub(crate) use access::{PasswordOrigin, SecretHash, StoredKey, WorkspaceCookies};
+pub(crate) use access::{PasswordOrigin, SecretHash, WorkspaceCookies};
 pub(crate) use arrivals::Turn;
 pub(crate) use files::{FileRecord, SourceFacts};
 pub(crate) use history::HistoryFilter;
@@ -43,7 +43,7 @@ pub(crate) use installs::{InstallRow, ReplacedFile};
 pub(crate) use place::is_network;
 pub(crate) use prompts::{Advanced, PromptEnd, PromptInsert, PromptRow, Queued};
 pub(crate) use rows::{DownloadInsert, Existing, FileRow, Row as DownloadRow, StoredDownload};
-pub(crate) use sessions::{AliveSince, SessionInsert, StoredSession};
+pub(crate) use sessions::{AliveSince, SessionInsert};
 pub(crate) use steps::{Line, Step};
 pub(crate) use validations::ValidationRow;
 
