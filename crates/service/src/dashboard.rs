@@ -29,7 +29,7 @@ use crate::{
     storage::Storage,
     store::Store,
     system::{Sources, System},
-    tasks,
+    tasks::{self, readiness::Readiness},
     tenancy::Tenancy,
     workflows::{UserFolder, Workflows},
 };
@@ -70,6 +70,7 @@ pub struct Dashboard {
     /// What happens, for those who watch.
     pub bus: Bus,
     store: Store,
+    readiness: Readiness,
     clock: Arc<dyn Clock>,
     started_at: Timestamp,
     /// For the uptime, which no change of the wall clock moves.
@@ -107,6 +108,7 @@ impl Dashboard {
         supervisor.spawn("shell token", dashboard.access.clone().remove_shell_token_after(stop.clone()));
         supervisor.spawn("uses of credentials", dashboard.access.clone().write_uses_until(stop.clone()));
         supervisor.spawn("registry sync", tasks::registry::run(dashboard.registry.clone(), interval, stop.clone()));
+        supervisor.spawn("readiness", dashboard.readiness.clone().renew(dashboard.store.clone(), stop.clone()));
         dashboard.talk_with_comfy(&mut supervisor, &stop).await?;
         supervisor.spawn("sampler", tasks::sampler::run(dashboard.sampler(&settings), stop));
         dashboard.take_up_unfinished().await?;
@@ -161,6 +163,7 @@ impl Dashboard {
             jobs,
             bus,
             store,
+            readiness: Readiness::new(),
             clock,
             started_at,
             started: Instant::now(),
@@ -217,9 +220,9 @@ impl Dashboard {
         self.clock.now()
     }
 
-    /// Whether the database answers.
-    pub async fn is_ready(&self) -> bool {
-        self.store.size_bytes().await.is_ok()
+    /// Whether the database answers, as last looked at.
+    pub fn is_ready(&self) -> bool {
+        self.readiness.is_ready()
     }
 
     /// The rows are the queue: what a stop or a crash left unfinished goes back to the engine, paused ones paused.

@@ -23,5 +23,6 @@ mod samples;
 mod shell;
 mod shutdown;
 mod socket;
+mod statements;
 mod system;
 mod world;

@@ -65,8 +65,11 @@ impl Downloads {
 
     /// The story of a download, in order.
     pub async fn events(&self, id: &str) -> Result<Vec<DownloadEvent>, Error> {
-        self.stored(id).await?;
-        self.store.story(id).await
+        let story = self.store.story(id).await?;
+        if story.is_empty() {
+            self.stored(id).await?;
+        }
+        Ok(story)
     }
 
     /// Keeps a download, hands it to the engine, tells everybody. Nothing is kept that the engine does not take, also where

@@ -21,7 +21,7 @@ impl Presets {
             search: query.search.as_deref(),
         };
         let listed = catalog.filter(&filter).into_iter().cloned().map(|preset| (preset, true));
-        let dropped = self.catalogue.dropped(&situation.installs).into_iter().filter(|preset| filter.matches(preset));
+        let dropped = self.catalogue.dropped(situation.installs()).into_iter().filter(|preset| filter.matches(preset));
         let mut views: Vec<PresetView> = listed
             .chain(dropped.map(|preset| (preset, false)))
             .map(|(preset, in_registry)| self.view(preset, in_registry, &situation))

@@ -9,6 +9,7 @@ mod downloads;
 mod files;
 mod history;
 mod installs;
+mod ledger;
 mod place;
 mod prompts;
 mod queue;
@@ -23,6 +24,7 @@ use std::{
     os::unix::fs::{OpenOptionsExt, PermissionsExt},
     path::Path,
     str::FromStr,
+    sync::Arc,
     time::Duration,
 };
 
@@ -40,6 +42,7 @@ pub(crate) use arrivals::Turn;
 pub(crate) use files::{FileRecord, SourceFacts};
 pub(crate) use history::HistoryFilter;
 pub(crate) use installs::{InstallRow, ReplacedFile};
+pub(crate) use ledger::Ledger;
 pub(crate) use place::is_network;
 pub(crate) use prompts::{Advanced, PromptEnd, PromptInsert, PromptRow, Queued};
 pub(crate) use rows::{DownloadInsert, Existing, FileRow, Row as DownloadRow, StoredDownload};
@@ -67,6 +70,8 @@ const BUSY_PAUSE: Duration = Duration::from_millis(20);
 #[derive(Debug, Clone)]
 pub(crate) struct Store {
     pool: SqlitePool,
+    /// Downloads and installs in memory.
+    latest: Arc<ledger::Latest>,
 }
 
 impl Store {
@@ -83,7 +88,7 @@ impl Store {
             return Err(unusable(format!("SQLite {version} can corrupt it; 3.51.3 or newer is needed")));
         }
         match MIGRATIONS.run(&pool).await {
-            Ok(()) => Ok(Self { pool }),
+            Ok(()) => Ok(Self { pool, latest: Arc::default() }),
             Err(MigrateError::VersionMissing(number)) => Err(unusable(format!(
                 "a newer comfyui-dashboard made it (migration {number}); start that one, or choose another DATABASE_URL"
             ))),

@@ -2,6 +2,7 @@
 
 mod arrivals;
 pub(crate) mod comfy;
+pub(crate) mod readiness;
 pub(crate) mod registry;
 pub(crate) mod rescan;
 pub(crate) mod retention;
