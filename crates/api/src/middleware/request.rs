@@ -11,11 +11,13 @@ use actix_web::{
     middleware::Next,
     web::Data,
 };
+use std::time::Duration;
+
 use service::text;
 use tokio::time::Instant;
 use tracing::Instrument;
 
-use super::cors;
+use super::{cors, error_envelope::Failed};
 use crate::log_room::OTHER_REQUESTS;
 use crate::measures;
 use crate::operations::{HEALTH, LOG_IN, Operations, Role, changes_something};
@@ -60,7 +62,6 @@ pub async fn observe<B: MessageBody + 'static>(
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let asked = ask(&request);
     let method = request.method().clone();
-    let path = text::cut(request.path()).into_owned();
     let span = tracing::info_span!("request", id = %asked.id);
     let started = Instant::now();
     request.extensions_mut().insert(asked.clone());
@@ -70,18 +71,33 @@ pub async fn observe<B: MessageBody + 'static>(
     if let Ok(id) = HeaderValue::from_str(&asked.id) {
         answer.headers_mut().insert(HEADER, id);
     }
-    let status = answer.status().as_u16();
     let taken = started.elapsed();
-    measures::request_answered(asked.operation.as_deref(), status, taken);
-    let ms = taken.as_millis() as u64;
-    let is_kept = answer.status().is_server_error()
-        || (changes_something(&method, asked.role) && !answer.status().is_client_error());
-    span.in_scope(|| match asked.cost {
-        Cost::Free => tracing::debug!(target: OTHER_REQUESTS, %method, path, status, ms, "answered"),
-        _ if is_kept => tracing::info!(%method, path, status, ms, "answered"),
-        _ => tracing::info!(target: OTHER_REQUESTS, %method, path, status, ms, "answered"),
-    });
+    measures::request_answered(asked.operation.as_deref(), answer.status().as_u16(), taken);
+    span.in_scope(|| log(&asked, &method, &answer, taken));
     Ok(answer.map_into_boxed_body())
+}
+
+/// Writes the line of a request: at ERROR with its cause where the server failed, at INFO where the client did or something changed, else
+/// at DEBUG.
+fn log<B>(asked: &Asked, method: &Method, answer: &ServiceResponse<B>, taken: Duration) {
+    let (status, ms) = (answer.status(), taken.as_millis() as u64);
+    let path = || text::cut(answer.request().path());
+    if status.is_server_error() {
+        let extensions = answer.request().extensions();
+        let (path, status) = (path(), status.as_u16());
+        match extensions.get::<Failed>() {
+            Some(Failed { code, message, cause }) => {
+                tracing::error!(%method, %path, status, ms, code, cause, "{message}");
+            }
+            None => tracing::error!(%method, %path, status, ms, "answered"),
+        }
+    } else if status.is_client_error() {
+        tracing::info!(target: OTHER_REQUESTS, %method, path = %path(), status = status.as_u16(), ms, "answered");
+    } else if asked.cost != Cost::Free && changes_something(method, asked.role) {
+        tracing::info!(%method, path = %path(), status = status.as_u16(), ms, "answered");
+    } else {
+        tracing::debug!(target: OTHER_REQUESTS, %method, path = %path(), status = status.as_u16(), ms, "answered");
+    }
 }
 
 fn ask(request: &ServiceRequest) -> Asked {
