@@ -68,11 +68,11 @@ impl Downloads {
     /// The unfinished downloads, then those that ended in the last 24 hours.
     pub async fn list(&self, query: &DownloadQuery) -> Result<DownloadList, Error> {
         let since = self.clock.now().checked_sub(RECENT).unwrap_or(Timestamp::UNIX_EPOCH);
-        let mut unfinished = self.store.ledger().await?.unfinished();
-        let ended = self.store.downloads_ended_since(since).await?;
-        // One that ended between the two looks is listed once.
-        let have_ended: HashSet<&str> = ended.iter().map(|stored| stored.row.id.as_str()).collect();
-        unfinished.retain(|stored| !have_ended.contains(stored.row.id.as_str()));
+        let unfinished = self.store.ledger().await?.unfinished();
+        let mut ended = self.store.downloads_ended_since(since).await?;
+        // One that ends between the two looks is listed once, as the other answers of this moment have it.
+        let in_queue: HashSet<&str> = unfinished.iter().map(|stored| stored.row.id.as_str()).collect();
+        ended.retain(|stored| !in_queue.contains(stored.row.id.as_str()));
         let mut views: Vec<DownloadView> =
             unfinished.iter().map(|stored| &**stored).chain(&ended).map(|stored| self.view(stored)).collect();
         let active = views.iter().filter(|view| view.state.is_active()).count() as u64;

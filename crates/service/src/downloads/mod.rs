@@ -57,8 +57,11 @@ pub struct Downloads {
 }
 
 impl Downloads {
-    /// One download as it stands.
+    /// One download as it stands. It has ended no sooner than its preset is installed for those who ask.
     pub async fn get(&self, id: &str) -> Result<DownloadView, Error> {
+        if let Some(known) = self.store.ledger().await?.download(id) {
+            return Ok(self.view(known));
+        }
         let stored = self.stored(id).await?;
         Ok(self.view(&stored))
     }

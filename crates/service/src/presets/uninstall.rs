@@ -46,7 +46,7 @@ impl Presets {
     /// One that ends by itself meanwhile has ended too.
     async fn end_install(&self, download: &str) -> Result<(), Error> {
         match self.downloads.cancel(download).await {
-            Err(Error::Conflict { .. }) if !self.downloads.get(download).await?.state.is_unfinished() => Ok(()),
+            Err(Error::Conflict { .. }) if !self.downloads.stored(download).await?.row.state.is_unfinished() => Ok(()),
             outcome => outcome.map(drop),
         }
     }

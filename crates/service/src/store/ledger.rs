@@ -50,6 +50,11 @@ impl Ledger {
         self.latest.get(preset).and_then(|id| self.downloads.get(id))
     }
 
+    /// A download, where it is one of those that are here.
+    pub(crate) fn download(&self, id: &str) -> Option<&Arc<StoredDownload>> {
+        self.downloads.get(id)
+    }
+
     /// Puts these downloads in the place of what was known of `ids`. `None` where one is gone that presets showed: then which one is
     /// shown now has to be looked up.
     fn with(&self, ids: &[&str], read: Vec<StoredDownload>) -> Option<Self> {
