@@ -1,6 +1,9 @@
 //! Who may do what: every operation of the document and the role that it needs, in one table; and which operation a request
 //! is. An operation that is missing from the table is for admins only, and a test refuses it.
 
+use std::collections::HashMap;
+use std::sync::Arc;
+
 use actix_web::{dev::ResourceDef, http::Method};
 use utoipa::openapi::{OpenApi, path::PathItem};
 
@@ -155,25 +158,41 @@ pub(crate) fn changes_something(method: &Method, needs: Role) -> bool {
 #[derive(Debug)]
 pub struct Operation {
     pattern: ResourceDef,
+    /// What every address of it begins with.
+    prefix: String,
     method: Method,
     /// Its `operationId`.
-    pub id: String,
+    pub id: Arc<str>,
     /// The role that it needs.
     pub role: Role,
 }
 
 /// Every operation, found by method and address.
 #[derive(Debug)]
-pub struct Operations(Vec<Operation>);
+pub struct Operations {
+    all: Vec<Operation>,
+    /// Places of those whose address has no parameter, by that address.
+    own: HashMap<String, Vec<usize>>,
+    /// Places of the others.
+    others: Vec<usize>,
+}
 
 impl Operations {
     /// The operations of the document.
     pub fn of(document: &OpenApi) -> Self {
-        Self(document.paths.paths.iter().flat_map(|(path, item)| of_path(path, item)).collect())
+        let all: Vec<Operation> = document.paths.paths.iter().flat_map(|(path, item)| of_path(path, item)).collect();
+        let (mut own, mut others) = (HashMap::<String, Vec<usize>>::new(), Vec::new());
+        for (place, operation) in all.iter().enumerate() {
+            match operation.own_address() {
+                Some(address) => own.entry(address.to_owned()).or_default().push(place),
+                None => others.push(place),
+            }
+        }
+        Self { all, own, others }
     }
 
     /// The operation of a request. `HEAD` is `GET` without its body.
-    pub fn find(&self, method: &Method, path: &str) -> Option<&Operation> {
+    pub fn find<'a>(&'a self, method: &Method, path: &'a str) -> Option<&'a Operation> {
         let method = if method == Method::HEAD { &Method::GET } else { method };
         self.at(path).find(|operation| operation.method == method)
     }
@@ -184,24 +203,27 @@ impl Operations {
     }
 
     /// The operations of an address. An address of its own is no value of a parameter: `/api/presets/updates` is no preset.
-    fn at<'a>(&'a self, path: &str) -> impl Iterator<Item = &'a Operation> {
-        let is_own = |operation: &Operation| operation.is_literal() && operation.pattern.is_match(path);
-        let has_own = self.0.iter().any(is_own);
-        let is_here =
-            move |operation: &&Operation| operation.is_literal() == has_own && operation.pattern.is_match(path);
-        self.0.iter().filter(is_here)
+    fn at<'a>(&'a self, path: &'a str) -> impl Iterator<Item = &'a Operation> {
+        let own = self.own.get(path);
+        let others = self.others.iter().filter(move |_| own.is_none()).map(|place| &self.all[*place]);
+        let others = others.filter(move |operation| operation.is_at(path));
+        own.into_iter().flatten().map(|place| &self.all[*place]).chain(others)
     }
 
     /// Every operation.
     pub fn iter(&self) -> impl Iterator<Item = &Operation> {
-        self.0.iter()
+        self.all.iter()
     }
 }
 
 impl Operation {
-    /// Its address has no parameter.
-    fn is_literal(&self) -> bool {
-        self.pattern.pattern().is_some_and(|text| !text.contains('{'))
+    /// Its address, where that has no parameter.
+    fn own_address(&self) -> Option<&str> {
+        self.pattern.pattern().filter(|text| !text.contains('{'))
+    }
+
+    fn is_at(&self, path: &str) -> bool {
+        path.starts_with(&self.prefix) && self.pattern.is_match(path)
     }
 }
 
@@ -220,7 +242,8 @@ fn of_path(path: &str, item: &PathItem) -> Vec<Operation> {
             let role = role_of(&id);
             // The document cannot say that a path of a file goes on to the end; the router can.
             let pattern = ResourceDef::new(path.replace("{path}", "{path:.+}"));
-            Some(Operation { pattern, method, id, role })
+            let prefix = path.split('{').next().unwrap_or_default().to_owned();
+            Some(Operation { pattern, prefix, method, id: id.into(), role })
         })
         .collect()
 }

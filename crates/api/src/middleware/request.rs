@@ -11,6 +11,7 @@ use actix_web::{
     middleware::Next,
     web::Data,
 };
+use std::sync::Arc;
 use std::time::Duration;
 
 use service::text;
@@ -32,9 +33,9 @@ const LONGEST_ID: usize = 128;
 #[derive(Debug, Clone, Default)]
 pub struct Asked {
     /// The client's own id for it where that is sane, else ours.
-    pub id: String,
+    pub id: Arc<str>,
     /// The operation that it is, where it is one.
-    pub operation: Option<String>,
+    pub operation: Option<Arc<str>>,
     /// The role that it needs.
     pub role: Role,
     /// It belongs to the interface, and not to the page and its files.
@@ -107,7 +108,7 @@ fn ask(request: &ServiceRequest) -> Asked {
     let operation = operations.and_then(|all| all.find(request.method(), path));
     let is_interface = operation.is_some() || is_interface(path);
     Asked {
-        id: given_id(request).unwrap_or_else(|| uuid::Uuid::new_v4().simple().to_string()),
+        id: given_id(request).unwrap_or_else(new_id),
         operation: operation.map(|operation| operation.id.clone()),
         role: match operation {
             Some(operation) => operation.role,
@@ -115,7 +116,7 @@ fn ask(request: &ServiceRequest) -> Asked {
             None => Role::Open,
         },
         is_interface,
-        cost: cost_of(request, operation.map(|operation| operation.id.as_str())),
+        cost: cost_of(request, operation.map(|operation| &*operation.id)),
     }
 }
 
@@ -136,10 +137,17 @@ fn is_interface(path: &str) -> bool {
     path == "/api" || path.starts_with("/api/")
 }
 
+/// An id of our own.
+fn new_id() -> Arc<str> {
+    let mut digits = [0; uuid::fmt::Simple::LENGTH];
+    let digits: &str = uuid::Uuid::new_v4().simple().encode_lower(&mut digits);
+    digits.into()
+}
+
 /// The id that the client gave, if it can stand in a log and a header.
-fn given_id(request: &ServiceRequest) -> Option<String> {
+fn given_id(request: &ServiceRequest) -> Option<Arc<str>> {
     let given = request.headers().get(&HEADER)?.to_str().ok()?;
     let is_sane = (1..=LONGEST_ID).contains(&given.len())
         && given.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
-    is_sane.then(|| given.to_owned())
+    is_sane.then(|| given.into())
 }

@@ -17,6 +17,7 @@ mod lost_writes;
 mod model_files;
 mod models;
 mod operations;
+mod prepared;
 mod protocol;
 mod registry;
 mod samples;

@@ -131,7 +131,7 @@ async fn the_examples_of_the_document_are_as_their_schemas_say() {
 #[test]
 fn every_operation_has_its_role_and_no_role_is_without_operation() {
     let operations = Operations::of(&api::openapi::document());
-    let documented: BTreeSet<String> = operations.iter().map(|operation| operation.id.clone()).collect();
+    let documented: BTreeSet<String> = operations.iter().map(|operation| operation.id.to_string()).collect();
     let table: BTreeSet<String> = ROLES.iter().map(|(id, _)| (*id).to_owned()).collect();
     assert_eq!(documented, table);
     let open: Vec<&str> = ROLES.iter().filter(|(_, role)| *role == Role::Open).map(|(id, _)| *id).collect();

@@ -25,6 +25,8 @@ pub enum Origin {
 /// A registry, and how it came here.
 #[derive(Debug)]
 pub(crate) struct InForce {
+    /// Another number for each registry that comes into force.
+    pub(crate) revision: u64,
     pub(crate) catalog: Arc<Catalog>,
     pub(crate) origin: Origin,
     /// When it was fetched; only a synced one was.
@@ -45,7 +47,9 @@ impl Catalogue {
             Some(path) => (Arc::new(registry::load(path).map_err(|cause| unusable(path, &cause))?), Origin::Local),
         };
         warn_of_skipped(&catalog);
-        Ok(Self { in_force: Arc::new(ArcSwap::from_pointee(InForce { catalog, origin, fetched_at: None })) })
+        Ok(Self {
+            in_force: Arc::new(ArcSwap::from_pointee(InForce { revision: 0, catalog, origin, fetched_at: None })),
+        })
     }
 
     /// The registry in force at this moment.
@@ -61,7 +65,13 @@ impl Catalogue {
     /// Puts a fetched registry in force.
     pub(crate) fn replace(&self, catalog: Arc<Catalog>, fetched_at: Timestamp) {
         warn_of_skipped(&catalog);
-        self.in_force.store(Arc::new(InForce { catalog, origin: Origin::Synced, fetched_at: Some(fetched_at) }));
+        let (origin, fetched_at) = (Origin::Synced, Some(fetched_at));
+        self.in_force.rcu(|before| InForce {
+            revision: before.revision + 1,
+            catalog: Arc::clone(&catalog),
+            origin,
+            fetched_at,
+        });
     }
 
     /// A preset as the registry has it, else as it was when it was installed here. The flag says which.

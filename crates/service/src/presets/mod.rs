@@ -7,6 +7,7 @@ mod completion;
 mod definition;
 mod install;
 mod list;
+mod listing;
 mod looks;
 mod plan;
 mod recommendations;
@@ -44,12 +45,13 @@ pub struct Presets {
     pub(crate) index: ModelIndex,
     pub(crate) downloads: Downloads,
     looks: Looks,
+    latest_listing: listing::Latest,
 }
 
 impl Presets {
     /// The presets of a catalogue over the files of an index.
     pub(crate) fn new(catalogue: Catalogue, index: ModelIndex, downloads: Downloads) -> Self {
-        Self { catalogue, index, downloads, looks: Looks::default() }
+        Self { catalogue, index, downloads, looks: Looks::default(), latest_listing: listing::Latest::default() }
     }
 
     /// A preset and its files, after a look at the disk.

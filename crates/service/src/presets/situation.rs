@@ -25,6 +25,11 @@ impl Situation {
         Ok(Self { ledger: store.ledger().await? })
     }
 
+    /// Another number where anything that presets show of it has changed.
+    pub(super) fn revision(&self) -> u64 {
+        self.ledger.presets_revision
+    }
+
     /// What is installed, as far as it went through us.
     pub(super) fn installs(&self) -> &[InstallRow] {
         &self.ledger.installs
