@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use actix_web::{dev::ResourceDef, http::Method};
+use actix_web::http::Method;
 use utoipa::openapi::{OpenApi, path::PathItem};
 
 /// How far a caller's credentials reach. A higher role includes the lower ones.
@@ -23,6 +23,9 @@ pub enum Role {
 
 /// The operation that gives a browser its session.
 pub(crate) const LOG_IN: &str = "log_in";
+
+/// The parameter that is the path of a file, in addresses of the document.
+const REST_OF_PATH: &str = "{path}";
 
 /// What answers whether the server is well: it costs no limit.
 pub(crate) const HEALTH: [&str; 4] = ["health", "api_health", "livez", "readyz"];
@@ -157,9 +160,8 @@ pub(crate) fn changes_something(method: &Method, needs: Role) -> bool {
 /// An operation of the document.
 #[derive(Debug)]
 pub struct Operation {
-    pattern: ResourceDef,
-    /// What every address of it begins with.
-    prefix: String,
+    /// Its address as the document has it.
+    address: String,
     method: Method,
     /// Its `operationId`.
     pub id: Arc<str>,
@@ -219,11 +221,26 @@ impl Operations {
 impl Operation {
     /// Its address, where that has no parameter.
     fn own_address(&self) -> Option<&str> {
-        self.pattern.pattern().filter(|text| !text.contains('{'))
+        (!self.address.contains('{')).then_some(self.address.as_str())
     }
 
+    /// Whether a path is an address of it. A parameter is one part that is not empty, the path of a file all that follows: the document
+    /// cannot say that, the router can. No pattern of a regular expression: workers would wait for each other's turn at it.
     fn is_at(&self, path: &str) -> bool {
-        path.starts_with(&self.prefix) && self.pattern.is_match(path)
+        let mut rest = Some(path);
+        for part in self.address.split('/') {
+            let Some(left) = rest else { return false };
+            if part == REST_OF_PATH {
+                return !left.is_empty();
+            }
+            let (found, next) = left.split_once('/').map_or((left, None), |(found, next)| (found, Some(next)));
+            let fits = if part.starts_with('{') { !found.is_empty() } else { found == part };
+            if !fits {
+                return false;
+            }
+            rest = next;
+        }
+        rest.is_none()
     }
 }
 
@@ -240,10 +257,7 @@ fn of_path(path: &str, item: &PathItem) -> Vec<Operation> {
         .filter_map(|(method, operation)| {
             let id = operation.as_ref()?.operation_id.clone()?;
             let role = role_of(&id);
-            // The document cannot say that a path of a file goes on to the end; the router can.
-            let pattern = ResourceDef::new(path.replace("{path}", "{path:.+}"));
-            let prefix = path.split('{').next().unwrap_or_default().to_owned();
-            Some(Operation { pattern, prefix, method, id: id.into(), role })
+            Some(Operation { address: path.to_owned(), method, id: id.into(), role })
         })
         .collect()
 }

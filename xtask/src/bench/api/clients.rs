@@ -1,6 +1,9 @@
 //! Those who ask: `wrk` as fast as it can, `h2load` at a given rate.
 
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
 use std::process::{Command, Stdio};
+use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 
@@ -30,19 +33,55 @@ pub(super) fn require() -> Result<()> {
 
 /// Answers a second, as many as come.
 pub(super) fn peak(url: &str, key: Option<&str>, seconds: u32) -> Result<f64> {
-    let said = wrk(url, key, CONNECTIONS, seconds)?;
+    let said = wrk(url, key, seconds)?;
     figure(&said, "Requests/sec:").and_then(|rate| rate.parse().ok()).with_context(|| format!("wrk said {said}"))
 }
 
-/// Milliseconds of an answer in the middle, where one client asks one question after the other.
-pub(super) fn alone_ms(url: &str, key: &str) -> Result<f64> {
-    let said = wrk(url, Some(key), 1, 2)?;
-    figure(&said, "50%").and_then(milliseconds).with_context(|| format!("wrk said {said}"))
+/// One client that asks one question after the other over one connection.
+pub(super) struct OneByOne {
+    stream: BufReader<TcpStream>,
+    host: String,
+    key: String,
 }
 
-fn wrk(url: &str, key: Option<&str>, connections: usize, seconds: u32) -> Result<String> {
+impl OneByOne {
+    pub(super) fn connect(url: &str, key: &str) -> Result<Self> {
+        let host = url.trim_start_matches("http://").to_owned();
+        let stream = TcpStream::connect(&host)?;
+        stream.set_nodelay(true)?;
+        Ok(Self { stream: BufReader::new(stream), host, key: key.to_owned() })
+    }
+
+    /// Milliseconds until the whole answer is here.
+    pub(super) fn ask_ms(&mut self, path: &str) -> Result<f64> {
+        let begun = Instant::now();
+        let (host, key) = (&self.host, &self.key);
+        let question = format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {key}\r\n\r\n");
+        self.stream.get_mut().write_all(question.as_bytes())?;
+        let (mut length, mut line) = (0, String::new());
+        let mut is_first = true;
+        loop {
+            line.clear();
+            self.stream.read_line(&mut line)?;
+            if std::mem::take(&mut is_first) && !line.starts_with("HTTP/1.1 200") {
+                bail!("{path}: {line}");
+            }
+            if let Some(bytes) = line.to_lowercase().strip_prefix("content-length:") {
+                length = bytes.trim().parse()?;
+            }
+            if line.trim().is_empty() {
+                break;
+            }
+        }
+        let mut body = vec![0; length];
+        self.stream.read_exact(&mut body)?;
+        Ok(begun.elapsed().as_secs_f64() * 1000.0)
+    }
+}
+
+fn wrk(url: &str, key: Option<&str>, seconds: u32) -> Result<String> {
     let mut command = Command::new("wrk");
-    command.args(["--latency", "-t1", &format!("-c{connections}"), &format!("-d{seconds}s")]);
+    command.args(["-t1", &format!("-c{CONNECTIONS}"), &format!("-d{seconds}s")]);
     if let Some(key) = key {
         command.args(["-H", &format!("Authorization: Bearer {key}")]);
     }
@@ -87,11 +126,4 @@ pub(super) fn p99_ms(url: &str, key: &str, rate: f64, seconds: u32) -> Result<f6
 fn figure<'a>(said: &'a str, label: &str) -> Option<&'a str> {
     let line = said.lines().find_map(|line| line.trim().strip_prefix(label))?;
     line.split_whitespace().next()
-}
-
-/// A time as wrk writes it: `312.00us`, `1.25ms`, `2.00s`.
-fn milliseconds(text: &str) -> Option<f64> {
-    [("us", 0.001), ("ms", 1.0), ("s", 1000.0)]
-        .into_iter()
-        .find_map(|(unit, factor)| Some(text.strip_suffix(unit)?.parse::<f64>().ok()? * factor))
 }

@@ -9,7 +9,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use clap::Args;
 
 use crate::workspace::Workspace;
@@ -64,6 +64,9 @@ const OF_FASTAPI: (f64, f64) = (8.0, 3.0);
 const MOST_P99_MS: f64 = 5.0;
 /// Most milliseconds of a search over 10,000 presets.
 const MOST_SEARCH_MS: f64 = 2.0;
+
+/// How many searches of each kind.
+const SEARCHES: usize = 200;
 
 /// What was measured of an answer.
 struct Row {
@@ -134,23 +137,28 @@ fn measure(
     Ok(Row { bytes, ours: medians[0], bare: medians[1], fastapi: medians.get(2).copied(), p99_ms })
 }
 
-/// How long a search over 10,000 presets takes, one after the other.
+/// How long a search over 10,000 presets takes. Each one is another one, so that none is answered from what was made before.
 fn searches(programs: &Programs, folder: &std::path::Path) -> Result<String> {
     let server = Ours::start(programs, &folder.join("registry"), servers::Library::Presets)?;
+    let mut client = clients::OneByOne::connect(&server.url, &server.key)?;
     let mut text = String::new();
-    for path in
-        ["/api/presets?search=model%207", "/api/presets?search=nothing-has-this", "/api/presets?sort=name&page=9"]
-    {
-        let found: serde_json::Value = serde_json::from_slice(&server.body(path)?)?;
-        let ms = clients::alone_ms(&format!("{}{path}", server.url), &server.key)?;
+    for (what, path) in [
+        ("many are found", "/api/presets?search=model+"),
+        ("none is found", "/api/presets?search=nothing-has-"),
+        ("sorted by name", "/api/presets?sort=name&search=words+"),
+    ] {
+        let mut times = Vec::new();
+        for number in 0..SEARCHES {
+            times.push(client.ask_ms(&format!("{path}{number}"))?);
+        }
+        let ms = median(times);
         let _ = writeln!(
             text,
-            "- 10,000 presets, `{path}` ({} found): {ms:.2} ms, {}",
-            found["total"],
-            judged(ms < MOST_SEARCH_MS, &format!("below {MOST_SEARCH_MS} ms"))
+            "- a search over 10,000 presets, {what}: {ms:.2} ms {}",
+            judged(ms < MOST_SEARCH_MS, &format!("{MOST_SEARCH_MS} ms"))
         );
     }
-    if text.is_empty() { bail!("nothing was searched") } else { Ok(text) }
+    Ok(text)
 }
 
 fn median(mut all: Vec<f64>) -> f64 {

@@ -78,9 +78,9 @@ pub(super) struct Ours {
 impl Ours {
     /// Starts it in a folder and waits until it has looked at its models.
     pub(super) fn start(programs: &Programs, folder: &Path, library: Library) -> Result<Self> {
-        fs::create_dir_all(folder.join("ComfyUI/models/loras"))?;
+        fs::create_dir_all(folder.join("models/loras"))?;
         if library == Library::Models {
-            make_models(&folder.join("ComfyUI/models/loras"))?;
+            make_models(&folder.join("models/loras"))?;
         }
         let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
         let mut arguments: Vec<String> = Vec::new();
@@ -105,7 +105,12 @@ impl Ours {
         let key = String::from_utf8(made.stdout)?.trim().to_owned();
         let ours = Self { process, url: format!("http://127.0.0.1:{port}"), key };
         wait_for(port)?;
-        ours.body("/api/models")?;
+        // The first list waits until the folder has been looked at.
+        let models: Value = serde_json::from_slice(&ours.body("/api/models")?)?;
+        let expected = if library == Library::Models { MODELS } else { 0 };
+        if models["total"] != expected {
+            bail!("{} models are listed, not {expected}", models["total"]);
+        }
         Ok(ours)
     }
 
