@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::io;
 use std::net::{Shutdown, SocketAddr, TcpListener};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,7 +22,8 @@ use crate::graph_file::GraphFiles;
 use crate::large_bodies::LargeBodies;
 use crate::measures::Measures;
 use crate::middleware::{
-    admit, api_version, cors, entity_tag, envelope, error_envelope, head, request, request_body, security_headers,
+    admit, api_version, cors, entity_tag, envelope, error_envelope, head, prepared::Prepared, request, request_body,
+    security_headers,
 };
 use crate::openapi::{self, Document};
 use crate::operations::Operations;
@@ -197,6 +199,8 @@ fn serve(
             .app_data(large_bodies.clone())
             .app_data(graph_files.clone())
             .app_data(socket_pace.clone())
+            // Of this worker alone.
+            .app_data(Rc::new(Prepared::default()))
             .into_utoipa_app()
             .configure(routes::register)
             .into_app()

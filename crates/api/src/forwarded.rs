@@ -3,6 +3,7 @@
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::LazyLock;
 
 use actix_web::HttpRequest;
 use actix_web::http::{
@@ -109,8 +110,9 @@ impl fmt::Display for NotLocal {
 impl Arrival {
     /// Reads a request.
     pub(crate) fn of(request: &HttpRequest, trusted: &[IpNet]) -> Self {
-        let unknown = PeerOwner::Unknown("the connection was not looked at".into());
-        let owner = request.conn_data::<PeerOwner>().unwrap_or(&unknown);
+        static UNKNOWN: LazyLock<PeerOwner> =
+            LazyLock::new(|| PeerOwner::Unknown("the connection was not looked at".into()));
+        let owner = request.conn_data::<PeerOwner>().unwrap_or_else(|| &UNKNOWN);
         Self::read(request.peer_addr().map(|peer| peer.ip()), owner, request.version(), request.headers(), trusted)
     }
 

@@ -1,9 +1,11 @@
 //! What `/metrics` shows: requests and their times as they are answered, the rest asked for when somebody looks.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use metrics::{counter, gauge, histogram};
+use metrics::{Counter, Histogram, counter, gauge, histogram};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use service::{
     Dashboard,
@@ -55,11 +57,32 @@ impl Default for Measures {
     }
 }
 
+/// Where answers of one operation and status are counted.
+type Handles = HashMap<u16, (Counter, Histogram)>;
+
+thread_local! {
+    /// By operation; as many as there are operations and statuses.
+    static HANDLES: RefCell<HashMap<Box<str>, Handles>> = RefCell::default();
+}
+
 /// Counts an answer.
 pub(crate) fn request_answered(operation: Option<&str>, status: u16, taken: Duration) {
-    let operation = operation.unwrap_or("none").to_owned();
-    counter!("http_requests_total", "operation" => operation.clone(), "status" => status.to_string()).increment(1);
-    histogram!("http_request_duration_seconds", "operation" => operation).record(taken);
+    let operation = operation.unwrap_or("none");
+    HANDLES.with_borrow_mut(|handles| {
+        if !handles.contains_key(operation) {
+            handles.insert(operation.into(), Handles::new());
+        }
+        let Some(of_operation) = handles.get_mut(operation) else { return };
+        let (answers, seconds) = of_operation.entry(status).or_insert_with(|| {
+            let (name, status) = (operation.to_owned(), status.to_string());
+            (
+                counter!("http_requests_total", "operation" => name.clone(), "status" => status),
+                histogram!("http_request_duration_seconds", "operation" => name),
+            )
+        });
+        answers.increment(1);
+        seconds.record(taken);
+    });
 }
 
 fn show_downloads(figures: &DownloadFigures) {

@@ -1,7 +1,10 @@
 //! Who may do what: every operation of the document and the role that it needs, in one table; and which operation a request
 //! is. An operation that is missing from the table is for admins only, and a test refuses it.
 
-use actix_web::{dev::ResourceDef, http::Method};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use actix_web::http::Method;
 use utoipa::openapi::{OpenApi, path::PathItem};
 
 /// How far a caller's credentials reach. A higher role includes the lower ones.
@@ -20,6 +23,9 @@ pub enum Role {
 
 /// The operation that gives a browser its session.
 pub(crate) const LOG_IN: &str = "log_in";
+
+/// The parameter that is the path of a file, in addresses of the document.
+const REST_OF_PATH: &str = "{path}";
 
 /// What answers whether the server is well: it costs no limit.
 pub(crate) const HEALTH: [&str; 4] = ["health", "api_health", "livez", "readyz"];
@@ -154,26 +160,41 @@ pub(crate) fn changes_something(method: &Method, needs: Role) -> bool {
 /// An operation of the document.
 #[derive(Debug)]
 pub struct Operation {
-    pattern: ResourceDef,
+    /// Its address as the document has it.
+    address: String,
     method: Method,
     /// Its `operationId`.
-    pub id: String,
+    pub id: Arc<str>,
     /// The role that it needs.
     pub role: Role,
 }
 
 /// Every operation, found by method and address.
 #[derive(Debug)]
-pub struct Operations(Vec<Operation>);
+pub struct Operations {
+    all: Vec<Operation>,
+    /// Places of those whose address has no parameter, by that address.
+    own: HashMap<String, Vec<usize>>,
+    /// Places of the others.
+    others: Vec<usize>,
+}
 
 impl Operations {
     /// The operations of the document.
     pub fn of(document: &OpenApi) -> Self {
-        Self(document.paths.paths.iter().flat_map(|(path, item)| of_path(path, item)).collect())
+        let all: Vec<Operation> = document.paths.paths.iter().flat_map(|(path, item)| of_path(path, item)).collect();
+        let (mut own, mut others) = (HashMap::<String, Vec<usize>>::new(), Vec::new());
+        for (place, operation) in all.iter().enumerate() {
+            match operation.own_address() {
+                Some(address) => own.entry(address.to_owned()).or_default().push(place),
+                None => others.push(place),
+            }
+        }
+        Self { all, own, others }
     }
 
     /// The operation of a request. `HEAD` is `GET` without its body.
-    pub fn find(&self, method: &Method, path: &str) -> Option<&Operation> {
+    pub fn find<'a>(&'a self, method: &Method, path: &'a str) -> Option<&'a Operation> {
         let method = if method == Method::HEAD { &Method::GET } else { method };
         self.at(path).find(|operation| operation.method == method)
     }
@@ -184,24 +205,42 @@ impl Operations {
     }
 
     /// The operations of an address. An address of its own is no value of a parameter: `/api/presets/updates` is no preset.
-    fn at<'a>(&'a self, path: &str) -> impl Iterator<Item = &'a Operation> {
-        let is_own = |operation: &Operation| operation.is_literal() && operation.pattern.is_match(path);
-        let has_own = self.0.iter().any(is_own);
-        let is_here =
-            move |operation: &&Operation| operation.is_literal() == has_own && operation.pattern.is_match(path);
-        self.0.iter().filter(is_here)
+    fn at<'a>(&'a self, path: &'a str) -> impl Iterator<Item = &'a Operation> {
+        let own = self.own.get(path);
+        let others = self.others.iter().filter(move |_| own.is_none()).map(|place| &self.all[*place]);
+        let others = others.filter(move |operation| operation.is_at(path));
+        own.into_iter().flatten().map(|place| &self.all[*place]).chain(others)
     }
 
     /// Every operation.
     pub fn iter(&self) -> impl Iterator<Item = &Operation> {
-        self.0.iter()
+        self.all.iter()
     }
 }
 
 impl Operation {
-    /// Its address has no parameter.
-    fn is_literal(&self) -> bool {
-        self.pattern.pattern().is_some_and(|text| !text.contains('{'))
+    /// Its address, where that has no parameter.
+    fn own_address(&self) -> Option<&str> {
+        (!self.address.contains('{')).then_some(self.address.as_str())
+    }
+
+    /// Whether a path is an address of it. A parameter is one part that is not empty, the path of a file all that follows: the document
+    /// cannot say that, the router can. No pattern of a regular expression: workers would wait for each other's turn at it.
+    fn is_at(&self, path: &str) -> bool {
+        let mut rest = Some(path);
+        for part in self.address.split('/') {
+            let Some(left) = rest else { return false };
+            if part == REST_OF_PATH {
+                return !left.is_empty();
+            }
+            let (found, next) = left.split_once('/').map_or((left, None), |(found, next)| (found, Some(next)));
+            let fits = if part.starts_with('{') { !found.is_empty() } else { found == part };
+            if !fits {
+                return false;
+            }
+            rest = next;
+        }
+        rest.is_none()
     }
 }
 
@@ -218,9 +257,7 @@ fn of_path(path: &str, item: &PathItem) -> Vec<Operation> {
         .filter_map(|(method, operation)| {
             let id = operation.as_ref()?.operation_id.clone()?;
             let role = role_of(&id);
-            // The document cannot say that a path of a file goes on to the end; the router can.
-            let pattern = ResourceDef::new(path.replace("{path}", "{path:.+}"));
-            Some(Operation { pattern, method, id, role })
+            Some(Operation { address: path.to_owned(), method, id: id.into(), role })
         })
         .collect()
 }

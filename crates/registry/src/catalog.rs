@@ -67,10 +67,57 @@ impl Filter<'_> {
     /// Whether a preset passes.
     #[must_use]
     pub fn matches(&self, preset: &Preset) -> bool {
-        let words: Vec<String> = self.search.unwrap_or("").split_whitespace().map(str::to_lowercase).collect();
-        same_or_any(self.category, &preset.category)
-            && same_or_any(self.kind, &preset.kind)
-            && has_every_word(preset, &words)
+        self.prepare().matches(&SearchText::of(preset))
+    }
+
+    /// The same filter, for many presets.
+    #[must_use]
+    pub fn prepare(&self) -> PreparedFilter {
+        let lower = |text: Option<&str>| text.map(str::to_lowercase);
+        let words = self.search.unwrap_or("").split_whitespace().map(str::to_lowercase);
+        PreparedFilter { category: lower(self.category), kind: lower(self.kind), words: words.collect() }
+    }
+}
+
+/// A filter whose case is settled.
+#[derive(Clone, Debug)]
+pub struct PreparedFilter {
+    category: Option<String>,
+    kind: Option<String>,
+    words: Vec<String>,
+}
+
+impl PreparedFilter {
+    /// Whether the preset with this text passes.
+    #[must_use]
+    pub fn matches(&self, text: &SearchText) -> bool {
+        let is_or_any = |wanted: Option<&str>, actual: &str| wanted.is_none_or(|wanted| wanted == actual);
+        is_or_any(self.category.as_deref(), &text.category)
+            && is_or_any(self.kind.as_deref(), &text.kind)
+            && self.words.iter().all(|word| text.words.contains(word.as_str()))
+    }
+}
+
+/// What a preset is found by, in lower case.
+#[derive(Clone, Debug)]
+pub struct SearchText {
+    category: String,
+    kind: String,
+    /// Name, description, id and tags, a line each.
+    words: String,
+}
+
+impl SearchText {
+    /// The text of a preset.
+    #[must_use]
+    pub fn of(preset: &Preset) -> Self {
+        let id = preset.id.as_str();
+        let mut words = format!("{}\n{}\n{id}\n{}", preset.name, preset.description, id.replace('_', "-"));
+        for tag in &preset.tags {
+            words.push('\n');
+            words.push_str(tag);
+        }
+        Self { category: preset.category.to_lowercase(), kind: preset.kind.to_lowercase(), words: words.to_lowercase() }
     }
 }
 
@@ -181,7 +228,8 @@ impl Catalog {
     /// The presets that pass the filter, in the order of the registry.
     #[must_use]
     pub fn filter(&self, filter: &Filter<'_>) -> Vec<&Preset> {
-        self.presets.iter().filter(|preset| filter.matches(preset)).collect()
+        let filter = filter.prepare();
+        self.presets.iter().filter(|preset| filter.matches(&SearchText::of(preset))).collect()
     }
 
     /// The installed presets that the catalogue has in a newer version, by semantic versioning, in its order.
@@ -219,22 +267,4 @@ impl Catalog {
         let positions = self.claims.get(path).map_or(&[][..], Vec::as_slice);
         positions.iter().map(|&at| &self.presets[at]).collect()
     }
-}
-
-fn same_or_any(wanted: Option<&str>, actual: &str) -> bool {
-    wanted.is_none_or(|wanted| wanted.to_lowercase() == actual.to_lowercase())
-}
-
-fn has_every_word(preset: &Preset, words: &[String]) -> bool {
-    if words.is_empty() {
-        return true;
-    }
-    let id = preset.id.as_str();
-    let mut text = format!("{}\n{}\n{id}\n{}", preset.name, preset.description, id.replace('_', "-"));
-    for tag in &preset.tags {
-        text.push('\n');
-        text.push_str(tag);
-    }
-    let text = text.to_lowercase();
-    words.iter().all(|word| text.contains(word.as_str()))
 }

@@ -21,7 +21,7 @@ mod remote;
 mod stated;
 mod template_models;
 
-pub use catalog::{Catalog, Category, Fault, Filter, Update};
+pub use catalog::{Catalog, Category, Fault, Filter, PreparedFilter, SearchText, Update};
 pub use client::{Client, ClientSettings, Fetched};
 pub use confined_path::{ConfinedPath, PathRefusal, PathRefused};
 pub use embedded::embedded;

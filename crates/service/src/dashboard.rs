@@ -27,6 +27,7 @@ use crate::{
     presets::{Catalogue, InstallOptions, Presets},
     prompts::Prompts,
     registry_sync::RegistrySync,
+    system::readiness::Readiness,
     system::space::Space,
     system::storage::Storage,
     system::{Sources, System},
@@ -70,6 +71,7 @@ pub struct Dashboard {
     /// What happens, for those who watch.
     pub bus: Bus,
     store: Store,
+    readiness: Readiness,
     clock: Arc<dyn Clock>,
     started_at: Timestamp,
     /// For the uptime, which no change of the wall clock moves.
@@ -107,10 +109,12 @@ impl Dashboard {
         supervisor.spawn("retention", crate::retention::run(store, Arc::clone(&dashboard.clock), kept, stop.clone()));
         supervisor.spawn("watch", crate::models::watch::run(dashboard.models.clone(), stop.clone()));
         supervisor.spawn("shell token", dashboard.access.clone().remove_shell_token_after(stop.clone()));
+        supervisor.spawn("uses of credentials", dashboard.access.clone().write_uses_until(stop.clone()));
         supervisor.spawn(
             "registry sync",
             crate::registry_sync::worker::run(dashboard.registry.clone(), interval, stop.clone()),
         );
+        supervisor.spawn("readiness", dashboard.readiness.clone().renew(dashboard.store.clone(), stop.clone()));
         dashboard.talk_with_comfy(&mut supervisor, &stop).await?;
         supervisor.spawn("sampler", crate::system::sampler::run(dashboard.sampler(&settings), stop));
         dashboard.take_up_unfinished().await?;
@@ -165,6 +169,7 @@ impl Dashboard {
             jobs,
             bus,
             store,
+            readiness: Readiness::new(),
             clock,
             started_at,
             started: Instant::now(),
@@ -221,9 +226,9 @@ impl Dashboard {
         self.clock.now()
     }
 
-    /// Whether the database answers.
-    pub async fn is_ready(&self) -> bool {
-        self.store.size_bytes().await.is_ok()
+    /// Whether the database answers, as last looked at.
+    pub fn is_ready(&self) -> bool {
+        self.readiness.is_ready()
     }
 
     /// The rows are the queue: what a stop or a crash left unfinished goes back to the engine, paused ones paused.

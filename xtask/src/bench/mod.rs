@@ -1,6 +1,7 @@
-//! `cargo xtask bench`: our downloader beside its peers, in turns, on this machine. Owns the list of benchmarks; knows no crate of
+//! `cargo xtask bench`: our downloader and our answers beside their peers, in turns, on this machine. Owns the list of benchmarks; knows no crate of
 //! the workspace, only the programs that cargo builds.
 
+mod api;
 mod contenders;
 pub(crate) mod download;
 pub(crate) mod material;
@@ -23,11 +24,16 @@ pub(crate) enum Benchmark {
     /// Builds the release programs, installs missing peers (apt as root, pip into a folder under target/), and takes about
     /// 25 minutes.
     Download(download::Options),
+    /// Count the answers a second of the release program, of actix-web with nothing around it, and of FastAPI, and print ratios.
+    ///
+    /// Builds the release programs, installs `wrk`, `h2load` and FastAPI where they are missing, and takes about 5 minutes.
+    Api(api::Options),
 }
 
 /// Runs one of them.
 pub(crate) fn start(workspace: &Workspace, benchmark: &Benchmark) -> Result<()> {
     match benchmark {
         Benchmark::Download(options) => download::download(workspace, options),
+        Benchmark::Api(options) => api::api(workspace, options),
     }
 }

@@ -1,6 +1,8 @@
 //! Who may pass: who asks is found out, counted, and held against the role that the operation needs. What changes something
 //! is written into the audit trail.
 
+use std::sync::Arc;
+
 use actix_web::{
     Error, HttpMessage,
     body::{BoxBody, MessageBody},
@@ -83,7 +85,7 @@ fn count(access: &Access, request: &ServiceRequest, asker: &Asker, cost: Cost) -
 struct Noted {
     dashboard: Data<Dashboard>,
     asker: Asker,
-    operation: String,
+    operation: Arc<str>,
     target: String,
 }
 

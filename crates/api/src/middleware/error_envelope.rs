@@ -1,4 +1,5 @@
-//! One body for everything that fails, wherever it failed. Here an error becomes an answer, and here its cause is logged, once.
+//! One body for everything that fails, wherever it failed. Here an error becomes an answer; its cause goes to the line that `request`
+//! writes.
 
 use std::error::Error as StdError;
 
@@ -53,7 +54,10 @@ pub async fn render<B: MessageBody + 'static>(
         }
     };
     let now = request.app_data::<Data<Dashboard>>().map(|dashboard| dashboard.now());
-    let body = ErrorEnvelope { error: body_of(failure, &id, now.unwrap_or_default()) };
+    if failure.code.status().is_server_error() {
+        request.extensions_mut().insert(Failed::of(failure));
+    }
+    let body = ErrorEnvelope { error: shown(failure, &id, now.unwrap_or_default()) };
     let mut rendered = HttpResponse::build(failure.code.status());
     for (name, value) in failed.headers() {
         if !OF_THE_OLD_BODY.contains(name) {
@@ -69,8 +73,34 @@ fn has_own_body(answer: &ServiceResponse) -> bool {
     content_type.is_some_and(|value| value.as_bytes() == b"application/json") && answer.response().error().is_none()
 }
 
-/// What the client may know of a failure. The cause goes to the log, and only there. Texts of a client are cut here.
+/// What the log has of a request that the server could not serve, for its line.
+pub(super) struct Failed {
+    pub(super) code: &'static str,
+    pub(super) message: String,
+    pub(super) cause: Option<String>,
+}
+
+impl Failed {
+    fn of(failure: &ApiError) -> Self {
+        Self {
+            code: failure.code.as_str(),
+            message: short_message(&failure.message),
+            cause: failure.cause.as_deref().map(|cause| chain(cause)),
+        }
+    }
+}
+
+/// What the client may know of a failure outside the answer to a request. The cause goes to the log, and only there.
 pub fn body_of(failure: &ApiError, request_id: &str, now: jiff::Timestamp) -> ErrorBody {
+    if failure.code.status().is_server_error() {
+        let Failed { code, message, cause } = Failed::of(failure);
+        tracing::error!(request_id, code, cause, "{message}");
+    }
+    shown(failure, request_id, now)
+}
+
+/// What the client may know of a failure. Texts of a client are cut here.
+fn shown(failure: &ApiError, request_id: &str, now: jiff::Timestamp) -> ErrorBody {
     let mut details = (*failure.details).clone();
     for detail in details.values_mut() {
         if let Value::String(text) = detail {
@@ -78,10 +108,6 @@ pub fn body_of(failure: &ApiError, request_id: &str, now: jiff::Timestamp) -> Er
         }
     }
     let mut message = short_message(&failure.message);
-    if failure.code.status().is_server_error() {
-        let cause = failure.cause.as_deref().map(|cause| chain(cause));
-        tracing::error!(request_id, code = failure.code.as_str(), cause, "{message}");
-    }
     if failure.code == ErrorCode::InternalError {
         message = format!("Internal error; the log has its cause under the request id {request_id}");
         details = [("request_id".to_owned(), request_id.into())].into_iter().collect();

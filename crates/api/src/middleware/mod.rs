@@ -1,5 +1,5 @@
 //! What happens to every request around its route, outermost first: `request` (id, log line, measures), `request_body`,
-//! `security_headers`, `error_envelope`, `api_version`, `cors`, `admit` (by `authenticate` and `rate_limit`), `envelope`, `head`, and
+//! `security_headers`, `error_envelope`, `api_version`, `cors`, `admit` (by `authenticate` and `rate_limit`), `entity_tag` (with the answers that are `prepared`), `envelope`, `head`, and
 //! `routes::unrouted`. They know operations, never their content.
 
 pub mod admit;
@@ -10,6 +10,7 @@ pub mod entity_tag;
 pub mod envelope;
 pub mod error_envelope;
 pub mod head;
+pub(crate) mod prepared;
 pub mod rate_limit;
 pub mod request;
 pub mod request_body;

@@ -11,11 +11,14 @@ use actix_web::{
     middleware::Next,
     web::Data,
 };
+use std::sync::Arc;
+use std::time::Duration;
+
 use service::text;
 use tokio::time::Instant;
 use tracing::Instrument;
 
-use super::cors;
+use super::{cors, error_envelope::Failed};
 use crate::log_room::OTHER_REQUESTS;
 use crate::measures;
 use crate::operations::{HEALTH, LOG_IN, Operations, Role, changes_something};
@@ -30,9 +33,9 @@ const LONGEST_ID: usize = 128;
 #[derive(Debug, Clone, Default)]
 pub struct Asked {
     /// The client's own id for it where that is sane, else ours.
-    pub id: String,
+    pub id: Arc<str>,
     /// The operation that it is, where it is one.
-    pub operation: Option<String>,
+    pub operation: Option<Arc<str>>,
     /// The role that it needs.
     pub role: Role,
     /// It belongs to the interface, and not to the page and its files.
@@ -60,7 +63,6 @@ pub async fn observe<B: MessageBody + 'static>(
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let asked = ask(&request);
     let method = request.method().clone();
-    let path = text::cut(request.path()).into_owned();
     let span = tracing::info_span!("request", id = %asked.id);
     let started = Instant::now();
     request.extensions_mut().insert(asked.clone());
@@ -70,18 +72,33 @@ pub async fn observe<B: MessageBody + 'static>(
     if let Ok(id) = HeaderValue::from_str(&asked.id) {
         answer.headers_mut().insert(HEADER, id);
     }
-    let status = answer.status().as_u16();
     let taken = started.elapsed();
-    measures::request_answered(asked.operation.as_deref(), status, taken);
-    let ms = taken.as_millis() as u64;
-    let is_kept = answer.status().is_server_error()
-        || (changes_something(&method, asked.role) && !answer.status().is_client_error());
-    span.in_scope(|| match asked.cost {
-        Cost::Free => tracing::debug!(target: OTHER_REQUESTS, %method, path, status, ms, "answered"),
-        _ if is_kept => tracing::info!(%method, path, status, ms, "answered"),
-        _ => tracing::info!(target: OTHER_REQUESTS, %method, path, status, ms, "answered"),
-    });
+    measures::request_answered(asked.operation.as_deref(), answer.status().as_u16(), taken);
+    span.in_scope(|| log(&asked, &method, &answer, taken));
     Ok(answer.map_into_boxed_body())
+}
+
+/// Writes the line of a request: at ERROR with its cause where the server failed, at INFO where the client did or something changed, else
+/// at DEBUG.
+fn log<B>(asked: &Asked, method: &Method, answer: &ServiceResponse<B>, taken: Duration) {
+    let (status, ms) = (answer.status(), taken.as_millis() as u64);
+    let path = || text::cut(answer.request().path());
+    if status.is_server_error() {
+        let extensions = answer.request().extensions();
+        let (path, status) = (path(), status.as_u16());
+        match extensions.get::<Failed>() {
+            Some(Failed { code, message, cause }) => {
+                tracing::error!(%method, %path, status, ms, code, cause, "{message}");
+            }
+            None => tracing::error!(%method, %path, status, ms, "answered"),
+        }
+    } else if status.is_client_error() {
+        tracing::info!(target: OTHER_REQUESTS, %method, path = %path(), status = status.as_u16(), ms, "answered");
+    } else if asked.cost != Cost::Free && changes_something(method, asked.role) {
+        tracing::info!(%method, path = %path(), status = status.as_u16(), ms, "answered");
+    } else {
+        tracing::debug!(target: OTHER_REQUESTS, %method, path = %path(), status = status.as_u16(), ms, "answered");
+    }
 }
 
 fn ask(request: &ServiceRequest) -> Asked {
@@ -91,7 +108,7 @@ fn ask(request: &ServiceRequest) -> Asked {
     let operation = operations.and_then(|all| all.find(request.method(), path));
     let is_interface = operation.is_some() || is_interface(path);
     Asked {
-        id: given_id(request).unwrap_or_else(|| uuid::Uuid::new_v4().simple().to_string()),
+        id: given_id(request).unwrap_or_else(new_id),
         operation: operation.map(|operation| operation.id.clone()),
         role: match operation {
             Some(operation) => operation.role,
@@ -99,7 +116,7 @@ fn ask(request: &ServiceRequest) -> Asked {
             None => Role::Open,
         },
         is_interface,
-        cost: cost_of(request, operation.map(|operation| operation.id.as_str())),
+        cost: cost_of(request, operation.map(|operation| &*operation.id)),
     }
 }
 
@@ -120,10 +137,17 @@ fn is_interface(path: &str) -> bool {
     path == "/api" || path.starts_with("/api/")
 }
 
+/// An id of our own.
+fn new_id() -> Arc<str> {
+    let mut digits = [0; uuid::fmt::Simple::LENGTH];
+    let digits: &str = uuid::Uuid::new_v4().simple().encode_lower(&mut digits);
+    digits.into()
+}
+
 /// The id that the client gave, if it can stand in a log and a header.
-fn given_id(request: &ServiceRequest) -> Option<String> {
+fn given_id(request: &ServiceRequest) -> Option<Arc<str>> {
     let given = request.headers().get(&HEADER)?.to_str().ok()?;
     let is_sane = (1..=LONGEST_ID).contains(&given.len())
         && given.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
-    is_sane.then(|| given.to_owned())
+    is_sane.then(|| given.into())
 }

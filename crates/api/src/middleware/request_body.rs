@@ -52,7 +52,7 @@ pub async fn guard<B: MessageBody + 'static>(
         pump: None,
     }));
     request.set_payload(Payload::Stream { payload: Box::pin(BodyReader(Rc::clone(&body))) });
-    let id = request.extensions().get::<Asked>().map(|asked| asked.id.clone()).unwrap_or_default();
+    let id = request.extensions().get::<Asked>().map(|asked| asked.id.to_string()).unwrap_or_default();
     let now = request.app_data::<Data<Dashboard>>().map(|dashboard| dashboard.now()).unwrap_or_default();
     let _abandoned_at_the_end = Abandon(Rc::clone(&body));
     tokio::select! {

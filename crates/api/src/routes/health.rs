@@ -21,7 +21,7 @@ use crate::middleware::api_version;
 )]
 #[get("/health")]
 pub(super) async fn health(dashboard: Data<Dashboard>) -> Json<Health> {
-    Json(look(&dashboard).await)
+    Json(look(&dashboard))
 }
 
 /// Check the server's health
@@ -34,7 +34,7 @@ pub(super) async fn health(dashboard: Data<Dashboard>) -> Json<Health> {
 )]
 #[get("/api/health")]
 pub(super) async fn api_health(dashboard: Data<Dashboard>) -> Json<Health> {
-    Json(look(&dashboard).await)
+    Json(look(&dashboard))
 }
 
 /// Check that the process answers
@@ -57,7 +57,7 @@ pub(super) async fn livez() -> Json<Probe> {
 )]
 #[get("/readyz")]
 pub(super) async fn readyz(dashboard: Data<Dashboard>) -> (Json<Probe>, StatusCode) {
-    match look(&dashboard).await.status {
+    match look(&dashboard).status {
         HealthState::Healthy => (Json(Probe { status: "ready".to_owned() }), StatusCode::OK),
         HealthState::Degraded => (Json(Probe { status: "unready".to_owned() }), StatusCode::SERVICE_UNAVAILABLE),
     }
@@ -76,9 +76,9 @@ pub(super) async fn metrics(measures: Data<Measures>, dashboard: Data<Dashboard>
     HttpResponse::Ok().content_type("text/plain; version=0.0.4").body(measures.render(&dashboard).await)
 }
 
-async fn look(dashboard: &Dashboard) -> Health {
+fn look(dashboard: &Dashboard) -> Health {
     Health {
-        status: if dashboard.is_ready().await { HealthState::Healthy } else { HealthState::Degraded },
+        status: if dashboard.is_ready() { HealthState::Healthy } else { HealthState::Degraded },
         service: "comfyui-dashboard".to_owned(),
         version: api_version::CURRENT.to_owned(),
         product_version: env!("CARGO_PKG_VERSION").to_owned(),

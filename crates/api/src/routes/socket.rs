@@ -69,6 +69,6 @@ async fn open(
     let bodies = request.app_data::<Data<LargeBodies>>().map(|bodies| bodies.clone().into_inner());
     let bodies = bodies.ok_or_else(|| ApiError::internal("large bodies are not counted"))?;
     let service = (dashboard.clone(), bodies);
-    actix_web::rt::spawn(ws::serve((hub, seat), service, (asker, id), pace, (session, payload)));
+    actix_web::rt::spawn(ws::serve((hub, seat), service, (asker, id.to_string()), pace, (session, payload)));
     Ok(response)
 }

@@ -6,6 +6,7 @@ mod browsers;
 mod callers;
 mod first_start;
 mod limits;
+mod other_process;
 mod replacing;
 mod rights;
 

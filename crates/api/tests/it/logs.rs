@@ -105,5 +105,41 @@ async fn log_lines_cut_what_a_client_sent() {
     let message = found[0]["message"].as_str().unwrap();
     assert!(found.len() == 1 && message.len() < 300, "{found:?}");
     assert!(lines(&process, "search=path=/livez").await.is_empty());
-    assert_eq!(lines(&process, "search=answered").await.len(), 3, "the long one and two looks at the log");
+    assert_eq!(lines(&process, "search=answered").await.len(), 1, "looks at the log leave no line either");
+}
+
+/// Reads are told at DEBUG, changes and mistakes of clients at INFO, failures of the server at ERROR with their cause.
+#[tokio::test(flavor = "multi_thread")]
+async fn level_of_a_request_is_that_of_its_outcome() {
+    let comfy = test_support::fake_comfy::FakeComfy::start();
+    let world = World::new().flag("--log-level=debug").beside(&comfy);
+    drop(comfy);
+    let process = Process::serve(&world).await;
+    let rows = [
+        ("GET", "/api/presets", 200, "DEBUG"),
+        ("GET", "/", 200, "DEBUG"),
+        ("GET", "/livez", 200, "DEBUG"),
+        ("POST", "/api/models/rescan", 200, "INFO"),
+        ("GET", "/api/presets/NONE", 404, "INFO"),
+        ("POST", "/api/presets/NONE/install", 404, "INFO"),
+        ("GET", "/api/comfyui/health", 503, "ERROR"),
+    ];
+    for (at, (method, path, status, _)) in rows.into_iter().enumerate() {
+        let request = client().request(method.parse().unwrap(), format!("http://{}{path}", process.address));
+        let answer = request.header("X-Request-Id", format!("row-{at}")).send().await.unwrap();
+        assert_eq!(answer.status(), status, "{method} {path}");
+    }
+    let found = lines(&process, "lines=5000&search=status=").await;
+    for (at, (method, path, status, level)) in rows.into_iter().enumerate() {
+        let of_request: Vec<_> =
+            found.iter().filter(|line| line["request_id"] == format!("row-{at}").as_str()).collect();
+        assert_eq!(of_request.len(), 1, "{method} {path}: {of_request:?}");
+        let message = of_request[0]["message"].as_str().unwrap();
+        assert_eq!(of_request[0]["level"], level, "{message}");
+        assert!(
+            message.contains(&format!("path={path}")) && message.contains(&format!("status={status}")),
+            "{message}"
+        );
+        assert_eq!(message.contains("cause="), level == "ERROR", "{message}");
+    }
 }

@@ -47,13 +47,13 @@ async fn ask(samples: Vec<Sample>) {
     }
 }
 
-fn client_with_key(key: &str) -> reqwest::Client {
+pub(crate) fn client_with_key(key: &str) -> reqwest::Client {
     let headers = [("authorization".parse().unwrap(), format!("Bearer {key}").parse().unwrap())];
     reqwest::Client::builder().no_proxy().default_headers(headers.into_iter().collect()).build().unwrap()
 }
 
 /// `SMALL` is installed and `HELD` under way, whatever happened before; the answer is the download of the latter.
-async fn prepare(server: &Server) -> String {
+pub(crate) async fn prepare(server: &Server) -> String {
     if server.get("/api/presets/SMALL").await["status"] != "installed" {
         server.install("SMALL", json!({})).await;
     }
@@ -62,8 +62,13 @@ async fn prepare(server: &Server) -> String {
     held["download_id"].as_str().unwrap().to_owned()
 }
 
+/// Where a sample is asked, with the id of the download that is under way.
+pub(crate) fn address_of(sample: &Sample, held: &str) -> String {
+    sample.path.replace("downloads/HELD", &format!("downloads/{held}"))
+}
+
 async fn answers_as_documented(server: &Server, document: &Value, sample: &Sample, held: &str) {
-    let path = sample.path.replace("downloads/HELD", &format!("downloads/{held}"));
+    let path = address_of(sample, held);
     let mut request = server.client.request(sample.method.parse().unwrap(), server.url(&path));
     if let Some(body) = &sample.body {
         request = request.json(body);
@@ -126,7 +131,7 @@ async fn the_examples_of_the_document_are_as_their_schemas_say() {
 #[test]
 fn every_operation_has_its_role_and_no_role_is_without_operation() {
     let operations = Operations::of(&api::openapi::document());
-    let documented: BTreeSet<String> = operations.iter().map(|operation| operation.id.clone()).collect();
+    let documented: BTreeSet<String> = operations.iter().map(|operation| operation.id.to_string()).collect();
     let table: BTreeSet<String> = ROLES.iter().map(|(id, _)| (*id).to_owned()).collect();
     assert_eq!(documented, table);
     let open: Vec<&str> = ROLES.iter().filter(|(_, role)| *role == Role::Open).map(|(id, _)| *id).collect();

@@ -90,8 +90,9 @@ impl Access {
         match credential {
             Credential::Key(text) if self.is_shell_token(text) => Ok(Identity::without_id(Actor::Shell)),
             Credential::Key(text) => {
-                let key = self.key_of(text).await?;
-                Ok(Identity { actor: Actor::Key, id: key.id, name: key.name, role: key.role })
+                let known = self.key_of(text).await?;
+                let key = known.key();
+                Ok(Identity { actor: Actor::Key, id: key.id.clone(), name: key.name.clone(), role: key.role })
             }
             Credential::Session(text) => {
                 let session = self.session_of(text).await?;

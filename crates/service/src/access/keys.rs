@@ -5,8 +5,8 @@ use std::sync::Arc;
 use downloader::Secret;
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Access, Role, note, secret};
-use crate::{Error, Resource, access::store::StoredKey, ids::new_key_id, text};
+use super::{Access, Role, memory::Known, note, secret};
+use crate::{Error, Resource, ids::new_key_id, text};
 
 /// How every key begins, for scanners of leaked secrets.
 pub const KEY_PREFIX: &str = "cdk_";
@@ -73,23 +73,21 @@ impl Access {
             expires_at: new.expires_at,
             last_used_at: None,
         };
-        self.store.insert_key(&key, &drawn.hash).await?;
-        self.settle().await;
+        self.memory.change(self.store.insert_key(&key, &drawn.hash)).await?;
         tracing::info!(key = %key.id, name = %key.name, role = key.role.as_str(), "a key was made");
         Ok((drawn.text, key))
     }
 
     /// Every key, the oldest first; expired ones too.
     pub async fn list_keys(&self) -> Result<Vec<KeyView>, Error> {
-        self.store.keys().await
+        Ok(self.credentials().await?.keys())
     }
 
     /// Ends a key: the next request with it is refused, whichever process asked for the end.
     pub async fn revoke_key(&self, id: &str) -> Result<(), Error> {
-        if !self.store.delete_key(id).await? {
+        if !self.memory.change(self.store.delete_key(id)).await? {
             return Err(Error::NotFound { resource: Resource::Key, id: id.to_owned() });
         }
-        self.settle().await;
         tracing::info!(key = id, "a key was revoked");
         Ok(())
     }
@@ -97,40 +95,32 @@ impl Access {
     /// Whether the key of this id still works.
     pub(super) async fn is_living_key(&self, id: &str) -> Result<bool, Error> {
         match self.credentials().await?.key_by_id(id) {
-            Some(key) => Ok(self.is_living(&key).await),
+            Some(key) => Ok(self.is_living(key).await),
             None => Ok(false),
         }
     }
 
     /// Whether a key has not expired. One that was refused once stays refused when the clock is set back.
-    async fn is_living(&self, key: &StoredKey) -> bool {
-        let now = self.clock.now();
-        if key.was_refused {
+    async fn is_living(&self, key: &Known<KeyView>) -> bool {
+        if key.has_ended() {
             return false;
         }
-        let has_expired = key.view.expires_at.is_some_and(|end| end <= now);
-        if has_expired {
-            note(&key.view.id, self.store.mark_key_refused(&key.view.id, now).await);
-            self.remembered.forget();
+        let (now, view) = (self.clock.now(), key.key());
+        let has_expired = view.expires_at.is_some_and(|end| end <= now);
+        if has_expired && key.end() {
+            note(&view.id, self.store.mark_key_refused(&view.id, now).await);
         }
         !has_expired
     }
 
     /// The living key that `text` is.
-    pub(super) async fn key_of(&self, text: &str) -> Result<KeyView, Error> {
-        let hash = secret::hash_of(text);
-        let key = match self.credentials().await?.key(&hash) {
-            Some(key) => key,
-            None => Arc::new(self.store.key_by_hash(&hash).await?.ok_or(Error::Unauthorized)?),
-        };
-        if !secret::is_same(&hash, &key.hash) || !self.is_living(&key).await {
+    pub(super) async fn key_of(&self, text: &str) -> Result<Arc<Known<KeyView>>, Error> {
+        let known = self.credentials().await?;
+        let key = known.key(&secret::hash_of(text)).ok_or(Error::Unauthorized)?;
+        if !self.is_living(key).await {
             return Err(Error::Unauthorized);
         }
-        let (view, now) = (key.view.clone(), self.clock.now());
-        if view.last_used_at.is_none_or(|used| now.duration_since(used) >= USE_IS_NOTED_EVERY) {
-            note(&view.id, self.store.touch_key(&view.id, now).await);
-            self.remembered.forget();
-        }
-        Ok(view)
+        self.memory.use_key(key, self.clock.now());
+        Ok(Arc::clone(key))
     }
 }

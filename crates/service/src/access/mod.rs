@@ -5,13 +5,14 @@
 
 mod audit;
 mod browser;
+mod changes;
 mod guesses;
 mod identity;
 mod keys;
+mod memory;
 mod password;
 mod private_file;
 mod rate_limit;
-mod remembered;
 mod secret;
 mod sessions;
 mod shell_token;
@@ -22,6 +23,7 @@ pub(crate) mod store;
 use std::{net::IpAddr, path::Path, sync::Arc, time::Duration};
 
 use downloader::Secret;
+use tokio_util::sync::CancellationToken;
 
 pub use api_types::access::Role;
 pub use audit::{AuditClass, AuditQuotas, AuditRecord, NewAuditRecord, Outcome};
@@ -34,7 +36,7 @@ pub use shell_token::read_shell_token;
 pub use source_tokens::{SourceTokens, TokenHost, TokenOrigin, TokenView};
 
 use crate::{Clock, Error, Settings, access::store::WorkspaceCookies, database::Store};
-use remembered::{Credentials, FRESH_FOR, Remembered};
+use memory::{Credentials, Memory};
 use shell_token::ShellToken;
 
 /// How many login requests of any form a browser or an address may send in a minute: all at once, then one every six
@@ -106,22 +108,20 @@ pub struct Access {
     logins: Arc<rate_limit::Limiter>,
     page: Arc<secret::Drawn>,
     shell: Option<Arc<ShellToken>>,
-    remembered: Arc<Remembered>,
-    /// A server may run on the same database, and remember what is changed here.
-    is_beside_server: bool,
+    memory: Arc<Memory>,
 }
 
 impl Access {
     /// Access without a server around it, for the shell: it works on the same database while a server runs.
     pub async fn open(database: &Path, clock: impl Clock) -> Result<Self, Error> {
-        let access = Self::new(Store::open(database).await?, Arc::new(clock), &AccessSettings::default()).await?;
-        Ok(Self { is_beside_server: true, ..access })
+        Self::new(Store::open(database).await?, database, Arc::new(clock), &AccessSettings::default()).await
     }
 
     /// Access of a server: the setting of the password is adopted, and the shell gets its token. On a disk that does not
     /// take the token it goes without.
     pub(crate) async fn start(store: Store, clock: Arc<dyn Clock>, settings: &Settings) -> Result<Self, Error> {
-        let mut access = Self::new(store, clock, &settings.access).await?;
+        let mut access = Self::new(store, &settings.database.0, clock, &settings.access).await?;
+        access.memory.shorten_changes().await?;
         access.adopt_password_setting(settings.access.password.as_ref()).await?;
         match ShellToken::create(&settings.database.0) {
             Ok(token) => access.shell = Some(Arc::new(token)),
@@ -130,7 +130,12 @@ impl Access {
         Ok(access)
     }
 
-    async fn new(store: Store, clock: Arc<dyn Clock>, settings: &AccessSettings) -> Result<Self, Error> {
+    async fn new(
+        store: Store,
+        database: &Path,
+        clock: Arc<dyn Clock>,
+        settings: &AccessSettings,
+    ) -> Result<Self, Error> {
         let (anonymous, known) = (settings.anonymous_requests_a_minute, settings.known_requests_a_minute);
         Ok(Self {
             limits: Arc::new(RateLimits::new(anonymous, known, &clock)),
@@ -141,8 +146,7 @@ impl Access {
             cookies: Arc::new(store.workspace_cookies().await?),
             page: Arc::new(secret::draw("")?),
             shell: None,
-            remembered: Arc::default(),
-            is_beside_server: false,
+            memory: Arc::new(Memory::open(store.clone(), database).await?),
             store,
             clock,
         })
@@ -163,9 +167,9 @@ impl Access {
     /// How a person can sign in.
     pub async fn login_way(&self) -> Result<LoginWay, Error> {
         let known = self.credentials().await?;
-        Ok(if known.has_password {
+        Ok(if known.password_hash().is_some() {
             LoginWay::Password
-        } else if known.has_keys() {
+        } else if known.has_any() {
             LoginWay::Keys
         } else {
             LoginWay::None
@@ -174,24 +178,22 @@ impl Access {
 
     /// Whether a password is set or a key exists, so that nobody is trusted for being at this machine.
     pub async fn requires_credentials(&self) -> Result<bool, Error> {
-        let known = self.credentials().await?;
-        Ok(known.has_password || known.has_keys())
+        Ok(self.credentials().await?.has_any())
     }
 
     async fn credentials(&self) -> Result<Arc<Credentials>, Error> {
-        self.remembered.credentials(&self.store).await
+        self.memory.credentials().await
     }
 
-    /// Ends a change of keys, sessions or the password: when this returns, it counts everywhere.
-    async fn settle(&self) {
-        self.remembered.forget();
-        if self.is_beside_server {
-            tokio::time::sleep(FRESH_FOR).await;
-        }
+    /// Notes in the database when keys and sessions were used, until the stop.
+    pub(crate) async fn write_uses_until(self, stop: CancellationToken) -> Result<(), Error> {
+        self.memory.write_uses_until(&stop).await;
+        Ok(())
     }
 
     /// Closes the database that [`open`](Self::open) opened.
     pub async fn close(&self) {
+        self.memory.write_uses().await;
         self.store.close().await;
     }
 }

@@ -121,10 +121,9 @@ impl Access {
             return Err(Error::invalid("password", message));
         }
         let hash = self.known.hashing.hash(password).await?;
-        self.store.replace_password(PasswordOrigin::Stored, Some(&hash), self.clock.now()).await?;
-        self.settle().await;
+        self.replace_password(PasswordOrigin::Stored, Some(&hash)).await?;
         tracing::info!("a new password was set; every session ended");
-        let is_behind = self.store.password_hash_of(PasswordOrigin::Setting).await?.is_some();
+        let is_behind = self.credentials().await?.setting_password_hash().is_some();
         Ok(if is_behind { PasswordSet::BehindSetting } else { PasswordSet::InForce })
     }
 
@@ -141,11 +140,11 @@ impl Access {
 
     /// Brings the database in line with the setting. Another setting than at the last start ends every session.
     pub(super) async fn adopt_password_setting(&self, setting: Option<&Secret>) -> Result<(), Error> {
-        let known = self.store.password_hash_of(PasswordOrigin::Setting).await?;
-        let hash = match (setting.map(Secret::reveal), known) {
+        let known = self.credentials().await?;
+        let hash = match (setting.map(Secret::reveal), known.setting_password_hash()) {
             (None, None) => return Ok(()),
             (None, Some(_)) => None,
-            (Some(password), Some(hash)) if self.known.hashing.matches(password, &hash).await? => return Ok(()),
+            (Some(password), Some(hash)) if self.known.hashing.matches(password, hash).await? => return Ok(()),
             (Some(password), _) => {
                 if password.chars().count() < SHORTEST {
                     tracing::warn!(
@@ -155,9 +154,11 @@ impl Access {
                 Some(self.known.hashing.hash(password).await?)
             }
         };
-        self.store.replace_password(PasswordOrigin::Setting, hash.as_deref(), self.clock.now()).await?;
-        self.settle().await;
-        Ok(())
+        self.replace_password(PasswordOrigin::Setting, hash.as_deref()).await
+    }
+
+    async fn replace_password(&self, origin: PasswordOrigin, hash: Option<&str>) -> Result<(), Error> {
+        self.memory.change(self.store.replace_password(origin, hash, self.clock.now())).await
     }
 
     /// Counts a login request, whatever is in it. The request must not be noted or answered otherwise where the decision
@@ -171,7 +172,7 @@ impl Access {
     /// longer.
     pub(super) async fn check_password(&self, password: &str, source: &LoginSource<'_>) -> Result<String, Error> {
         let address = source.address.to_canonical();
-        let hash = self.store.password_hash().await?.ok_or(Error::Unauthorized)?;
+        let hash = self.credentials().await?.password_hash().ok_or(Error::Unauthorized)?.to_owned();
         let (attempts, guessers) = self.attempts_of(source).await?;
         match attempts.judge(&guessers, password.trim(), &hash).await {
             Ok(true) => Ok(hash),

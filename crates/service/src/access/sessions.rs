@@ -1,15 +1,13 @@
 //! Sessions: for browsers. A login with the password gives a cookie; the database knows its hash, so that it outlives a
 //! restart of ours, and ends with the next change of the password.
 
-use std::sync::Arc;
-
 use downloader::Secret;
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Access, LoginSource, keys::USE_IS_NOTED_EVERY, note, secret};
+use super::{Access, LoginSource, memory::Known, note, secret};
 use crate::{
     Error, Resource,
-    access::store::{AliveSince, SessionInsert, StoredSession},
+    access::store::{AliveSince, SessionInsert},
     ids::new_session_id,
 };
 
@@ -46,7 +44,6 @@ impl Access {
         let source = source.into();
         let password_hash = self.check_password(password, &source).await?;
         let now = self.clock.now();
-        self.store.forget_expired_sessions(alive_at(now)).await?;
         let drawn = secret::draw("")?;
         let previous = previous.map(secret::hash_of);
         let session = SessionView {
@@ -62,10 +59,13 @@ impl Access {
             password_hash: &password_hash,
             most: MOST_SESSIONS,
         };
-        if !self.store.insert_session(insert).await? {
+        let begun = self.memory.change(async {
+            self.store.forget_expired_sessions(alive_at(now)).await?;
+            self.store.insert_session(insert).await
+        });
+        if !begun.await? {
             return Err(Error::Unauthorized);
         }
-        self.settle().await;
         self.remember_network(source.address).await;
         tracing::info!(session = %session.id, address = %session.address, "session opened");
         Ok((drawn.text, session))
@@ -73,72 +73,78 @@ impl Access {
 
     /// Ends the session of a cookie. One that has ended already is no failure.
     pub async fn log_out(&self, cookie: &str) -> Result<(), Error> {
-        if let Some(stored) = self.store.session_by_hash(&secret::hash_of(cookie)).await? {
-            self.store.delete_session(&stored.view.id).await?;
-            self.settle().await;
+        if let Some(session) = self.credentials().await?.session(&secret::hash_of(cookie)) {
+            self.memory.change(self.store.delete_session(&session.view().id)).await?;
         }
         Ok(())
     }
 
     /// Every living session, the oldest first.
     pub async fn list_sessions(&self) -> Result<Vec<SessionView>, Error> {
-        self.store.sessions(alive_at(self.clock.now())).await
+        let alive = alive_at(self.clock.now());
+        let mut sessions = self.credentials().await?.sessions();
+        sessions.retain(|session| is_alive(session, alive));
+        Ok(sessions)
     }
 
     /// Ends a session.
     pub async fn revoke_session(&self, id: &str) -> Result<(), Error> {
-        if !self.store.delete_session(id).await? {
+        if !self.memory.change(self.store.delete_session(id)).await? {
             return Err(Error::NotFound { resource: Resource::Session, id: id.to_owned() });
         }
-        self.settle().await;
         tracing::info!(session = id, "a session was ended");
         Ok(())
     }
 
     /// Ends every session, and says how many lived.
     pub async fn revoke_all_sessions(&self) -> Result<u64, Error> {
-        self.store.forget_expired_sessions(alive_at(self.clock.now())).await?;
-        let ended = self.store.delete_all_sessions().await?;
-        self.settle().await;
+        let ended = self.memory.change(async {
+            self.store.forget_expired_sessions(alive_at(self.clock.now())).await?;
+            self.store.delete_all_sessions().await
+        });
+        let ended = ended.await?;
         tracing::info!(ended, "every session was ended");
         Ok(ended)
     }
 
     /// Whether the session of this id still lives. A connection that lasts is a use of it.
     pub(super) async fn is_living_session(&self, id: &str) -> Result<bool, Error> {
-        let Some(session) = self.credentials().await?.session_by_id(id) else { return Ok(false) };
-        Ok(self.use_session(&session).await)
+        match self.credentials().await?.session_by_id(id) {
+            Some(session) => Ok(self.use_session(session).await),
+            None => Ok(false),
+        }
     }
 
     /// Whether a session lives; if so, this is a use of it. One that has ended is removed, so that a clock that is set back
     /// does not revive it.
-    async fn use_session(&self, session: &StoredSession) -> bool {
-        let (view, now) = (&session.view, self.clock.now());
-        let alive = alive_at(now);
-        if view.last_used_at <= alive.used || view.created_at <= alive.created {
-            note(&view.id, self.store.delete_session(&view.id).await.map(drop));
-            self.remembered.forget();
+    async fn use_session(&self, session: &Known<SessionView>) -> bool {
+        if session.has_ended() {
             return false;
         }
-        if now.duration_since(view.last_used_at) >= USE_IS_NOTED_EVERY {
-            note(&view.id, self.store.touch_session(&view.id, now).await);
-            self.remembered.forget();
+        let (view, now) = (session.view(), self.clock.now());
+        if !is_alive(&view, alive_at(now)) {
+            if session.end() {
+                note(&view.id, self.store.delete_session(&view.id).await.map(drop));
+            }
+            return false;
         }
+        self.memory.use_session(session, now);
         true
     }
 
     /// The living session that a cookie stands for.
     pub(super) async fn session_of(&self, cookie: &str) -> Result<SessionView, Error> {
-        let hash = secret::hash_of(cookie);
-        let session = match self.credentials().await?.session(&hash) {
-            Some(session) => session,
-            None => Arc::new(self.store.session_by_hash(&hash).await?.ok_or(Error::Unauthorized)?),
-        };
-        if !secret::is_same(&hash, &session.hash) || !self.use_session(&session).await {
+        let known = self.credentials().await?;
+        let session = known.session(&secret::hash_of(cookie)).ok_or(Error::Unauthorized)?;
+        if !self.use_session(session).await {
             return Err(Error::Unauthorized);
         }
-        Ok(session.view.clone())
+        Ok(session.view())
     }
+}
+
+fn is_alive(session: &SessionView, alive: AliveSince) -> bool {
+    session.last_used_at > alive.used && session.created_at > alive.created
 }
 
 fn alive_at(now: Timestamp) -> AliveSince {

@@ -9,6 +9,7 @@ use std::{
     os::unix::fs::{OpenOptionsExt, PermissionsExt},
     path::Path,
     str::FromStr,
+    sync::Arc,
     time::Duration,
 };
 
@@ -43,6 +44,8 @@ const BUSY_PAUSE: Duration = Duration::from_millis(20);
 #[derive(Debug, Clone)]
 pub(crate) struct Store {
     pub(crate) pool: SqlitePool,
+    /// Downloads and installs in memory.
+    pub(crate) latest: Arc<crate::downloads::store::ledger::Latest>,
 }
 
 impl Store {
@@ -59,7 +62,7 @@ impl Store {
             return Err(unusable(format!("SQLite {version} can corrupt it; 3.51.3 or newer is needed")));
         }
         match MIGRATIONS.run(&pool).await {
-            Ok(()) => Ok(Self { pool }),
+            Ok(()) => Ok(Self { pool, latest: Arc::default() }),
             Err(MigrateError::VersionMissing(number)) => Err(unusable(format!(
                 "a newer comfyui-dashboard made it (migration {number}); start that one, or choose another DATABASE_URL"
             ))),

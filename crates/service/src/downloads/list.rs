@@ -1,5 +1,7 @@
 //! Lists of downloads: the present ones and the history.
 
+use std::collections::HashSet;
+
 use jiff::{SignedDuration, Timestamp};
 use registry::PresetId;
 
@@ -66,9 +68,13 @@ impl Downloads {
     /// The unfinished downloads, then those that ended in the last 24 hours.
     pub async fn list(&self, query: &DownloadQuery) -> Result<DownloadList, Error> {
         let since = self.clock.now().checked_sub(RECENT).unwrap_or(Timestamp::UNIX_EPOCH);
-        let mut stored = self.store.unfinished_downloads().await?;
-        stored.extend(self.store.downloads_ended_since(since).await?);
-        let mut views: Vec<DownloadView> = stored.iter().map(|stored| self.view(stored)).collect();
+        let unfinished = self.store.ledger().await?.unfinished();
+        let mut ended = self.store.downloads_ended_since(since).await?;
+        // One that ends between the two looks is listed once, as the other answers of this moment have it.
+        let in_queue: HashSet<&str> = unfinished.iter().map(|stored| stored.row.id.as_str()).collect();
+        ended.retain(|stored| !in_queue.contains(stored.row.id.as_str()));
+        let mut views: Vec<DownloadView> =
+            unfinished.iter().map(|stored| &**stored).chain(&ended).map(|stored| self.view(stored)).collect();
         let active = views.iter().filter(|view| view.state.is_active()).count() as u64;
         views.retain(|view| query.state.is_none_or(|state| view.state == state));
         match query.sort {
@@ -83,7 +89,7 @@ impl Downloads {
 
     /// Every unfinished download, in the order in which they run.
     pub async fn unfinished(&self) -> Result<Vec<DownloadView>, Error> {
-        Ok(self.store.unfinished_downloads().await?.iter().map(|stored| self.view(stored)).collect())
+        Ok(self.store.ledger().await?.unfinished().iter().map(|stored| self.view(stored)).collect())
     }
 
     /// Deletes the history: every download that has ended, with its files and events. Answers with their number.

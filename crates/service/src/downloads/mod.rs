@@ -64,16 +64,22 @@ pub struct Downloads {
 }
 
 impl Downloads {
-    /// One download as it stands.
+    /// One download as it stands. It has ended no sooner than its preset is installed for those who ask.
     pub async fn get(&self, id: &str) -> Result<DownloadView, Error> {
+        if let Some(known) = self.store.ledger().await?.download(id) {
+            return Ok(self.view(known));
+        }
         let stored = self.stored(id).await?;
         Ok(self.view(&stored))
     }
 
     /// The story of a download, in order.
     pub async fn events(&self, id: &str) -> Result<Vec<DownloadTurn>, Error> {
-        self.stored(id).await?;
-        self.store.story(id).await
+        let story = self.store.story(id).await?;
+        if story.is_empty() {
+            self.stored(id).await?;
+        }
+        Ok(story)
     }
 
     /// Keeps a download, hands it to the engine, tells everybody. Nothing is kept that the engine does not take, also where

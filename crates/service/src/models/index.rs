@@ -2,12 +2,13 @@
 //! answered from here without touching the disk; `refresh` and `rescan` look at the disk and block.
 
 mod other_folders;
+mod revisions;
 mod scan;
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
     path::PathBuf,
-    sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
+    sync::{Arc, PoisonError, RwLock, RwLockReadGuard},
 };
 
 use jiff::Timestamp;
@@ -30,6 +31,7 @@ use crate::{
         sidecars::Sidecars,
     },
 };
+use revisions::{Revisions, Writing};
 use scan::ChangedWhileScanning;
 
 /// The index. Cheap to clone.
@@ -38,6 +40,7 @@ pub(crate) struct ModelIndex {
     folder: ModelDir,
     extra: Arc<[ExtraRoot]>,
     known: Arc<RwLock<Known>>,
+    revisions: Arc<Revisions>,
     /// Turns true when the whole folder has been looked at once.
     is_complete: watch::Sender<bool>,
 }
@@ -67,7 +70,7 @@ impl Row<'_> {
 const MOST_FACTS: usize = 20_000;
 
 #[derive(Debug, Default)]
-struct Known {
+pub(in crate::models) struct Known {
     on_disk: BTreeMap<String, Seen>,
     extra: BTreeMap<String, ExtraFile>,
     /// The whole path of each file in another folder, by where it would lie below the models folder.
@@ -117,7 +120,8 @@ impl ModelIndex {
             known.take_in(row);
         }
         let is_complete = watch::Sender::new(false);
-        Self { folder, extra: extra.into(), known: Arc::new(RwLock::new(known)), is_complete }
+        let (known, revisions) = (Arc::new(RwLock::new(known)), Arc::default());
+        Self { folder, extra: extra.into(), known, revisions, is_complete }
     }
 
     /// The whole folder has been looked at.
@@ -361,7 +365,8 @@ impl ModelIndex {
 
     /// Takes in what a look into a file in this state found.
     pub(crate) fn looked_into(&self, path: &str, stamp: Stamp, look: Look) {
-        self.write().looks.insert(path.to_owned(), (stamp, look));
+        let mut known = self.write_look();
+        known.looks.insert(path.to_owned(), (stamp, look));
     }
 
     /// The hash with which a file arrived, whatever lies there now, and whether it was the expected one.
@@ -425,14 +430,10 @@ impl ModelIndex {
     }
 
     /// For a change of what is known to lie at a path.
-    fn change(&self, path: &str) -> RwLockWriteGuard<'_, Known> {
+    fn change(&self, path: &str) -> Writing<'_> {
         let mut known = self.write();
         known.changed.note(path);
         known
-    }
-
-    fn write(&self) -> RwLockWriteGuard<'_, Known> {
-        self.known.write().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

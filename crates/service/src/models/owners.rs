@@ -15,7 +15,7 @@ pub(super) struct Owners {
 
 impl Models {
     pub(super) async fn owners(&self) -> Result<Owners, Error> {
-        let installed = Catalogue::installed(&self.store.installs().await?);
+        let installed = Catalogue::installed(&self.store.ledger().await?.installs);
         Ok(Owners { catalog: self.catalogue.current(), installed })
     }
 }

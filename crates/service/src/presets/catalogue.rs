@@ -15,6 +15,8 @@ use crate::{Error, presets::store::InstallRow};
 /// A registry, and how it came here.
 #[derive(Debug)]
 pub(crate) struct InForce {
+    /// Another number for each registry that comes into force.
+    pub(crate) revision: u64,
     pub(crate) catalog: Arc<Catalog>,
     pub(crate) origin: RegistryOrigin,
     /// When it was fetched; only a synced one was.
@@ -37,7 +39,9 @@ impl Catalogue {
             }
         };
         warn_of_skipped(&catalog);
-        Ok(Self { in_force: Arc::new(ArcSwap::from_pointee(InForce { catalog, origin, fetched_at: None })) })
+        Ok(Self {
+            in_force: Arc::new(ArcSwap::from_pointee(InForce { revision: 0, catalog, origin, fetched_at: None })),
+        })
     }
 
     /// The registry in force at this moment.
@@ -53,11 +57,13 @@ impl Catalogue {
     /// Puts a fetched registry in force.
     pub(crate) fn replace(&self, catalog: Arc<Catalog>, fetched_at: Timestamp) {
         warn_of_skipped(&catalog);
-        self.in_force.store(Arc::new(InForce {
-            catalog,
-            origin: RegistryOrigin::Synced,
-            fetched_at: Some(fetched_at),
-        }));
+        let (origin, fetched_at) = (RegistryOrigin::Synced, Some(fetched_at));
+        self.in_force.rcu(|before| InForce {
+            revision: before.revision + 1,
+            catalog: Arc::clone(&catalog),
+            origin,
+            fetched_at,
+        });
     }
 
     /// A preset as the registry has it, else as it was when it was installed here. The flag says which.

@@ -13,22 +13,18 @@ use crate::{
 impl Presets {
     /// The presets that match, those that the registry dropped but that are installed here last.
     pub async fn list(&self, query: &PresetQuery) -> Result<Page<PresetView>, Error> {
-        let situation = self.situation().await?;
-        let catalog = self.catalogue.current();
+        let listing = self.listing().await?;
         let filter = Filter {
             category: query.category.as_deref(),
             kind: query.kind.as_deref(),
             search: query.search.as_deref(),
         };
-        let listed = catalog.filter(&filter).into_iter().cloned().map(|preset| (preset, true));
-        let dropped = self.catalogue.dropped(&situation.installs).into_iter().filter(|preset| filter.matches(preset));
-        let mut views: Vec<PresetView> = listed
-            .chain(dropped.map(|preset| (preset, false)))
-            .map(|(preset, in_registry)| self.view(preset, in_registry, &situation))
-            .filter(|view| query.installed.is_none_or(|installed| view.installed == installed))
-            .collect();
-        sort(&mut views, query.sort, query.order);
-        Ok(Page::cut(views, query.page))
+        let filter = filter.prepare();
+        let entries = listing.order(query.sort, query.order).iter().map(|at| &listing.entries[*at]);
+        let wanted = entries.filter(|entry| {
+            query.installed.is_none_or(|installed| entry.view.installed == installed) && filter.matches(&entry.text)
+        });
+        Ok(Page::cut(wanted.collect(), query.page).map(|entry| entry.view.clone()))
     }
 
     /// Every preset of the registry in force.
@@ -37,20 +33,23 @@ impl Presets {
     }
 }
 
-fn sort(views: &mut [PresetView], sort: PresetSort, order: Order) {
+/// The places of presets in the wanted order; what is equal in it stays as the registry has it.
+pub(super) fn sorted(views: &[&PresetView], sort: PresetSort, order: Order) -> Vec<usize> {
+    let mut places: Vec<usize> = (0..views.len()).collect();
     if sort == PresetSort::Registry {
         if order == Order::Descending {
-            views.reverse();
+            places.reverse();
         }
-        return;
+        return places;
     }
-    views.sort_by(|left, right| {
-        let ascending = compare(left, right, sort);
+    places.sort_by(|left, right| {
+        let ascending = compare(views[*left], views[*right], sort);
         match order {
             Order::Ascending => ascending,
             Order::Descending => ascending.reverse(),
         }
     });
+    places
 }
 
 fn compare(left: &PresetView, right: &PresetView, sort: PresetSort) -> Ordering {

@@ -31,6 +31,13 @@ impl Looks {
 }
 
 impl Presets {
+    /// Until when the last look at the files of a preset may be answered from; `None` where nobody looked or somebody looks now.
+    pub fn look_lasts_until(&self, preset: &PresetId) -> Option<Timestamp> {
+        let look = Arc::clone(self.looks.by_preset.lock().unwrap_or_else(PoisonError::into_inner).get(preset)?);
+        let last = look.try_lock().ok()?;
+        last.as_ref().and_then(|(at, _)| at.checked_add(OLDEST).ok())
+    }
+
     /// Looks at a preset's files on the disk, unless somebody did within the last second.
     pub(super) async fn look_soon(&self, preset: &PresetId, paths: Vec<ConfinedPath>) -> Result<(), Error> {
         let look = self.looks.of(preset);

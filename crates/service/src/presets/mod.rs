@@ -7,6 +7,7 @@ mod completion;
 mod definition;
 mod install;
 mod list;
+mod listing;
 mod looks;
 mod plan;
 mod recommendations;
@@ -46,18 +47,19 @@ pub struct Presets {
     pub(crate) index: ModelIndex,
     pub(crate) downloads: Downloads,
     looks: Looks,
+    latest_listing: listing::Latest,
 }
 
 impl Presets {
     /// The presets of a catalogue over the files of an index.
     pub(crate) fn new(catalogue: Catalogue, index: ModelIndex, downloads: Downloads) -> Self {
-        Self { catalogue, index, downloads, looks: Looks::default() }
+        Self { catalogue, index, downloads, looks: Looks::default(), latest_listing: listing::Latest::default() }
     }
 
     /// A preset and its files, after a look at the disk.
     pub async fn detail(&self, id: &PresetId) -> Result<PresetDetail, Error> {
         let situation = Situation::load(&self.downloads.store).await?;
-        let (preset, in_registry) = self.catalogue.find(id, &situation.installs)?;
+        let (preset, in_registry) = self.catalogue.find(id, situation.installs())?;
         self.look_soon(id, situation.all_paths(&preset)).await?;
         let files = preset.files.iter().map(|file| self.file_view(file)).collect();
         Ok(PresetDetail { view: self.view(preset, in_registry, &situation), files })
@@ -66,13 +68,10 @@ impl Presets {
     /// How far the install of a preset is, after a look at the disk.
     pub async fn status(&self, id: &PresetId) -> Result<PresetStatus, Error> {
         let situation = Situation::load(&self.downloads.store).await?;
-        let (preset, in_registry) = self.catalogue.find(id, &situation.installs)?;
+        let (preset, in_registry) = self.catalogue.find(id, situation.installs())?;
         self.look_soon(id, situation.all_paths(&preset)).await?;
         let view = self.view(preset, in_registry, &situation);
-        let latest = match situation.latest_of(id) {
-            Some((download, _)) => Some(self.downloads.get(download).await?),
-            None => None,
-        };
+        let latest = situation.latest_of(id).map(|stored| self.downloads.view(stored));
         Ok(match latest {
             Some(download) if download.state.is_unfinished() => status_from_download(view, download),
             ended => self.status_from_disk(view, ended),

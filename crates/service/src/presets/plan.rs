@@ -158,7 +158,7 @@ impl Planner<'_> {
     /// Another installed preset for which the file on the disk is the right one.
     fn user_of(&self, file: &ModelFile) -> Option<String> {
         let catalog = self.presets.catalogue.current();
-        let installed = Catalogue::installed(&self.situation.installs);
+        let installed = Catalogue::installed(self.situation.installs());
         let installed = installed.iter().filter(|other| other.files.iter().any(|its| its.path == file.path));
         let mut others = catalog.presets_claiming(&file.path).into_iter().chain(installed);
         let uses_it = |other: &&Preset| !self.own.contains(other.id.as_str()) && self.presets.index.is_complete(other);

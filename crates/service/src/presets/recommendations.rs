@@ -3,7 +3,7 @@
 use model_file::{Estimate, WeightPart, estimate_vram};
 use registry::{ModelFile, Preset, PresetId};
 
-use super::{Presets, situation::Situation};
+use super::{Presets, listing::Entry};
 use crate::Error;
 
 /// A "24 GB" card reports 22.5 to 24.0: what is declared may exceed what is reported by this factor.
@@ -44,10 +44,10 @@ pub struct Recommendations {
 impl Presets {
     /// Holds every preset of the registry against a card of `vram_gb`, as it reports it; `None`: there is no card.
     pub async fn recommendations(&self, vram_gb: Option<f64>) -> Result<Recommendations, Error> {
-        let situation = self.situation().await?;
+        let listing = self.listing().await?;
         let mut lists = Recommendations::default();
-        for preset in self.catalogue.current().iter() {
-            let recommendation = self.recommendation(preset, &situation);
+        for entry in listing.entries.iter().filter(|entry| entry.view.in_registry) {
+            let recommendation = recommendation(entry);
             match recommendation.vram_gb.zip(vram_gb) {
                 None => lists.unknown.push(recommendation),
                 Some((declared, card)) if declared <= card * TOLERANCE => lists.compatible.push(recommendation),
@@ -59,23 +59,9 @@ impl Presets {
         Ok(lists)
     }
 
-    fn recommendation(&self, preset: &Preset, situation: &Situation) -> Recommendation {
-        let view = self.view(preset.clone(), true, situation);
-        Recommendation {
-            id: preset.id.clone(),
-            name: preset.name.clone(),
-            category: preset.category.clone(),
-            kind: preset.kind.clone(),
-            vram_gb: preset.vram_gb(),
-            estimated: self.estimate(preset),
-            installed: view.installed,
-            size_bytes: view.size_bytes,
-        }
-    }
-
     /// From the heads of the files that are here, as the last scan read them; else from their sizes, here or on the servers; else
     /// from what the registry states.
-    fn estimate(&self, preset: &Preset) -> Option<Estimate> {
+    pub(super) fn estimate(&self, preset: &Preset) -> Option<Estimate> {
         let parts: Option<Vec<WeightPart<'_>>> = preset.files.iter().map(|file| self.weight_part(file)).collect();
         estimate_vram(&parts?)
     }
@@ -86,6 +72,20 @@ impl Presets {
         let head = self.index.weights(path).filter(|_| is_here);
         let size = self.index.size(path).filter(|_| is_here).or_else(|| self.index.expected(file).size_bytes);
         WeightPart::by_the_best(path, head, size, file.stated_size)
+    }
+}
+
+fn recommendation(entry: &Entry) -> Recommendation {
+    let (view, preset) = (&entry.view, &entry.view.preset);
+    Recommendation {
+        id: preset.id.clone(),
+        name: preset.name.clone(),
+        category: preset.category.clone(),
+        kind: preset.kind.clone(),
+        vram_gb: preset.vram_gb(),
+        estimated: entry.estimate.clone(),
+        installed: view.installed,
+        size_bytes: view.size_bytes,
     }
 }
 

@@ -1,10 +1,6 @@
 //! What the database remembers of presets, read once for a request, and where a preset stands by it and by the disk.
 
-use std::{
-    collections::{BTreeSet, HashMap, HashSet},
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use registry::{ConfinedPath, Preset, PresetId};
 use semver::Version;
@@ -14,7 +10,8 @@ use crate::{
     Error,
     database::Store,
     downloads::DownloadState,
-    presets::store::{InstallRow, ReplacedFile},
+    downloads::store::{Ledger, StoredDownload},
+    presets::store::InstallRow,
 };
 
 /// How long a question about presets waits for the first look at the models folder.
@@ -22,32 +19,32 @@ const FIRST_LOOK_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The database's side of the matter.
 pub(super) struct Situation {
-    pub(super) installs: Vec<InstallRow>,
-    replaced: Vec<ReplacedFile>,
-    latest: HashMap<String, (String, DownloadState)>,
-    /// Presets that somebody asked for and that were not uninstalled since.
-    requested: HashSet<String>,
+    ledger: Arc<Ledger>,
 }
 
 impl Situation {
     pub(super) async fn load(store: &Store) -> Result<Self, Error> {
-        let latest = store.latest_downloads().await?;
-        Ok(Self {
-            installs: store.installs().await?,
-            requested: store.requested_presets().await?,
-            replaced: store.replaced_files().await?,
-            latest: latest.into_iter().map(|(preset, download, state)| (preset, (download, state))).collect(),
-        })
+        Ok(Self { ledger: store.ledger().await? })
     }
 
-    /// The latest download of a preset: its id and where it stands.
-    pub(super) fn latest_of(&self, id: &PresetId) -> Option<(&str, DownloadState)> {
-        self.latest.get(id.as_str()).map(|(download, state)| (download.as_str(), *state))
+    /// Another number where anything that presets show of it has changed.
+    pub(super) fn revision(&self) -> u64 {
+        self.ledger.presets_revision
+    }
+
+    /// What is installed, as far as it went through us.
+    pub(super) fn installs(&self) -> &[InstallRow] {
+        &self.ledger.installs
+    }
+
+    /// The latest download of a preset.
+    pub(super) fn latest_of(&self, id: &PresetId) -> Option<&StoredDownload> {
+        self.ledger.latest_of(id.as_str()).map(|stored| &**stored)
     }
 
     /// The install of a preset that went through us.
     pub(super) fn install_of(&self, id: &PresetId) -> Option<&InstallRow> {
-        self.installs.iter().find(|install| install.preset_id == id.as_str())
+        self.installs().iter().find(|install| install.preset_id == id.as_str())
     }
 
     /// A preset as it was when it was installed here.
@@ -86,11 +83,11 @@ impl Presets {
         let is_outdated = situation.is_outdated(&preset);
         let before = situation.installed_definition(&preset.id).filter(|_| is_outdated);
         let installed = self.index.is_complete(&preset) || before.is_some_and(|before| self.index.is_complete(&before));
-        let requested = situation.requested.contains(preset.id.as_str());
-        let latest = situation.latest_of(&preset.id).map(|(_, state)| state);
+        let requested = situation.ledger.requested.contains(preset.id.as_str());
+        let latest = situation.latest_of(&preset.id).map(|stored| stored.row.state);
         let install = situation.install_of(&preset.id).filter(|_| installed);
         let (size_bytes, size_exact) = self.size_of(&preset);
-        let replaced = situation.replaced.iter().filter(|file| file.preset_id == preset.id.as_str());
+        let replaced = situation.ledger.replaced.iter().filter(|file| file.preset_id == preset.id.as_str());
         PresetView {
             in_registry,
             state: state_of(installed, requested, latest),

@@ -89,11 +89,13 @@ impl Store {
 
     /// Notes that these presets are wanted here, until they are uninstalled.
     pub(crate) async fn request_presets(&self, presets: &[String], now: Timestamp) -> Result<(), Error> {
+        let changing = self.changing();
         let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
         for preset in presets {
             request(preset, &mut transaction, milliseconds(now)).await?;
         }
         transaction.commit().await?;
+        changing.installs().await;
         Ok(())
     }
 
@@ -105,11 +107,13 @@ impl Store {
 
     /// Forgets an install, that it was asked for, and what was replaced of it.
     pub(crate) async fn forget_install(&self, preset: &str) -> Result<(), Error> {
+        let changing = self.changing();
         let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
         sqlx::query!("DELETE FROM installs WHERE preset_id = ?", preset).execute(&mut *transaction).await?;
         sqlx::query!("DELETE FROM preset_requests WHERE preset_id = ?", preset).execute(&mut *transaction).await?;
         sqlx::query!("DELETE FROM replaced_files WHERE preset_id = ?", preset).execute(&mut *transaction).await?;
         transaction.commit().await?;
+        changing.installs().await;
         Ok(())
     }
 

@@ -12,7 +12,7 @@ impl Presets {
     /// too, unless another installed preset needs them.
     pub async fn uninstall(&self, id: &PresetId, remove_dependencies: bool) -> Result<Uninstalled, Error> {
         let situation = self.situation().await?;
-        let (preset, in_registry) = self.catalogue.find(id, &situation.installs)?;
+        let (preset, in_registry) = self.catalogue.find(id, situation.installs())?;
         let paths = situation.all_paths(&preset);
         self.look_at(&paths).await?;
         let running = self.downloads.store.unfinished_download_of(id.as_str()).await?;
@@ -46,7 +46,7 @@ impl Presets {
     /// One that ends by itself meanwhile has ended too.
     async fn end_install(&self, download: &str) -> Result<(), Error> {
         match self.downloads.cancel(download).await {
-            Err(Error::Conflict { .. }) if !self.downloads.get(download).await?.state.is_unfinished() => Ok(()),
+            Err(Error::Conflict { .. }) if !self.downloads.stored(download).await?.row.state.is_unfinished() => Ok(()),
             outcome => outcome.map(drop),
         }
     }
@@ -111,7 +111,7 @@ impl Presets {
     /// Paths that a preset which stays uses: it is installed, or a download is bringing it.
     async fn paths_in_use(&self, leaving: &[Preset], situation: &Situation) -> Result<HashSet<String>, Error> {
         let catalog = self.catalogue.current();
-        let installed = Catalogue::installed(&situation.installs);
+        let installed = Catalogue::installed(situation.installs());
         let staying =
             catalog.iter().chain(&installed).filter(|other| leaving.iter().all(|preset| preset.id != other.id));
         let mut used: HashSet<String> = staying

@@ -2,12 +2,19 @@
 
 mod cgroup;
 mod host;
+pub(crate) mod readiness;
 pub(crate) mod sampler;
 pub(crate) mod space;
 pub mod storage;
 
 pub use api_types::system::ServiceState;
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 
 use gpu_probe::{Gpu, Probe};
 use jiff::Timestamp;
@@ -80,6 +87,7 @@ fn share(part: u64, whole: u64) -> f64 {
 #[derive(Debug, Clone)]
 pub struct System {
     samples: watch::Sender<Option<Arc<Sample>>>,
+    revision: Arc<AtomicU64>,
 }
 
 /// What the sampler asks.
@@ -90,11 +98,14 @@ pub(crate) struct Sources {
 
 impl System {
     pub(crate) fn new() -> Self {
-        Self { samples: watch::Sender::new(None) }
+        Self { samples: watch::Sender::new(None), revision: Arc::default() }
     }
 
     /// The last sample; waits for the first one after a start.
     pub async fn sample(&self) -> Arc<Sample> {
+        if let Some(sample) = self.samples.borrow().clone() {
+            return sample;
+        }
         let mut samples = self.samples.subscribe();
         loop {
             if let Some(sample) = samples.borrow_and_update().clone() {
@@ -105,7 +116,14 @@ impl System {
         }
     }
 
+    /// Another number for each sample.
+    pub(crate) fn revision(&self) -> u64 {
+        self.revision.load(Ordering::SeqCst)
+    }
+
     pub(crate) fn publish(&self, sample: Arc<Sample>) {
         self.samples.send_replace(Some(sample));
+        // Behind the sample: what is made of the one before belongs to the number before.
+        self.revision.fetch_add(1, Ordering::SeqCst);
     }
 }

@@ -104,17 +104,19 @@ impl Storage {
     /// Where room could be made.
     pub async fn detail(&self) -> Result<StorageDetail, Error> {
         self.models.index.first_look().await;
-        let unfinished = self.presets.downloads.store.unfinished_downloads().await?;
+        let ledger = self.presets.downloads.store.ledger().await?;
+        let unfinished = ledger.unfinished();
         let working = |path: &str| {
-            let works =
-                |stored: &&crate::downloads::store::StoredDownload| stored.files.iter().any(|file| file.path == path);
+            let works = |stored: &&std::sync::Arc<crate::downloads::store::StoredDownload>| {
+                stored.files.iter().any(|file| file.path == path)
+            };
             unfinished.iter().find(works).map(|stored| stored.row.id.clone())
         };
         let folder = self.models.index.folder().clone();
         let parts = blocking(move || folder.walk_parts()).await?;
         let partial = parts.into_iter().map(|(path, bytes)| (path.clone(), bytes, working(&path))).collect();
         let catalog = self.models.catalogue.current();
-        let installed = Catalogue::installed(&self.presets.downloads.store.installs().await?);
+        let installed = Catalogue::installed(&ledger.installs);
         let presets = catalog.iter().chain(&installed);
         let claimed: HashSet<&str> = presets.flat_map(|preset| &preset.files).map(|file| file.path.as_str()).collect();
         let files = self.models.index.snapshot(|_| true);

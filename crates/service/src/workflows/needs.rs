@@ -173,7 +173,8 @@ impl Workflows {
         let bytes_to_fetch = lacking().filter_map(|model| model.size_bytes).sum();
         let bytes_exact = lacking().all(|model| model.size_exact);
         let downloads = &self.presets.downloads;
-        let unfinished = downloads.store.unfinished_downloads().await?;
+        let unfinished = downloads.store.ledger().await?.unfinished();
+        let unfinished: Vec<_> = unfinished.iter().map(|stored| (**stored).clone()).collect();
         let disk_available_bytes = downloads.space.available(&unfinished).await?;
         let vram = self.vram_of(&models, preset);
         let sample = self.system.sample().await;

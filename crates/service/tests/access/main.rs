@@ -5,6 +5,7 @@ mod audit;
 mod keys;
 mod limits;
 mod passwords;
+mod processes;
 mod sessions;
 mod shell_token;
 mod source_tokens;

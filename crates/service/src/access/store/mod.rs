@@ -3,7 +3,7 @@
 mod audit;
 mod sessions;
 
-pub(crate) use sessions::{AliveSince, SessionInsert, StoredSession};
+pub(crate) use sessions::{AliveSince, SessionInsert};
 
 use jiff::Timestamp;
 
@@ -19,7 +19,7 @@ pub(crate) type SecretHash = [u8; 32];
 /// A key beside its hash.
 pub(crate) struct StoredKey {
     pub view: KeyView,
-    pub hash: Vec<u8>,
+    pub hash: SecretHash,
     /// It was refused as expired: it stays refused, whatever the clock says later.
     pub was_refused: bool,
 }
@@ -63,8 +63,10 @@ struct RawKey {
     refused_at: Option<i64>,
 }
 
-impl From<RawKey> for StoredKey {
-    fn from(raw: RawKey) -> Self {
+impl StoredKey {
+    /// `None` where the hash is none of ours: it opens nothing.
+    fn of(raw: RawKey) -> Option<Self> {
+        let hash = raw.hash.try_into().ok()?;
         let view = KeyView {
             id: raw.id,
             name: raw.name,
@@ -74,7 +76,7 @@ impl From<RawKey> for StoredKey {
             expires_at: raw.expires_at.map(timestamp),
             last_used_at: raw.last_used_at.map(timestamp),
         };
-        Self { view, hash: raw.hash, was_refused: raw.refused_at.is_some() }
+        Some(Self { view, hash, was_refused: raw.refused_at.is_some() })
     }
 }
 
@@ -109,19 +111,10 @@ impl Store {
         Ok(())
     }
 
-    /// The key with this hash.
-    pub(crate) async fn key_by_hash(&self, hash: &SecretHash) -> Result<Option<StoredKey>, Error> {
-        let hash = hash.as_slice();
-        let row = sqlx::query_as!(RawKey, "SELECT * FROM access_keys WHERE hash = ?", hash)
-            .fetch_optional(&self.pool)
-            .await?;
-        Ok(row.map(Into::into))
-    }
-
     /// Every key beside its hash, in no order.
     pub(crate) async fn stored_keys(&self) -> Result<Vec<StoredKey>, Error> {
         let rows = sqlx::query_as!(RawKey, "SELECT * FROM access_keys").fetch_all(&self.pool).await?;
-        Ok(rows.into_iter().map(Into::into).collect())
+        Ok(rows.into_iter().filter_map(StoredKey::of).collect())
     }
 
     /// Notes that a key was refused as expired.
@@ -174,13 +167,6 @@ impl Store {
         Ok(())
     }
 
-    /// Every key, the oldest first.
-    pub(crate) async fn keys(&self) -> Result<Vec<KeyView>, Error> {
-        let rows =
-            sqlx::query_as!(RawKey, "SELECT * FROM access_keys ORDER BY created_at, id").fetch_all(&self.pool).await?;
-        Ok(rows.into_iter().map(|row| StoredKey::from(row).view).collect())
-    }
-
     /// Notes that a key was used.
     pub(crate) async fn touch_key(&self, id: &str, now: Timestamp) -> Result<(), Error> {
         let now = milliseconds(now);
@@ -192,15 +178,6 @@ impl Store {
     pub(crate) async fn delete_key(&self, id: &str) -> Result<bool, Error> {
         let done = sqlx::query!("DELETE FROM access_keys WHERE id = ?", id).execute(&self.pool).await?;
         Ok(done.rows_affected() > 0)
-    }
-
-    /// The hash of the password in force.
-    pub(crate) async fn password_hash(&self) -> Result<Option<String>, Error> {
-        // 'setting' comes before 'stored'.
-        let hash = sqlx::query_scalar!("SELECT hash FROM passwords ORDER BY origin LIMIT 1")
-            .fetch_optional(&self.pool)
-            .await?;
-        Ok(hash)
     }
 
     /// The hash of the password of one origin.

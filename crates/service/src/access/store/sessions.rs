@@ -11,7 +11,7 @@ use crate::{
 /// A session beside its hash.
 pub(crate) struct StoredSession {
     pub view: SessionView,
-    pub hash: Vec<u8>,
+    pub hash: SecretHash,
 }
 
 /// A session that is about to begin.
@@ -41,15 +41,17 @@ struct RawSession {
     last_used_at: i64,
 }
 
-impl From<RawSession> for StoredSession {
-    fn from(raw: RawSession) -> Self {
+impl StoredSession {
+    /// `None` where the hash is none of ours: it opens nothing.
+    fn of(raw: RawSession) -> Option<Self> {
+        let hash = raw.hash.try_into().ok()?;
         let view = SessionView {
             id: raw.id,
             address: raw.address,
             created_at: timestamp(raw.created_at),
             last_used_at: timestamp(raw.last_used_at),
         };
-        Self { view, hash: raw.hash }
+        Some(Self { view, hash })
     }
 }
 
@@ -82,33 +84,10 @@ impl Store {
         Ok(done.rows_affected() > 0)
     }
 
-    /// The session with this hash, alive or not.
-    pub(crate) async fn session_by_hash(&self, hash: &SecretHash) -> Result<Option<StoredSession>, Error> {
-        let hash = hash.as_slice();
-        let row = sqlx::query_as!(RawSession, "SELECT * FROM sessions WHERE hash = ?", hash)
-            .fetch_optional(&self.pool)
-            .await?;
-        Ok(row.map(Into::into))
-    }
-
     /// Every session beside its hash, alive or not, in no order.
     pub(crate) async fn stored_sessions(&self) -> Result<Vec<StoredSession>, Error> {
         let rows = sqlx::query_as!(RawSession, "SELECT * FROM sessions").fetch_all(&self.pool).await?;
-        Ok(rows.into_iter().map(Into::into).collect())
-    }
-
-    /// Every living session, the oldest first.
-    pub(crate) async fn sessions(&self, alive: AliveSince) -> Result<Vec<SessionView>, Error> {
-        let (used, created) = (milliseconds(alive.used), milliseconds(alive.created));
-        let rows = sqlx::query_as!(
-            RawSession,
-            "SELECT * FROM sessions WHERE last_used_at > ? AND created_at > ? ORDER BY created_at, id",
-            used,
-            created
-        )
-        .fetch_all(&self.pool)
-        .await?;
-        Ok(rows.into_iter().map(|row| StoredSession::from(row).view).collect())
+        Ok(rows.into_iter().filter_map(StoredSession::of).collect())
     }
 
     /// Forgets the sessions that are not alive.

@@ -1,5 +1,7 @@
 //! What happened to the files of downloads: many turns in one transaction, since a download may have thousands of files.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 use sqlx::{Sqlite, Transaction};
 
@@ -31,11 +33,14 @@ impl Store {
         if turns.is_empty() {
             return Ok(());
         }
+        let changing = self.changing();
         let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
         for (download, turn) in turns {
             turn.save(download, &mut transaction, milliseconds(now)).await?;
         }
         transaction.commit().await?;
+        let ids: BTreeSet<&str> = turns.iter().map(|(download, _)| *download).collect();
+        changing.downloads(&Vec::from_iter(ids)).await;
         Ok(())
     }
 }

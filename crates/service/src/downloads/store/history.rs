@@ -67,18 +67,24 @@ impl Store {
         Ok(self.with_files(row.into_iter().map(Into::into).collect()).await?.pop())
     }
 
-    /// The latest download of each preset that ever had one.
-    pub(crate) async fn latest_downloads(&self) -> Result<Vec<(String, String, DownloadState)>, Error> {
-        let rows = sqlx::query!(
-            r#"SELECT preset_id AS "preset_id!", id, state FROM downloads AS d
-               WHERE preset_id IS NOT NULL AND NOT EXISTS (
+    /// The ids of the latest download of each preset that ever had one.
+    pub(super) async fn latest_downloads(&self) -> Result<Vec<String>, Error> {
+        let ids = sqlx::query_scalar!(
+            "SELECT id FROM downloads AS d
+             WHERE preset_id IS NOT NULL AND NOT EXISTS (
                    SELECT 1 FROM downloads AS later WHERE later.preset_id = d.preset_id
-                   AND (later.created_at, later.id) > (d.created_at, d.id))"#
-        )
-        .fetch_all(&self.pool)
-        .await?;
-        let known = |word: &str| DownloadState::parse(word).unwrap_or(DownloadState::Failed);
-        Ok(rows.into_iter().map(|row| (row.preset_id, row.id, known(&row.state))).collect())
+                   AND (later.created_at, later.id) > (d.created_at, d.id))"
+        );
+        Ok(ids.fetch_all(&self.pool).await?)
+    }
+
+    /// The downloads of these ids that there are.
+    pub(super) async fn downloads_of(&self, ids: &[&str]) -> Result<Vec<StoredDownload>, Error> {
+        let ids = serde_json::Value::from(ids.to_vec()).to_string();
+        let rows = sqlx::query_as!(RawRow, "SELECT * FROM downloads WHERE id IN (SELECT value FROM json_each(?))", ids)
+            .fetch_all(&self.pool)
+            .await?;
+        self.with_files(rows.into_iter().map(Into::into).collect()).await
     }
 
     /// A page of the ended downloads, and how many there are.

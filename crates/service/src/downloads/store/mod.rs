@@ -3,12 +3,14 @@
 mod arrivals;
 mod counts;
 mod history;
+pub(crate) mod ledger;
 mod retention;
 mod rows;
 mod steps;
 
 pub(crate) use arrivals::Turn;
 pub(crate) use history::HistoryFilter;
+pub(crate) use ledger::Ledger;
 pub(crate) use rows::{DownloadInsert, Existing, FileRow, Row as DownloadRow, StoredDownload};
 use rows::{Row, file_state, priority_number, stored_file_state};
 pub(crate) use steps::{Line, Step};
@@ -29,6 +31,7 @@ impl Store {
     /// Keeps a new download behind the last unfinished one of its priority, and the first line of its story. They are on the
     /// disk when this returns. Answers with its position.
     pub(crate) async fn insert_download(&self, new: &StoredDownload, line: Line<'_>) -> Result<i64, Error> {
+        let changing = self.changing();
         let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
         let row = &new.row;
         let (priority, created_at) = (priority_number(row.priority), milliseconds(row.created_at));
@@ -62,25 +65,31 @@ impl Store {
         }
         line.save(&row.id, &mut transaction, created_at).await?;
         transaction.commit().await?;
+        changing.downloads(&[&row.id]).await;
         Ok(position)
     }
 
     /// Takes back a download that the engine would not take, as if nobody had asked for it.
     pub(crate) async fn remove_download(&self, id: &str) -> Result<(), Error> {
+        let changing = self.changing();
         sqlx::query!("DELETE FROM downloads WHERE id = ?", id).execute(&self.pool).await?;
+        changing.downloads(&[id]).await;
         Ok(())
     }
 
     /// Moves a download on, and tells its story on with it.
     pub(crate) async fn step(&self, id: &str, step: Step<'_>, now: Timestamp) -> Result<(), Error> {
+        let changing = self.changing();
         let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
         step.save(id, &mut transaction, milliseconds(now)).await?;
         transaction.commit().await?;
+        changing.downloads(&[id]).await;
         Ok(())
     }
 
     /// Puts a download back into the queue, its failed files among those that wait. One that had ended goes behind the last.
     pub(crate) async fn queue_again(&self, id: &str, line: Line<'_>, now: Timestamp) -> Result<(), Error> {
+        let changing = self.changing();
         let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
         sqlx::query!(
             "UPDATE download_files SET state = 'pending', error = NULL WHERE download_id = ? AND state = 'failed'",
@@ -98,6 +107,7 @@ impl Store {
         .await?;
         Step::to(DownloadState::Queued).told(line).save(id, &mut transaction, milliseconds(now)).await?;
         transaction.commit().await?;
+        changing.downloads(&[id]).await;
         Ok(())
     }
 
@@ -110,7 +120,7 @@ impl Store {
         line: Line<'_>,
         now: Timestamp,
     ) -> Result<(), Error> {
-        let now = milliseconds(now);
+        let (now, changing) = (milliseconds(now), self.changing());
         let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
         sqlx::query!(
             "UPDATE downloads SET state = 'completed', pause_reason = NULL, error_code = NULL, error_message = NULL,
@@ -127,6 +137,7 @@ impl Store {
         }
         line.save(id, &mut transaction, now).await?;
         transaction.commit().await?;
+        changing.completed(id, installs.is_empty()).await;
         Ok(())
     }
 
@@ -159,6 +170,7 @@ impl Store {
         id: &str,
         change: &DownloadChange,
     ) -> Result<Option<Vec<(String, i64)>>, Error> {
+        let changing = self.changing();
         let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
         if let Some(limit) = change.rate_limit {
             let limit = limit.map(integer);
@@ -179,8 +191,10 @@ impl Store {
                 None => Some(Vec::new()),
             },
         };
-        if moved.is_some() {
+        if let Some(moved) = &moved {
             transaction.commit().await?;
+            let others = moved.iter().map(|(id, _)| id.as_str());
+            changing.downloads(&others.chain([id]).collect::<Vec<_>>()).await;
         }
         Ok(moved)
     }

@@ -19,6 +19,7 @@ impl Store {
         let before = milliseconds(before);
         let mut deleted = 0;
         loop {
+            let changing = self.changing();
             let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
             sqlx::query!(
                 "INSERT OR REPLACE INTO file_sources (path, sources)
@@ -42,8 +43,10 @@ impl Store {
             .await?;
             transaction.commit().await?;
             if batch.rows_affected() == 0 {
+                changing.nothing();
                 return Ok(deleted);
             }
+            changing.anything().await;
             deleted += batch.rows_affected();
         }
     }

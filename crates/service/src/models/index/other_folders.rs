@@ -41,13 +41,23 @@ impl ModelIndex {
             let structure = before.as_ref().filter(|file| file.stamp == stamp).and_then(|file| file.structure);
             let is_inside = Path::new(whole).starts_with(self.folder.root());
             let path = below.as_str().to_owned();
-            let mut file = before.unwrap_or_else(|| ExtraFile::new(root, path.clone(), stamp, is_inside));
+            let mut file = before.clone().unwrap_or_else(|| ExtraFile::new(root, path.clone(), stamp, is_inside));
             file.add_place(root, ExtraPlace { kind: Arc::clone(&root.kind), path });
             file.stamp = stamp;
             file.structure = structure.or_else(|| Some(Structure::read(&folder, &below)));
+            let is_known = || self.read().extra_places.get(&place).is_some_and(|known| known == whole);
+            let is_as_before = |before: &ExtraFile| {
+                (before.stamp, before.structure, before.places.len()) == (file.stamp, file.structure, file.places.len())
+            };
+            if before.as_ref().is_some_and(is_as_before) && is_known() {
+                return;
+            }
             let mut known = self.change(whole);
             known.extra_places.insert(place, whole.to_owned());
             known.extra.insert(whole.to_owned(), file);
+            return;
+        }
+        if !self.read().extra_places.contains_key(&place) {
             return;
         }
         let gone = self.write().extra_places.remove(&place);

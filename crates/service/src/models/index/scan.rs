@@ -64,6 +64,7 @@ impl ModelIndex {
     /// Takes in what a scan found; what changed since it began is known better.
     fn end_scan(&self, mut found: Vec<(String, Stamp)>, mut extra: ExtraFiles) -> Rescanned {
         let mut known = self.write();
+        let known = &mut *known;
         let changed = known.changed.end();
         known.unfinished =
             found.iter().filter_map(|(path, _)| marked(path)).map(|(path, ending)| (path.to_owned(), ending)).collect();
