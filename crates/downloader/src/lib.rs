@@ -50,7 +50,7 @@
 //!
 //! # Which content is the same
 //!
-//! Where the SHA-256 is known (from the caller, or from Hugging Face, whoever else gives the bytes) it decides, and only
+//! Where the SHA-256 is known (from the caller, or from Hugging Face, whichever source gives the bytes) it decides, and only
 //! the size is compared on the way: content delivery networks give one file many tags. A wrong hash costs one full retry,
 //! from a source that gave none of the wrong bytes where there is one; where several gave them, each is asked alone. Then
 //! it is final. Where no hash is known, size and ETag (or else the date) have to stay the same, and strong ones are

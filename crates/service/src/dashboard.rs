@@ -14,9 +14,8 @@ use crate::{
     Clock, DatabasePlace, Error, MayReplace, Settings, Supervisor,
     access::{Access, SourceTokens},
     comfy::Comfy,
-    database::Store,
-    database::lease::DatabaseLock,
-    downloads::Downloads,
+    database::{Store, lease::DatabaseLock},
+    downloads::{self, Downloads},
     events::Bus,
     jobs::Jobs,
     live::Live,
@@ -25,12 +24,10 @@ use crate::{
     models::{self, ModelIndex, Models, Remembered},
     outputs::Outputs,
     presets::{Catalogue, InstallOptions, Presets},
-    prompts::Prompts,
-    registry_sync::RegistrySync,
-    system::readiness::Readiness,
-    system::space::Space,
-    system::storage::Storage,
-    system::{Sources, System},
+    prompts::{self, Prompts},
+    registry_sync::{self, RegistrySync},
+    retention,
+    system::{self, Sources, System, readiness::Readiness, space::Space, storage::Storage},
     tasks,
     workflows::{UserFolder, Workflows},
 };
@@ -100,23 +97,19 @@ impl Dashboard {
         let (downloads, catalogue) = (dashboard.downloads.clone(), dashboard.catalogue.clone());
         let interval = settings.registry_sync_interval;
         supervisor.spawn("download engine", engine_runs);
-        supervisor.spawn("transfers", crate::downloads::worker::run(downloads, catalogue, updates, stop.clone()));
-        supervisor.spawn(
-            "rescan",
-            crate::models::rescan::run(dashboard.models.clone(), settings.rescan_interval, stop.clone()),
-        );
+        supervisor.spawn("transfers", downloads::worker::run(downloads, catalogue, updates, stop.clone()));
+        supervisor
+            .spawn("rescan", models::rescan::run(dashboard.models.clone(), settings.rescan_interval, stop.clone()));
         let (store, kept) = (dashboard.store.clone(), settings.history_retention);
-        supervisor.spawn("retention", crate::retention::run(store, Arc::clone(&dashboard.clock), kept, stop.clone()));
-        supervisor.spawn("watch", crate::models::watch::run(dashboard.models.clone(), stop.clone()));
+        supervisor.spawn("retention", retention::run(store, Arc::clone(&dashboard.clock), kept, stop.clone()));
+        supervisor.spawn("watch", models::watch::run(dashboard.models.clone(), stop.clone()));
         supervisor.spawn("shell token", dashboard.access.clone().remove_shell_token_after(stop.clone()));
         supervisor.spawn("uses of credentials", dashboard.access.clone().write_uses_until(stop.clone()));
-        supervisor.spawn(
-            "registry sync",
-            crate::registry_sync::worker::run(dashboard.registry.clone(), interval, stop.clone()),
-        );
+        supervisor
+            .spawn("registry sync", registry_sync::worker::run(dashboard.registry.clone(), interval, stop.clone()));
         supervisor.spawn("readiness", dashboard.readiness.clone().renew(dashboard.store.clone(), stop.clone()));
         dashboard.talk_with_comfy(&mut supervisor, &stop).await?;
-        supervisor.spawn("sampler", crate::system::sampler::run(dashboard.sampler(&settings), stop));
+        supervisor.spawn("sampler", system::sampler::run(dashboard.sampler(&settings), stop));
         dashboard.take_up_unfinished().await?;
         supervisor.spawn_once(dashboard.clone().install_at_start(settings));
         Ok((dashboard, supervisor))
@@ -190,14 +183,14 @@ impl Dashboard {
         supervisor.spawn("ComfyUI's socket", socket);
         let (logs, log_interval) = (self.logs.clone(), settings.log_interval);
         supervisor.spawn("ComfyUI's log", logs.hear_comfyui_for_followers(log_interval, stop.clone()));
-        supervisor.spawn("prompts", crate::prompts::worker::run(self.prompts.clone(), events, stop.clone()));
+        supervisor.spawn("prompts", prompts::worker::run(self.prompts.clone(), events, stop.clone()));
         Ok(())
     }
 
-    fn sampler(&self, settings: &Settings) -> crate::system::sampler::Sampler {
+    fn sampler(&self, settings: &Settings) -> system::sampler::Sampler {
         let options =
             gpu_probe::Options { nvml_library: settings.nvml_library.clone(), fixed_vram_gb: settings.gpu_vram_gb };
-        crate::system::sampler::Sampler {
+        system::sampler::Sampler {
             system: self.system.clone(),
             sources: Sources {
                 probe: Arc::new(gpu_probe::Probe::detect(options)),

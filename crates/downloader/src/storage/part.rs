@@ -178,7 +178,7 @@ impl Part {
             } else if ours == Standing::Other {
                 folder.remove(&name).map_err(failed)?;
             }
-            // Else whoever held it has renamed or removed it meanwhile: look again.
+            // Else the process that held it has renamed or removed it meanwhile: look again.
         }
         Err(PartError::Locked)
     }

@@ -39,7 +39,7 @@ struct UnixFolder {
 struct Shared {
     /// Many files end in it at once.
     syncs: GroupFsync,
-    /// The kernel makes one file at a time in a folder, and whoever waits for that burns a processor.
+    /// The kernel makes one file at a time in a folder, and a thread that waits for that spins.
     making: Mutex<()>,
 }
 

@@ -75,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_that_asks_for_patience_gets_it_within_reason() {
+    fn retry_after_is_honoured_up_to_its_limit() {
         let mut budget = budget(9);
         assert_eq!(budget.failed(0, Some(Duration::from_secs(90)), 0.0), Some(Duration::from_secs(90)));
         assert_eq!(budget.failed(0, Some(Duration::from_secs(1 << 40)), 0.0), Some(LONGEST_RETRY_AFTER));

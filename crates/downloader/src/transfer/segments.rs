@@ -178,7 +178,7 @@ impl BlockMap {
     }
 
     /// Takes the second half of the largest segment, when each half is at least `least` long. Of a half that is longer than
-    /// `most` each of the two keeps so much, and the rest is free again: whoever is done first goes on there.
+    /// `most` each of the two keeps so much, and the rest is free again: the first connection that is done continues there.
     pub(crate) fn steal(&mut self, least: u64, most: u64) -> Option<(SegmentId, Span)> {
         self.total?;
         let victim = self.segments.values_mut().max_by_key(|span| span.left())?;
@@ -220,7 +220,7 @@ impl BlockMap {
         self.total.map_or(self.segments.is_empty(), |total| total - self.present > assigned)
     }
 
-    /// Missing bytes, whoever fetches them.
+    /// Missing bytes, assigned or not.
     pub(crate) fn missing(&self) -> u64 {
         self.total.map_or(0, |total| total - self.present)
     }

@@ -173,7 +173,7 @@ async fn a_server_that_takes_few_connections_still_gives_the_file() {
         let story = rig.fetch(rig.file("f.bin", &route.url())).await;
         assert!(story.completed(), "{over:?}: {:#?}", story.told());
         rig.assert_whole("f.bin", &route.content());
-        // All that are allowed are tried once; whoever does not learn from that opens hundreds.
+        // All that are allowed are tried once; an engine that did not learn from that would open hundreds.
         assert!(server.connections_opened() < 20, "{over:?}: {} connections", server.connections_opened());
     }
 }

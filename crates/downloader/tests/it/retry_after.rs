@@ -26,7 +26,7 @@ fn job(rig: &Rig, sources: &[&Route]) -> FileJob {
 }
 
 #[tokio::test]
-async fn while_one_source_asks_for_patience_another_is_asked_although_it_failed_as_often() {
+async fn retry_after_of_one_source_leaves_another_to_be_asked() {
     let small = || served(3 * MIB, 100_000_000);
     let patient = [
         ("from the beginning", small().retry_later(503, LATER, Always)),

@@ -2,7 +2,7 @@
 //!
 //! A writer holds an exclusive flock(2) on the file, appends one byte, changes the database, appends one byte more and lets go. So
 //! an odd length says that a change is being made, and an even one that is still the same says that nothing was changed. A writer
-//! that dies leaves an odd length and no lock: whoever finds that reads the database and appends the missing byte. The length
+//! that dies leaves an odd length and no lock: the next reader reads the database and appends the missing byte. The length
 //! means nothing beyond the life of the processes that look at it, so it is never synced.
 
 use std::{

@@ -91,7 +91,7 @@ fn make_private(path: &Path) -> std::io::Result<()> {
     file.set_permissions(Permissions::from_mode(0o600))
 }
 
-/// Waits for whoever opens or closes the database at this moment: it counts as locked then, and SQLite does not always wait.
+/// Waits while another process opens or closes the database: it counts as locked then, and SQLite does not always wait.
 async fn connect_in_time(path: &Path) -> Result<SqlitePool, sqlx::Error> {
     let given_up_at = Instant::now() + BUSY_TIMEOUT;
     loop {

@@ -46,7 +46,7 @@ impl Downloads {
             // A crash may have lain between an earlier move and what follows from it: then the very file is there already.
             let (folder, target) = (self.index.folder().clone(), to.clone());
             if moved || blocking(move || folder.stamp(&target)).await? == Some(record.stamp) {
-                // The record beside the staged file goes last, with all of them: whoever comes after a crash needs it.
+                // The record beside the staged file goes last, with all of them: the next start needs it after a crash.
                 record.path = to.as_str().to_owned();
                 self.store.save_file_record(&record).await?;
                 self.take_in(vec![record]).await?;

@@ -7,8 +7,7 @@ use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::{sync::Notify, time::Instant};
 use tokio_util::sync::CancellationToken;
 
-use super::blocking;
-use crate::{Error, models::Models};
+use crate::{Error, models::Models, tasks::blocking};
 
 /// How long changes are gathered before the look: a copy of many files is one change.
 const GATHER: Duration = Duration::from_millis(500);

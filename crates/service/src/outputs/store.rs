@@ -1,7 +1,6 @@
 //! Where the folders of a ComfyUI are, as it last said.
 
-use crate::Error;
-use crate::database::Store;
+use crate::{Error, database::Store};
 
 impl Store {
     /// The output folder of the ComfyUI at an address.

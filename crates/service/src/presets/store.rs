@@ -5,8 +5,10 @@ use std::collections::HashSet;
 use jiff::Timestamp;
 use sqlx::{Sqlite, Transaction};
 
-use crate::Error;
-use crate::database::{Store, milliseconds, timestamp};
+use crate::{
+    Error,
+    database::{Store, milliseconds, timestamp},
+};
 
 /// An install that somebody asked for and that came to its end.
 #[derive(Debug, Clone)]

@@ -2,10 +2,10 @@
 
 use jiff::Timestamp;
 
-use crate::database::{Store, integer, milliseconds, timestamp, unsigned};
 use crate::{
     Error,
     access::{Actor, AuditClass, AuditRecord, NewAuditRecord, Outcome},
+    database::{Store, integer, milliseconds, timestamp, unsigned},
     page::PageRequest,
 };
 

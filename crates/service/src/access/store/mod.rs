@@ -7,10 +7,10 @@ pub(crate) use sessions::{AliveSince, SessionInsert};
 
 use jiff::Timestamp;
 
-use crate::database::{Store, milliseconds, timestamp};
 use crate::{
     Error,
     access::{KeyView, Role},
+    database::{Store, milliseconds, timestamp},
 };
 
 /// SHA-256 of a secret that is long and random enough to need nothing slower.

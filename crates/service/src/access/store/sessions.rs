@@ -2,8 +2,9 @@
 
 use jiff::Timestamp;
 
-use crate::{Error, access::SessionView};
 use crate::{
+    Error,
+    access::SessionView,
     access::store::SecretHash,
     database::{Store, milliseconds, timestamp},
 };

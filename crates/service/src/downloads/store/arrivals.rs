@@ -5,9 +5,10 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use sqlx::{Sqlite, Transaction};
 
-use crate::{Error, downloads::DownloadState};
 use crate::{
+    Error,
     database::{Store, integer, milliseconds},
+    downloads::DownloadState,
     downloads::store::{Line, Step},
     models::store::{FileRecord, SourceFacts},
 };

@@ -1,7 +1,10 @@
 //! How much there is in the database: rows by state, and its own size, which also tells whether it answers.
 
-use crate::database::{Store, unsigned};
-use crate::{Error, downloads::DownloadState};
+use crate::{
+    Error,
+    database::{Store, unsigned},
+    downloads::DownloadState,
+};
 
 impl Store {
     /// How many downloads are and were in each state.

@@ -5,11 +5,9 @@ use jiff::Timestamp;
 use super::rows::RawRow;
 use crate::{
     Error,
-    downloads::{DownloadState, DownloadTurn},
-};
-use crate::{
     database::{Store, integer, milliseconds, timestamp, unsigned},
     downloads::store::{Line, StoredDownload},
+    downloads::{DownloadState, DownloadTurn},
 };
 
 /// Which ended downloads are wanted.

@@ -14,9 +14,10 @@ use arc_swap::ArcSwapOption;
 use tokio::sync::Mutex;
 
 use super::rows::priority_number;
-use crate::{Error, downloads::DownloadState};
 use crate::{
+    Error,
     database::Store,
+    downloads::DownloadState,
     downloads::store::StoredDownload,
     presets::store::{InstallRow, ReplacedFile},
 };
@@ -122,7 +123,7 @@ impl Latest {
     /// Keeps what was read since `generation` was looked at.
     fn keep(&self, ledger: &Arc<Ledger>, generation: u64) {
         self.ledger.store(Some(Arc::clone(ledger)));
-        // Looked at behind the store: whoever throws away meanwhile either is seen here, or throws this away.
+        // Checked after the store: a concurrent `throw_away` is either seen here, or clears what was stored.
         if self.unsettled.load(Ordering::SeqCst) > 0 || self.generation.load(Ordering::SeqCst) != generation {
             self.ledger.store(None);
         }

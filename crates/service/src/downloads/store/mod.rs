@@ -20,10 +20,8 @@ use sqlx::{Sqlite, Transaction};
 
 use crate::{
     Error,
-    downloads::{DownloadChange, DownloadState, QueuePlace},
-};
-use crate::{
     database::{Store, integer, json_list, list_from_json, milliseconds, unsigned},
+    downloads::{DownloadChange, DownloadState, QueuePlace},
     presets::store::{InstallRow, ReplacedFile},
 };
 

@@ -2,8 +2,10 @@
 
 use jiff::Timestamp;
 
-use crate::Error;
-use crate::database::{Store, milliseconds};
+use crate::{
+    Error,
+    database::{Store, milliseconds},
+};
 
 /// How many downloads or prompts one transaction deletes.
 const BATCH: i64 = 200;

@@ -2,8 +2,10 @@
 
 use jiff::Timestamp;
 
-use crate::database::{list_from_json, timestamp, unsigned};
-use crate::downloads::{DownloadState, Failure, FileState, PauseReason, Priority};
+use crate::{
+    database::{list_from_json, timestamp, unsigned},
+    downloads::{DownloadState, Failure, FileState, PauseReason, Priority},
+};
 
 /// What a download does about a file that is there already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -9,8 +9,12 @@ use std::collections::HashMap;
 use jiff::Timestamp;
 use sqlx::{Sqlite, Transaction};
 
-use crate::database::{Store, integer, milliseconds, timestamp, unsigned};
-use crate::{Error, downloads::address::fact_key, model_dir::Stamp};
+use crate::{
+    Error,
+    database::{Store, integer, milliseconds, timestamp, unsigned},
+    downloads::address::fact_key,
+    model_dir::Stamp,
+};
 
 /// What is known of a file's content. It holds while the stamp is that of the file on the disk.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,41 +75,53 @@ impl SourceFacts {
     }
 }
 
-impl Store {
-    /// Everything that is known of files, without their block checksums.
-    pub(crate) async fn file_records(&self) -> Result<Vec<FileRecord>, Error> {
-        let rows =
-            sqlx::query!("SELECT path, size_bytes, mtime_ns, inode, sha256, source, verified, recorded_at FROM files")
-                .fetch_all(&self.pool)
-                .await?;
-        Ok(rows
-            .into_iter()
-            .map(|row| FileRecord {
-                path: row.path,
-                size_bytes: unsigned(row.size_bytes),
-                stamp: Stamp { size: unsigned(row.size_bytes), mtime_ns: row.mtime_ns, inode: unsigned(row.inode) },
-                sha256: row.sha256,
-                source: row.source,
-                verified: row.verified != 0,
-                blocks: None,
-                recorded_at: timestamp(row.recorded_at),
-            })
-            .collect())
-    }
+/// A record as SQLite gives it.
+struct RawRecord {
+    path: String,
+    size_bytes: i64,
+    mtime_ns: i64,
+    inode: i64,
+    sha256: String,
+    source: Option<String>,
+    verified: i64,
+    block_bytes: Option<i64>,
+    blocks: Option<Vec<u8>>,
+    recorded_at: i64,
+}
 
-    /// What is known of one file, its block checksums included, whether or not it still holds.
-    pub(crate) async fn file_record(&self, path: &str) -> Result<Option<FileRecord>, Error> {
-        let row = sqlx::query!("SELECT * FROM files WHERE path = ?", path).fetch_optional(&self.pool).await?;
-        Ok(row.map(|row| FileRecord {
+impl From<RawRecord> for FileRecord {
+    fn from(row: RawRecord) -> Self {
+        let size_bytes = unsigned(row.size_bytes);
+        Self {
             path: row.path,
-            size_bytes: unsigned(row.size_bytes),
-            stamp: Stamp { size: unsigned(row.size_bytes), mtime_ns: row.mtime_ns, inode: unsigned(row.inode) },
+            size_bytes,
+            stamp: Stamp { size: size_bytes, mtime_ns: row.mtime_ns, inode: unsigned(row.inode) },
             sha256: row.sha256,
             source: row.source,
             verified: row.verified != 0,
             blocks: row.block_bytes.map(unsigned).zip(row.blocks),
             recorded_at: timestamp(row.recorded_at),
-        }))
+        }
+    }
+}
+
+impl Store {
+    /// Everything that is known of files, without their block checksums.
+    pub(crate) async fn file_records(&self) -> Result<Vec<FileRecord>, Error> {
+        let rows = sqlx::query_as!(
+            RawRecord,
+            "SELECT path, size_bytes, mtime_ns, inode, sha256, source, verified, recorded_at,
+                    NULL AS \"block_bytes?: i64\", NULL AS \"blocks?: Vec<u8>\" FROM files"
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        Ok(rows.into_iter().map(Into::into).collect())
+    }
+
+    /// What is known of one file, its block checksums included, whether or not it still holds.
+    pub(crate) async fn file_record(&self, path: &str) -> Result<Option<FileRecord>, Error> {
+        let row = sqlx::query_as!(RawRecord, "SELECT * FROM files WHERE path = ?", path);
+        Ok(row.fetch_optional(&self.pool).await?.map(Into::into))
     }
 
     /// Keeps what is known of a file.

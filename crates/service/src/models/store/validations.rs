@@ -4,9 +4,9 @@ use std::collections::HashMap;
 
 use jiff::Timestamp;
 
-use crate::database::{Store, integer, milliseconds, timestamp, unsigned};
 use crate::{
     Error,
+    database::{Store, integer, milliseconds, timestamp, unsigned},
     model_dir::Stamp,
     models::{FindingCode, Safety},
 };

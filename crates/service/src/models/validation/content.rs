@@ -1,6 +1,10 @@
 //! Reads one model file: its SHA-256, what its structure says, what it would import. Blocks, in bounded memory.
 
-use crate::models::integrity::safety_of;
+use crate::{
+    model_dir::ModelDir,
+    models::integrity::safety_of,
+    models::{Safety, detail::with_imports},
+};
 use std::{fs::File, io, ops::ControlFlow, os::unix::fs::FileExt};
 
 use model_file::{Contents, Kind, Report, Structure, Verdict};
@@ -8,10 +12,6 @@ use registry::ConfinedPath;
 use sha2::{Digest, Sha256};
 
 use super::{FindingCode, Watch};
-use crate::{
-    model_dir::ModelDir,
-    models::{Safety, detail::with_imports},
-};
 
 /// Bytes that are read at once.
 const CHUNK: usize = 1 << 20;

@@ -5,9 +5,9 @@ mod queue;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
-use crate::database::{Store, integer, milliseconds, timestamp, unsigned};
 use crate::{
     Error,
+    database::{Store, integer, milliseconds, timestamp, unsigned},
     prompts::{Effect, End, PromptFailure, PromptState, Stage, StageEvent, step},
 };
 

@@ -1,7 +1,9 @@
 //! The state of the queue as a whole: pause, order, and our name at ComfyUI's socket.
 
-use crate::Error;
-use crate::database::{Store, integer};
+use crate::{
+    Error,
+    database::{Store, integer},
+};
 
 impl Store {
     /// Whether nothing new may start.
